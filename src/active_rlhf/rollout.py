@@ -1,0 +1,163 @@
+"""Acting in the environment: one rollout, and evaluation episodes.
+
+`Actor` holds an environment in mid-episode. `collect` advances it by a rollout, inside compiled
+code where the task allows it and through gymnasium otherwise.
+"""
+
+from collections import namedtuple
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from active_rlhf import environments, kernels
+from active_rlhf.policy import Policy
+
+Buffers = namedtuple("Buffers", "observations normalised actions rewards")
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """T consecutive environment steps; episodes may end inside.
+
+    observations [T, o] raw, normalised [T, o] as the policy saw them, actions [T, a] as sampled
+    (float32); rewards [T] true (float64); ended, terminated [T] bool; following [T, o] the
+    normalised observation after each step, at an episode's end its final one.
+    """
+
+    observations: np.ndarray
+    normalised: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    ended: np.ndarray
+    terminated: np.ndarray
+    following: np.ndarray
+
+
+@dataclass
+class Actor:
+    """An environment in mid-episode. `seed` starts its own random stream."""
+
+    name: str
+    seed: int
+    compiled: bool = True
+    env: Any = field(init=False)
+    episode_length: int = field(init=False)
+    elapsed: int = field(init=False, default=0)
+    raw: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.env, self.episode_length = environments.make(self.name)
+        self._task = environments.locomotion(self.env) if self.compiled else None
+        self._physics = None if self._task is None else environments.physics(self.env)
+        space = self.env.action_space
+        self.low, self.high = space.low.astype(np.float32), space.high.astype(np.float32)
+        self.raw = self.env.reset(seed=self.seed)[0].astype(np.float64)
+
+    @property
+    def observation_size(self) -> int:
+        return self.env.observation_space.shape[0]
+
+    @property
+    def action_size(self) -> int:
+        return self.env.action_space.shape[0]
+
+    def reset(self) -> None:
+        self.raw = self.env.reset()[0].astype(np.float64)
+        self.elapsed = 0
+
+    def advance(
+        self, policy: Policy, noise: np.ndarray, learning: bool, start: int, out: Buffers
+    ) -> tuple[int, bool]:
+        """Step from `start` to the end of the rollout or of the episode, whichever is first.
+
+        Returns where it stopped and whether the task was terminated there (not truncated).
+        """
+        stop = min(len(noise), start + self.episode_length - self.elapsed)
+        terminated = False
+        if self._task is not None:
+            kernels.rollout(
+                *(self._physics, self._task, policy.parameters.actor, noise, self.low, self.high),
+                *(policy.moments, learning, start, stop, self.raw, out),
+            )
+        else:
+            stop, terminated = step_gymnasium(self, policy, noise, learning, start, stop, out)
+        self.elapsed += stop - start
+        return stop, terminated
+
+
+def step_gymnasium(
+    actor: Actor,
+    policy: Policy,
+    noise: np.ndarray,
+    learning: bool,
+    start: int,
+    stop: int,
+    out: Buffers,
+) -> tuple[int, bool]:
+    """What `kernels.rollout` does, for any gymnasium environment."""
+    network = policy.parameters.actor
+    for t in range(start, stop):
+        out.observations[t] = actor.raw
+        hidden = np.tanh(out.normalised[t] @ network.w1 + network.b1)
+        hidden = np.tanh(hidden @ network.w2 + network.b2)
+        out.actions[t] = hidden @ network.w3 + network.b3 + noise[t]
+        # float64, as the control that the kernel writes
+        action = np.clip(out.actions[t], actor.low, actor.high).astype(np.float64)
+        raw, reward, terminated, _, _ = actor.env.step(action)
+        actor.raw = np.asarray(raw, np.float64)
+        out.rewards[t] = reward
+        kernels.normalise(actor.raw, policy.moments, learning, out.normalised[t + 1])
+        if terminated:
+            return t + 1, True
+    return stop, False
+
+
+def collect(
+    actor: Actor, policy: Policy, steps: int, exploration: np.random.Generator | None
+) -> Rollout:
+    """Act for `steps` steps, with Gaussian exploration or, without a generator, the mean action.
+
+    When exploring, every observation met, final ones included, counts once in the policy's
+    normaliser; otherwise the normaliser is left as it is.
+    """
+    o, a = actor.observation_size, actor.action_size
+    out = Buffers(
+        np.empty((steps, o), np.float32),
+        np.empty((steps + 1, o), np.float32),
+        np.empty((steps, a), np.float32),
+        np.empty(steps),
+    )
+    ended, terminated = np.zeros(steps, bool), np.zeros(steps, bool)
+    following = np.empty((steps, o), np.float32)
+    learning = exploration is not None
+    if exploration is None:
+        noise = np.zeros((steps, a), np.float32)
+    else:
+        noise = exploration.standard_normal((steps, a), np.float32)
+        noise *= np.exp(policy.parameters.log_std)
+    uncounted = learning and policy.moments.count[0] < 1
+    kernels.normalise(actor.raw, policy.moments, uncounted, out.normalised[0])
+    t = 0
+    while t < steps:
+        begin = t
+        t, was_terminated = actor.advance(policy, noise, learning, begin, out)
+        following[begin:t] = out.normalised[begin + 1 : t + 1]
+        if was_terminated or actor.elapsed == actor.episode_length:
+            ended[t - 1], terminated[t - 1] = True, was_terminated
+            actor.reset()
+            kernels.normalise(actor.raw, policy.moments, learning, out.normalised[t])
+    return Rollout(
+        *(out.observations, out.normalised[:-1], out.actions, out.rewards),
+        *(ended, terminated, following),
+    )
+
+
+def evaluate(actor: Actor, policy: Policy, episodes: int) -> np.ndarray:
+    """True returns [episodes] of the deterministic policy with its normaliser frozen."""
+    returns = np.empty(episodes)
+    for episode in range(episodes):
+        actor.reset()
+        rollout = collect(actor, policy, actor.episode_length, None)
+        returns[episode] = rollout.rewards[: np.argmax(rollout.ended) + 1].sum()
+    return returns
