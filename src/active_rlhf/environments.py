@@ -5,6 +5,7 @@ the kernel knows (the running robots below) are stepped inside compiled code, bi
 others are stepped through gymnasium.
 """
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,12 @@ ENVIRONMENTS: dict[str, Environment] = {
 }
 
 
+def _warn(message: str) -> None:
+    """MuJoCo's warnings, which by default also go to a file in the working directory."""
+    if "deprecated" not in message:  # the wording of gymnasium's own model files
+        print(f"MuJoCo: {message}", file=sys.stderr)
+
+
 def make(name: str) -> Any:
     """The unwrapped gymnasium environment and its time limit, as `(env, episode_length)`.
 
@@ -38,7 +45,9 @@ def make(name: str) -> Any:
     Raises ValueError for an unknown name or spaces that are not flat boxes.
     """
     import gymnasium
+    import mujoco
 
+    mujoco.set_mju_user_warning(_warn)
     options = ENVIRONMENTS[name].options if name in ENVIRONMENTS else {}
     try:
         wrapped = gymnasium.make(name, **options)

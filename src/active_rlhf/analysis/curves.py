@@ -1,0 +1,57 @@
+"""Learning curves: what a method's runs look like at each step."""
+
+import numpy as np
+import pandas as pd
+
+from active_rlhf.analysis.comparisons import interquartile_mean
+from active_rlhf.analysis.endpoints import WINDOW, common_range
+from active_rlhf.analysis.intervals import percentile_interval, resample_counts
+
+POINTS = 101
+
+
+def running_mean(returns: np.ndarray, window: int = WINDOW) -> np.ndarray:
+    """Mean of each episode's return and up to window - 1 before it; the last is `final`."""
+    return pd.Series(returns).rolling(window, min_periods=1).mean().to_numpy()
+
+
+def smoothed(runs: pd.DataFrame, steps: np.ndarray) -> np.ndarray:
+    """Running means of these runs (one environment and method), interpolated linearly at steps.
+
+    [runs, steps]; steps must lie in the range common to the runs.
+    """
+    return np.stack(
+        [
+            np.interp(steps, run["step"], running_mean(run["return"].to_numpy()))
+            for _, run in runs.groupby("seed", sort=False)
+        ]
+    )
+
+
+def band(values: np.ndarray, alpha: float = 0.05, resamples: int = 10_000) -> dict:
+    """`n, mean, iqm, sd, ci_low, ci_high` of each column of values [runs, points].
+
+    The interval is a percentile bootstrap of the mean over runs, pointwise; runs are drawn whole.
+    """
+    n = len(values)
+    draws = resample_counts(n, resamples, np.random.default_rng(0)) @ values / n
+    low, high = percentile_interval(draws, 1 - alpha)
+    return {
+        "n": n,
+        "mean": values.mean(axis=0),
+        "iqm": interquartile_mean(values, axis=0),
+        "sd": values.std(axis=0, ddof=1) if n > 1 else np.nan,
+        "ci_low": low,
+        "ci_high": high,
+    }
+
+
+def curves(runs: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_000) -> pd.DataFrame:
+    """One row per environment x method x step, at 101 steps that all of its runs cover."""
+    frames = []
+    for env, group in runs.groupby("env", sort=False):
+        steps = np.linspace(*common_range(group), POINTS)
+        for method, members in group.groupby("method", sort=False, observed=True):
+            keys = {"env": env, "method": method, "step": steps}
+            frames.append(pd.DataFrame(keys | band(smoothed(members, steps), alpha, resamples)))
+    return pd.concat(frames, ignore_index=True).astype({"method": runs["method"].dtype})

@@ -1,0 +1,110 @@
+"""One number per run: the endpoints that comparisons are made of.
+
+Each endpoint is a function of a run's episode returns [k] and the global steps [k] at which the
+episodes ended, both in time order.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from active_rlhf.export import ExportError
+
+WINDOW = 10  # episodes in `final`, in the running mean of curves, and the span of `ema`
+
+Endpoint = Callable[[np.ndarray, np.ndarray], float]
+
+
+def final(returns: np.ndarray, steps: np.ndarray) -> float:
+    """Mean return of the last 10 episodes (of all, if there are fewer)."""
+    return float(np.mean(returns[-WINDOW:]))
+
+
+def last(returns: np.ndarray, steps: np.ndarray) -> float:
+    """Return of the last episode."""
+    return float(returns[-1])
+
+
+def ema(returns: np.ndarray, steps: np.ndarray) -> float:
+    """Exponential moving average over episodes, at the end: m_1 = r_1, then m += 2/11 (r - m)."""
+    return float(pd.Series(returns).ewm(span=WINDOW, adjust=False).mean().iloc[-1])
+
+
+def best(returns: np.ndarray, steps: np.ndarray) -> float:
+    """Largest return of any episode."""
+    return float(np.max(returns))
+
+
+def last_steps(returns: np.ndarray, steps: np.ndarray) -> float:
+    """Mean return of the episodes that ended in the last tenth of the run's steps."""
+    return float(np.mean(returns[steps > 0.9 * steps[-1]]))
+
+
+ENDPOINTS: dict[str, Endpoint] = {
+    function.__name__: function for function in (final, last, ema, best, last_steps)
+}
+
+
+def auc(returns: np.ndarray, steps: np.ndarray, low: float, high: float) -> float:
+    """Area under the return curve by trapezoids, with steps low..high scaled to [0, 1].
+
+    A mean return over training, in units of return. The curve is cut (linearly interpolated) at
+    `low` and `high`, which must lie within the run's steps; if they coincide, its value there.
+    """
+    inside = (steps > low) & (steps < high)
+    x = np.concatenate([[low], steps[inside], [high]])
+    ends = np.interp([low, high], steps, returns)
+    y = np.concatenate([ends[:1], returns[inside], ends[1:]])
+    return float(np.trapezoid(y, (x - low) / (high - low))) if high > low else float(y[0])
+
+
+def common_range(runs: pd.DataFrame) -> tuple[float, float]:
+    """The steps that all of these runs cover: latest first step, earliest last step.
+
+    Raises ExportError if there are none.
+    """
+    ends = runs.groupby(["env", "method", "seed"], observed=True)["step"].agg(["first", "last"])
+    low, high = float(ends["first"].max()), float(ends["last"].min())
+    if high < low:
+        run = ", ".join(map(str, ends.index[int(ends["first"].argmax())]))
+        raise ExportError(f"{run}: first episode after another run's last: no common steps")
+    return low, high
+
+
+def endpoints(
+    runs: pd.DataFrame, endpoint: str = "final", further: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Endpoints of all runs: `env, method, seed, metric_type, value`.
+
+    `metric_type` is `endpoint` for the study's main endpoint, `auc` for the area over the steps
+    common to the environment's runs, and the endpoint's own name for `further` ones.
+    """
+    chosen = {"endpoint": ENDPOINTS[endpoint]} | {name: ENDPOINTS[name] for name in further}
+    rows = []
+    for env, group in runs.groupby("env", sort=False):
+        low, high = common_range(group)
+        for (method, seed), run in group.groupby(["method", "seed"], sort=False, observed=True):
+            returns, steps = run["return"].to_numpy(), run["step"].to_numpy()
+            values = {name: function(returns, steps) for name, function in chosen.items()}
+            values["auc"] = auc(returns, steps, low, high)
+            rows += [(env, method, seed, name, value) for name, value in values.items()]
+    frame = pd.DataFrame(rows, columns=["env", "method", "seed", "metric_type", "value"])
+    frame["method"] = frame["method"].astype(runs["method"].dtype)
+    order = pd.Categorical(frame["metric_type"], ["endpoint", "auc", *further], ordered=True)
+    frame = frame.assign(order=order).sort_values("order", kind="stable").drop(columns="order")
+    return frame.reset_index(drop=True)
+
+
+def methods_of(frame: pd.DataFrame) -> list[str]:
+    """The methods that occur, in table order (of the Categorical, else of appearance)."""
+    present = frame["method"].unique()
+    if isinstance(frame["method"].dtype, pd.CategoricalDtype):
+        return [method for method in frame["method"].cat.categories if method in present]
+    return list(present)
+
+
+def by_seed(values: pd.DataFrame) -> pd.DataFrame:
+    """Seeds x methods table of the `value`s of one environment and endpoint, NaN where no run."""
+    wide = values.astype({"method": "str"}).pivot(index="seed", columns="method", values="value")
+    return wide[methods_of(values)]

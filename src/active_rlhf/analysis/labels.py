@@ -1,0 +1,96 @@
+"""Label efficiency: what return a number of labels buys, and what labels a return costs.
+
+The only input beyond returns is the export's `labels` column: queries asked when the episode ended.
+Baselines that ask nothing are left out.
+"""
+
+import numpy as np
+import pandas as pd
+
+from active_rlhf.analysis.curves import band, running_mean
+from active_rlhf.analysis.endpoints import WINDOW, methods_of
+
+SHARES = (0.5, 0.75, 1.0)
+
+
+def asking(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of methods that asked for labels."""
+    if "labels" not in runs:
+        return runs.iloc[:0].assign(labels=0)
+    asked = runs.groupby(["env", "method"], observed=True)["labels"].transform("max")
+    return runs[asked > 0]
+
+
+def return_at_labels(run: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
+    """Running mean of returns at the last episode before more than each number of labels is used.
+
+    `labels` must not be below the run's first number.
+    """
+    at = np.searchsorted(run["labels"].to_numpy(), labels, side="right") - 1
+    return running_mean(run["return"].to_numpy())[at]
+
+
+def label_curves(runs: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_000) -> pd.DataFrame:
+    """One row per environment x method x number of labels that occurs in all of its runs' range."""
+    columns = "env method labels n mean iqm sd ci_low ci_high"
+    frames = []
+    for env, group in asking(runs).groupby("env", sort=False):
+        ends = group.groupby(["method", "seed"], observed=True)["labels"].agg(["min", "max"])
+        occurring = np.unique(group["labels"])
+        labels = occurring[(occurring >= ends["min"].max()) & (occurring <= ends["max"].min())]
+        for method, members in group.groupby("method", sort=False, observed=True):
+            by_run = [return_at_labels(run, labels) for _, run in members.groupby("seed")]
+            keys = {"env": env, "method": method, "labels": labels}
+            frames.append(pd.DataFrame(keys | band(np.stack(by_run), alpha, resamples)))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns.split())
+
+
+def labels_to_reach(run: pd.DataFrame, threshold: float) -> float:
+    """Labels used when the mean of ten successive episodes first reaches it; inf if never.
+
+    Runs of fewer than ten episodes are judged by the mean of all.
+    """
+    window = min(WINDOW, len(run))
+    reached = running_mean(run["return"].to_numpy())[window - 1 :] >= threshold
+    if not reached.any():
+        return np.inf
+    return float(run["labels"].iloc[window - 1 + int(np.argmax(reached))])
+
+
+def censored_median(values: np.ndarray) -> np.ndarray:
+    """Lower median over the last axis: a value that occurs, so `not reached` (inf) stays apart."""
+    return np.sort(values, axis=-1)[..., (values.shape[-1] - 1) // 2]
+
+
+def labels_needed(runs: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_000) -> pd.DataFrame:
+    """Labels until a run reaches the level of the first-listed method, per environment and method.
+
+    The `threshold` is `share` of the way from where runs begin (mean of the first ten episodes of
+    all runs) to the mean final return of the method listed first. `median` is over the `n` runs,
+    of which `reached` got there; runs that never did count as later than all others, so a median
+    or a bound among them is inf, "not reached", and no run is dropped. The interval is a percentile
+    bootstrap of the median. An environment where that first method learnt nothing (its final return
+    is not above the beginning) sets no level and is left out.
+    """
+    rows = []
+    for env, group in asking(runs).groupby("env", sort=False):
+        by_run = group.groupby(["method", "seed"], sort=False, observed=True)["return"]
+        start = by_run.head(WINDOW).mean()
+        first = methods_of(group)[0]
+        goal = by_run.apply(lambda returns: returns.tail(WINDOW).mean())[first].mean()
+        if goal <= start:
+            continue
+        for method, members in group.groupby("method", sort=False, observed=True):
+            for share in SHARES:
+                threshold = start + share * (goal - start)
+                needed = np.array(
+                    [labels_to_reach(run, threshold) for _, run in members.groupby("seed")]
+                )
+                n, rng = len(needed), np.random.default_rng(0)
+                draws = censored_median(needed[rng.integers(n, size=(resamples, n))])
+                low, high = np.quantile(draws, [alpha / 2, 1 - alpha / 2], method="inverted_cdf")
+                reached = int(np.isfinite(needed).sum())
+                median = float(censored_median(needed))
+                rows.append((env, method, share, threshold, n, reached, median, low, high))
+    columns = "env method share threshold n reached median ci_low ci_high"
+    return pd.DataFrame(rows, columns=columns.split())

@@ -1,0 +1,67 @@
+"""All statistics of a study, from its runs to the tables under results/<study>/statistics/."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from active_rlhf.analysis.aggregate import (
+    Baselines,
+    aggregates,
+    efficiency,
+    improvements,
+    profiles,
+)
+from active_rlhf.analysis.bayes import bayes
+from active_rlhf.analysis.comparisons import comparisons, summary
+from active_rlhf.analysis.curves import curves
+from active_rlhf.analysis.endpoints import endpoints
+from active_rlhf.analysis.labels import label_curves, labels_needed
+from active_rlhf.analysis.power import power_table
+from active_rlhf.analysis.ranks import ranks
+from active_rlhf.files import atomic
+
+
+def statistics(
+    runs: pd.DataFrame,
+    *,
+    endpoint: str = "final",
+    further: Sequence[str] = (),
+    family: str = "environment",
+    alpha: float = 0.05,
+    resamples: int = 10_000,
+    baselines: Baselines | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Every table by its file name; those that need baselines are empty without them."""
+    values = endpoints(runs, endpoint, further)
+    pairs = comparisons(values, family, alpha, resamples)
+    baselines = baselines or {}
+    return {
+        "endpoints": values,
+        "summary": summary(values, alpha),
+        "comparisons": pairs,
+        "aggregates": aggregates(values, baselines, alpha, resamples),
+        "profiles": profiles(values, baselines, alpha, resamples),
+        "efficiency": efficiency(runs, baselines, alpha, resamples),
+        "improvement": improvements(values, alpha, resamples),
+        "ranks": ranks(values, alpha),
+        "bayes": bayes(values),
+        "power": power_table(pairs, alpha),
+        "labels": labels_needed(runs, alpha, resamples),
+        "label_curves": label_curves(runs, alpha, resamples),
+        "curves": curves(runs, alpha, resamples),
+    }
+
+
+def write_table(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write `path` (a .csv) and its .parquet twin; floats read back exactly equal."""
+    path = Path(path)
+    with atomic(path) as temporary:
+        frame.to_csv(temporary, index=False)
+    with atomic(path.with_suffix(".parquet")) as temporary:
+        frame.to_parquet(temporary, index=False)
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """A table written by `write_table`, from its CSV."""
+    return pd.read_csv(path)

@@ -1,0 +1,155 @@
+"""How numbers, metrics and tests read: the same words in tables, figures and findings."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from active_rlhf.analysis.endpoints import methods_of
+from active_rlhf.analysis.power import power_table
+
+# name and definition of each endpoint, see analysis/endpoints.py
+METRICS = {
+    "final": ("final return", "mean true return of a run's last 10 training episodes"),
+    "last": ("last return", "true return of a run's last training episode"),
+    "ema": ("smoothed final return", "exponential moving average of true returns at a run's end"),
+    "best": ("best return", "largest true return of any training episode of a run"),
+    "last_steps": ("late return", "mean true return in the last tenth of a run's steps"),
+    "auc": ("area under the curve", "mean true return over training, by trapezoids"),
+}
+TEST = "Wilcoxon signed-rank test, exact, two-sided, paired by seed"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the captions of a study state; the fields are its config's.
+
+    `methods` are display names in table order (empty: the order of the frame at hand), `interval`
+    is that of curves (bootstrap, t, sd), `excluded` has `env, method, seed, reason` of each run
+    left out.
+    """
+
+    methods: tuple[str, ...] = ()
+    endpoint: str = "final"
+    family: str = "environment"
+    alpha: float = 0.05
+    interval: str = "bootstrap"
+    excluded: tuple[Mapping[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, study: Mapping[str, Any]) -> "Terms":
+        """The terms of a loaded study."""
+        names = study.get("methods") or {}
+        return cls(
+            methods=tuple(dict.fromkeys(names.values())),
+            excluded=tuple(
+                {**run, "method": names.get(run["method"], run["method"])}
+                for run in study.get("exclude") or ()
+            ),
+            interval=(study.get("figures") or {}).get("interval", cls.interval),
+            **{
+                key: value
+                for key, value in (study.get("statistics") or {}).items()
+                if key in ("endpoint", "family", "alpha")
+            },
+        )
+
+    @property
+    def level(self) -> str:
+        """'95%'."""
+        return f"{100 * (1 - self.alpha):.4g}%"
+
+    def order(self, frame: pd.DataFrame) -> list[str]:
+        """The methods that occur in the frame, in table order."""
+        present = methods_of(frame)
+        return [m for m in self.methods if m in present] if self.methods else present
+
+    def metric(self, metric_type: str, definition: bool = False) -> str:
+        """'final return', or with its definition in brackets."""
+        name, meaning = METRICS[self.endpoint if metric_type == "endpoint" else metric_type]
+        return f"{name} ({meaning})" if definition else name
+
+
+def decimals(values: Iterable[float]) -> int:
+    """Decimals, 0 to 3, that show three significant digits of the largest finite value."""
+    largest = max((abs(float(v)) for v in values if np.isfinite(v)), default=0.0)
+    return min(3, max(0, 2 - math.floor(math.log10(largest)))) if largest > 0 else 0
+
+
+def number(value: float, places: int, sign: bool = False) -> str:
+    """The value rounded, with a true minus sign and no negative zero; a dash for NaN."""
+    if not np.isfinite(value):
+        return "–" if np.isnan(value) else ("∞" if value > 0 else "−∞")
+    value = round(float(value), places) + 0.0
+    return f"{value:{'+' if sign and value else ''}.{places}f}".replace("-", "−")
+
+
+def interval(low: float, high: float, places: int) -> str:
+    """'[−12, 34]'; a dash where there is none."""
+    if np.isnan(low) or np.isnan(high):
+        return "–"
+    return f"[{number(low, places)}, {number(high, places)}]"
+
+
+def p_value(p: float) -> str:
+    """Three decimals, or '<0.001'; four where rounding would blur which side of .05 it is on."""
+    if np.isnan(p):
+        return "–"
+    if p < 0.001:
+        return "<0.001"
+    return f"{p:.4f}" if 0.0495 <= p < 0.0505 else f"{p:.3f}"
+
+
+def duration(seconds: Iterable[float]) -> tuple[str, float]:
+    """The unit in which the longest of these times reads best, and its seconds."""
+    longest = max((s for s in seconds if np.isfinite(s)), default=0.0)
+    return ("h", 3600.0) if longest >= 10_800 else ("min", 60.0) if longest >= 300 else ("s", 1.0)
+
+
+def seeds(counts: Iterable[float]) -> str:
+    """'n = 10' or, where the numbers of seeds differ, 'n = 9 to 10'."""
+    ns = sorted({int(n) for n in counts})
+    return f"n = {ns[0]}" if len(ns) == 1 else f"n = {ns[0]} to {ns[-1]}"
+
+
+def capital(text: str) -> str:
+    """The text with its first letter large, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def listed(items: Sequence[str]) -> str:
+    """'a', 'a and b', 'a, b and c'."""
+    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
+
+
+def family(comparisons: pd.DataFrame, terms: Terms) -> str:
+    """Which tests Holm corrects together: 'Holm within environment × endpoint (6 tests)'."""
+    sizes = sorted(set(power_table(comparisons, terms.alpha)["tests"]))
+    scope = "the whole study" if terms.family == "study" else "environment × endpoint"
+    return f"Holm within {scope} ({listed([str(size) for size in sizes])} tests)"
+
+
+def power_notes(comparisons: pd.DataFrame, terms: Terms) -> list[str]:
+    """What these families can show: their power, and a warning if they can reject nothing."""
+    table = power_table(comparisons, terms.alpha).drop_duplicates(["n", "tests", "warning"])
+    notes = [text for text in table["warning"].unique() if text]
+    for row in table[table["rejection_possible"]].itertuples():
+        notes.append(
+            f"Power at n = {row.n} and Holm's first level {terms.alpha:g}/{row.tests}: "
+            f"{row.power:.2f} for an effect of dz = {row.dz:g}; "
+            f"80% needs {row.n_for_80} seeds."
+        )
+    return notes
+
+
+def excluded_runs(terms: Terms, env: str | None = None) -> str:
+    """A sentence naming the runs left out and why; empty where there are none."""
+    runs = [
+        f"{run['method']} seed {run['seed']} on {run['env']} ({run['reason']})"
+        for run in terms.excluded
+        if env in (None, run["env"])
+    ]
+    return f"Left out: {'; '.join(runs)}." if runs else ""

@@ -1,0 +1,225 @@
+"""The command `active-rlhf`. Nothing heavy is imported before a command needs it."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from active_rlhf.config import (
+    DEFAULTS,
+    TRUE_REWARD,
+    ConfigError,
+    load_spec,
+    load_study,
+    merge,
+    parse_set,
+    read_yaml,
+    resolve_run,
+)
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+NETWORK_DEPTHS = (2, 3)  # hidden layers of the reward networks in the shipped studies
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 2 for bad input, 130 for Ctrl-C."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    args = _parser(argv).parse_args(argv)
+    try:
+        return args.command_of(args)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser(argv: list[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="active-rlhf", description="A benchmark of query selection in RLHF."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    train = commands.add_parser("train", help="train one run")
+    _add_run(train)
+    train.add_argument("--spec", help="a resolved run (JSON) instead of --study, --env, ...")
+    train.add_argument("--out", required=True, type=Path, help="the run's directory")
+    train.add_argument("--tracking", choices=("none", "tensorboard", "wandb"))
+    train.add_argument("--force", action="store_true", help="replace another run in --out")
+    train.set_defaults(command_of=_train)
+
+    spec = commands.add_parser("spec", help="print the resolved settings of one run")
+    _add_run(spec)
+    spec.set_defaults(command_of=_spec)
+
+    listing = commands.add_parser("list", help="list environments, selectors and teachers")
+    listing.set_defaults(command_of=_list)
+
+    results = commands.add_parser("results", help="print the folder of a study's results")
+    results.add_argument("study", help="the study's file")
+    results.set_defaults(command_of=_results)
+
+    warm_up = commands.add_parser("warm-up", help="compile everything a run needs, once a machine")
+    warm_up.set_defaults(command_of=_warm_up)
+
+    watch = commands.add_parser("watch", help="show how far a study's runs are")
+    if argv[:1] == ["watch"]:
+        from active_rlhf import progress
+
+        progress.add_arguments(watch)
+        watch.set_defaults(command_of=progress.run)
+    return parser
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--study", help="the study's file")
+    parser.add_argument("--env", help="one of its environments")
+    parser.add_argument("--selector", help="one of its selectors")
+    parser.add_argument("--seed", type=int, help="any seed")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="changes",
+        help="change a setting, as in ppo.total_steps=20480 (repeatable)",
+    )
+
+
+def _load(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The study that --study, --env, --selector, --seed and --set mean, and the run's spec."""
+    for name in ("study", "env", "selector", "seed"):
+        if getattr(args, name) is None:
+            raise ConfigError(f"--{name}: missing; needed with --study, --env, --selector, --seed")
+    changes = merge({}, *map(parse_set, args.changes))
+    content = read_yaml(args.study)
+    # Checking an unusual environment may load numerical libraries, which read this only once.
+    _set_threads(merge(content, changes).get("threads"))
+    study = load_study(args.study, changes, content)
+    return study, resolve_run(study, args.env, args.selector, args.seed)
+
+
+def _set_threads(threads: Any) -> None:
+    """Make numerical libraries that are loaded from here on use so many threads."""
+    if not isinstance(threads, int):  # absent, or bad and soon refused by name
+        threads = DEFAULTS["threads"]
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+
+
+def _train(args: argparse.Namespace) -> int:
+    tracking = args.tracking or DEFAULTS["tracking"]
+    if args.spec is None:
+        study, spec = _load(args)
+        tracking = args.tracking or study["tracking"]
+    elif args.changes or any((args.study, args.env, args.selector, args.seed is not None)):
+        raise ConfigError("--spec: is a whole run; --study, --env, --selector, --seed, --set: drop")
+    else:
+        _set_threads(DEFAULTS["threads"])
+        spec = load_spec(args.spec)
+    name = f"{spec['environment']} {spec['selector']} seed {spec['seed']}"
+    if _is_complete(args.out, spec, args.force):
+        print(f"{name}: complete already in {args.out}, nothing to do")
+        return 0
+
+    if tracking == "wandb" and find_spec("wandb") is None:
+        raise ConfigError("tracking: wandb needs `pip install active-rlhf[wandb]`")
+
+    from active_rlhf.training import RunLocked, train
+
+    try:
+        train(spec, args.out, tracking)
+    except (RunLocked, FloatingPointError) as error:
+        print(f"error: {name}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _is_complete(out: Path, spec: dict[str, Any], force: bool) -> bool:
+    """Whether `out` holds just this run; another one there is an error unless `force`."""
+    from active_rlhf.fingerprint import code_fingerprint
+
+    file = out / "run.json"
+    if not file.exists():
+        return False
+    advice = "give another --out, or --force to replace it"
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        old, code = found["spec"], found["code"]
+        differing = _differences(old, spec)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        if force:
+            return False
+        raise ConfigError(f"{file}: damaged; {advice}") from error
+    if not differing and code != code_fingerprint(spec):
+        differing = ["the package's code"]
+    if not differing:
+        return True
+    if force:
+        return False
+    shown = ", ".join(differing[:3]) + (", ..." if len(differing) > 3 else "")
+    raise ConfigError(
+        f"{out}: holds a run of {old.get('environment')} {old.get('selector')} "
+        f"seed {old.get('seed')} that differs in {shown}; {advice}"
+    )
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Dotted names of the settings in which two specs differ."""
+    found: list[str] = []
+    for key in [*new, *(key for key in old if key not in new)]:
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found += _differences(a, b, f"{prefix}{key}.")
+        elif a != b:
+            found.append(f"{prefix}{key}")
+    return found
+
+
+def _spec(args: argparse.Namespace) -> int:
+    print(json.dumps(_load(args)[1], indent=1))
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    from active_rlhf import teachers
+    from active_rlhf.environments import ENVIRONMENTS
+    from active_rlhf.selection import selectors
+
+    environments = {name: entry.description for name, entry in ENVIRONMENTS.items()}
+    baseline = {TRUE_REWARD: "baseline: PPO on the environment's own reward, no labels"}
+    for title, entries in (
+        ("environments (any other gymnasium id with Box spaces works too)", environments),
+        ("selectors", dict(selectors.DESCRIPTIONS) | baseline),
+        ("teachers", teachers.DESCRIPTIONS),
+    ):
+        print(f"{title}:")
+        for name, description in entries.items():
+            print(f"  {name:<22} {description}")
+    return 0
+
+
+def _results(args: argparse.Namespace) -> int:
+    print(f"results/{load_study(args.study)['study']}")
+    return 0
+
+
+def _warm_up(args: argparse.Namespace) -> int:
+    _set_threads(DEFAULTS["threads"])
+    from active_rlhf.warm_up import warm_up
+
+    for depth in NETWORK_DEPTHS:
+        warm_up(depth)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,198 @@
+"""Methods across environments: performance profiles, who beats whom, and mean ranks."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from active_rlhf.analysis.wording import Terms, excluded_runs, p_value, seeds
+from active_rlhf.figures.curves import NORMALISED, bootstrap, by_method, line, pooled
+from active_rlhf.figures.style import (
+    COLUMN_WIDTH,
+    TEXT_WIDTH,
+    blank,
+    legend,
+    method_styles,
+    note,
+    panels,
+    styled,
+    wrap,
+)
+
+
+@styled
+def performance_profiles(
+    profiles: pd.DataFrame,
+    aggregates: pd.DataFrame,
+    terms: Terms,
+    metric_type: str = "endpoint",
+) -> Figure:
+    """Share of runs above each normalised score.
+
+    Needs `metric_type, method, threshold, fraction, ci_low, ci_high` (profiles.csv) and, for the
+    number of runs, `metric_type, method, environments, runs` (aggregates.csv).
+    """
+    profiles, aggregates = (
+        frame[frame["metric_type"] == metric_type] for frame in (profiles, aggregates)
+    )
+    if profiles.empty:
+        return blank("No environment has baselines to normalise returns by.")
+    styles = method_styles(profiles, terms)
+    figure, (axes,) = panels(1)
+    for method, rows in by_method(profiles, styles):
+        columns = (rows[name] for name in ("threshold", "fraction", "ci_low", "ci_high"))
+        line(axes, styles[method], *columns)
+    axes.set_xlabel(f"normalised {terms.metric(metric_type)} τ")
+    axes.set_ylabel("share of runs above τ")
+    axes.set_ylim(0, 1.02)
+    axes.margins(x=0)
+    legend(figure, styles)
+    note(figure, f"Shares of {pooled(aggregates)}", bootstrap(terms), NORMALISED)
+    return figure
+
+
+@styled
+def improvement_matrix(
+    improvement: pd.DataFrame,
+    summary: pd.DataFrame,
+    terms: Terms,
+    env: str = "all",
+    metric_type: str = "endpoint",
+) -> Figure:
+    """Probability that a run of the row's method is above one of the column's, with its interval.
+
+    Needs `metric_type, env, method_a, method_b, value, ci_low, ci_high` (improvement.csv; env `all`
+    is the mean over environments) and, for n, `env, method, metric_type, n` (summary.csv).
+    """
+    rows = improvement[(improvement["metric_type"] == metric_type) & (improvement["env"] == env)]
+    if rows.empty:
+        return blank("Fewer than two methods.")
+    runs = summary[summary["metric_type"] == metric_type]
+    if env != "all":
+        runs = runs[runs["env"] == env]
+    methods = terms.order(runs)
+    values = rows.pivot(index="method_a", columns="method_b", values="value")
+    values = values.reindex(index=methods, columns=methods)
+
+    k = len(methods)
+    side = max(COLUMN_WIDTH, min(TEXT_WIDTH, 1.2 + 0.55 * k))
+    figure = Figure(figsize=(side, 0.9 + (side - 1) * 0.75), layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(values.to_numpy(), cmap="PuOr_r", vmin=0, vmax=1, aspect="auto")
+    size = 7 if k <= 6 else 5.5
+    for row in rows.to_dict("records"):
+        axes.text(
+            methods.index(row["method_b"]),
+            methods.index(row["method_a"]),
+            f"{row['value']:.2f}\n{row['ci_low']:.2f}–{row['ci_high']:.2f}",
+            ha="center",
+            va="center",
+            fontsize=size,
+            color="white" if abs(row["value"] - 0.5) > 0.33 else "black",
+        )
+    names = [wrap(method, 14) for method in methods]
+    axes.set_xticks(range(k), names, rotation=90 if k > 5 else 0)
+    axes.set_yticks(range(k), names)
+    axes.tick_params(length=0)
+    axes.set_xlabel("method b")
+    axes.set_ylabel("method a")
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    figure.colorbar(image, ax=axes, label="P(a > b)", shrink=0.8)
+    where = f"mean over {runs['env'].nunique()} environments" if env == "all" else env
+    note(
+        figure,
+        f"Probability that a run of a has the larger {terms.metric(metric_type)}, unpaired; "
+        f"{where}; {seeds(runs['n'])} seeds. Interval: {terms.level} percentile bootstrap, "
+        "stratified by environment. No test.",
+        excluded_runs(terms, None if env == "all" else env),
+    )
+    return figure
+
+
+@styled
+def critical_difference_diagram(
+    ranks: pd.DataFrame,
+    terms: Terms,
+    env: str = "all",
+    blocks: str = "environments x seeds",
+    metric_type: str = "endpoint",
+) -> Figure:
+    """Mean ranks, with bars over methods that Nemenyi's test does not tell apart.
+
+    Needs ranks.csv: `metric_type, env, blocks, n_blocks, method, mean_rank, p_friedman,
+    p_iman_davenport, critical_difference`. A study of one environment has only its seeds as blocks.
+    """
+    rows = ranks[ranks["metric_type"] == metric_type]
+    if env == "all" and rows["env"].nunique() == 1:
+        env, blocks = str(rows["env"].iloc[0]), "seeds"
+    rows = rows[(rows["env"] == env) & (rows["blocks"] == blocks)].sort_values("mean_rank")
+    if rows.empty:
+        return blank("No blocks with all methods to rank.")
+    first = rows.iloc[0]
+    distance, k = float(first["critical_difference"]), len(rows)
+    styles = method_styles(rows, terms)
+    names, values = rows["method"].tolist(), rows["mean_rank"].to_numpy()
+    cliques = indistinguishable(values, distance)
+
+    # Depths below the axis at rank 0: bars first, then one line of names each for the left (best)
+    # and the right half.
+    half = (k + 1) // 2
+    top = 0.9 + 0.35 * len(cliques)
+    depth = top + half
+    figure = Figure(figsize=(TEXT_WIDTH, 0.75 + 0.2 * (depth + 1.6)), layout="constrained")
+    axes = figure.add_subplot()
+    margin = 0.45 * max(k - 1, 1)
+    axes.set_xlim(1 - margin, k + margin)
+    axes.set_ylim(depth, -2.4)
+    axes.axis("off")
+    axes.hlines(0, 1, k, color="black", linewidth=1)
+    for rank in range(1, k + 1):
+        axes.vlines(rank, -0.25, 0, color="black", linewidth=0.8)
+        axes.text(rank, -0.35, str(rank), ha="center", va="bottom", fontsize=7)
+    span = min(distance, k - 1)
+    axes.plot([1, 1 + span], [-1.6, -1.6], color="black", linewidth=1, marker="|", markersize=5)
+    over = " (beyond the axis)" if distance > k - 1 else ""
+    axes.text(
+        1 + span / 2, -1.7, f"CD = {distance:.2f}{over}", ha="center", va="bottom", fontsize=7
+    )
+    for i, (low, high) in enumerate(cliques):
+        reach = 0.012 * (k - 1)
+        ends = [values[low] - reach, values[high] + reach]
+        axes.plot(ends, [0.5 + 0.35 * i] * 2, color="black", linewidth=2.5, solid_capstyle="butt")
+    for i, (name, value) in enumerate(zip(names, values, strict=True)):
+        left = i < half
+        y = top + (i if left else k - 1 - i) + 0.3
+        x = 1 - 0.06 * margin if left else k + 0.06 * margin
+        colour = styles[name].colour
+        axes.plot([value, value, x], [0, y, y], color=colour, linewidth=0.8)
+        axes.text(
+            x,
+            y,
+            f" {wrap(name, 24)} ({value:.2f}) ",
+            ha="right" if left else "left",
+            va="center",
+            fontsize=7,
+            linespacing=0.9,
+        )
+    where = "over all environments" if env == "all" else f"on {env}"
+    note(
+        figure,
+        f"Mean ranks in {terms.metric(metric_type)} {where} (1 is best), n = {first['n_blocks']} "
+        f"blocks ({blocks}). Friedman p {_p(first['p_friedman'])}, Iman-Davenport p "
+        f"{_p(first['p_iman_davenport'])}. A bar joins methods whose ranks differ by less than "
+        f"Nemenyi's critical difference at α = {terms.alpha:g}: not shown to differ. No interval.",
+        excluded_runs(terms, None if env == "all" else env),
+    )
+    return figure
+
+
+def indistinguishable(ranks: np.ndarray, distance: float) -> list[tuple[int, int]]:
+    """First and last index of each largest group of sorted ranks [k] that spans < distance."""
+    ends = np.searchsorted(ranks, ranks + distance, side="left") - 1
+    groups = [(i, int(end)) for i, end in enumerate(ends) if end > i]
+    return [g for j, g in enumerate(groups) if j == 0 or g[1] > groups[j - 1][1]]
+
+
+def _p(p: float) -> str:
+    text = p_value(p)
+    return text.replace("<", "< ") if text.startswith("<") else f"= {text}"

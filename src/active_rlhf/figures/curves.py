@@ -1,0 +1,130 @@
+"""Learning curves: return against environment steps, or against progress over all environments."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, PercentFormatter
+from scipy import stats
+
+from active_rlhf.analysis.wording import Terms, excluded_runs, seeds
+from active_rlhf.figures.style import (
+    MethodStyle,
+    blank,
+    legend,
+    method_styles,
+    note,
+    panels,
+    styled,
+    wrap,
+)
+
+INTERVALS = {
+    "bootstrap": "{level} percentile bootstrap interval of the mean",
+    "t": "{level} t interval of the mean",
+    "sd": "± 1 standard deviation of the runs (no confidence interval)",
+}
+
+
+@styled
+def learning_curves(curves: pd.DataFrame, terms: Terms) -> Figure:
+    """Mean return against steps with `terms.interval`, one panel per environment of the frame.
+
+    Needs `env, method, step, n, mean, sd, ci_low, ci_high` (curves.csv); give the rows of one
+    environment for a figure of one column's width.
+    """
+    return curve_panels(curves, terms, "step", "environment steps")
+
+
+def curve_panels(frame: pd.DataFrame, terms: Terms, x: str, x_label: str) -> Figure:
+    """The panels of `learning_curves` over any column x."""
+    envs = list(frame["env"].unique())
+    styles = method_styles(frame, terms)
+    figure, all_axes = panels(len(envs))
+    for axes, (env, rows) in zip(all_axes, frame.groupby("env", sort=False), strict=True):
+        for method, curve in by_method(rows, styles):
+            low, high = band(curve, terms)
+            line(axes, styles[method], curve[x], curve["mean"], low, high)
+        axes.set_title(f"{wrap(str(env), 40)} ({seeds(rows['n'])})")
+        axes.set_xlabel(x_label)
+        axes.set_ylabel("return")
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.margins(x=0)
+    legend(figure, styles)
+    note(
+        figure,
+        "Line: mean over runs (one per seed) of the running mean of 10 training episodes' true "
+        f"returns. Band: {INTERVALS[terms.interval].format(level=terms.level)}, pointwise. "
+        "No test.",
+        *(excluded_runs(terms, str(env)) for env in envs),
+    )
+    return figure
+
+
+@styled
+def efficiency(frame: pd.DataFrame, aggregates: pd.DataFrame, terms: Terms) -> Figure:
+    """Sample efficiency: normalised IQM over environments against progress through training.
+
+    Needs `method, progress, iqm, ci_low, ci_high` (efficiency.csv) and, for the number of runs,
+    `method, environments, runs` (aggregates.csv).
+    """
+    if frame.empty:
+        return blank("No environment has baselines to normalise returns by.")
+    styles = method_styles(frame, terms)
+    figure, (axes,) = panels(1)
+    for method, curve in by_method(frame, styles):
+        line(axes, styles[method], curve["progress"], *(curve[c] for c in CURVE))
+    axes.set_xlabel("progress through training")
+    axes.set_ylabel("normalised return (IQM)")
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.margins(x=0)
+    legend(figure, styles)
+    note(figure, f"Line: interquartile mean of {pooled(aggregates)}", bootstrap(terms), NORMALISED)
+    return figure
+
+
+CURVE = ("iqm", "ci_low", "ci_high")
+NORMALISED = "Normalised: 0 is a random policy, 1 PPO on the true reward. No test."
+
+
+def bootstrap(terms: Terms) -> str:
+    """The interval of all statistics over environments."""
+    return f"Band: {terms.level} percentile bootstrap, stratified by environment, pointwise."
+
+
+def pooled(aggregates: pd.DataFrame) -> str:
+    """'all runs of a method (n = 40; A, B, C, D).' from the aggregates of these methods."""
+    envs = "; ".join(aggregates["environments"].unique())
+    return f"all runs of a method ({seeds(aggregates['runs'])}; {envs})."
+
+
+def by_method(
+    frame: pd.DataFrame, styles: dict[str, MethodStyle]
+) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each method that has any, in table order."""
+    parts = [(method, frame[frame["method"] == method]) for method in styles]
+    return [(method, rows) for method, rows in parts if len(rows)]
+
+
+def band(curve: pd.DataFrame, terms: Terms) -> tuple[pd.Series, pd.Series]:
+    """Ends of the interval that the study asks for; NaN where one run gives none."""
+    if terms.interval == "bootstrap":
+        single = curve["n"] < 2
+        return curve["ci_low"].mask(single), curve["ci_high"].mask(single)
+    half = curve["sd"]
+    if terms.interval == "t":
+        half = half * stats.t.ppf(1 - terms.alpha / 2, curve["n"] - 1) / np.sqrt(curve["n"])
+    return curve["mean"] - half, curve["mean"] + half
+
+
+def line(
+    axes: Axes,
+    style: MethodStyle,
+    x: pd.Series,
+    y: pd.Series,
+    low: pd.Series,
+    high: pd.Series,
+) -> None:
+    """A method's curve over its band."""
+    axes.fill_between(x, low, high, color=style.colour, alpha=0.15, linewidth=0)
+    axes.plot(x, y, color=style.colour, linestyle=style.line)

@@ -1,0 +1,93 @@
+"""Forest plot of pairwise differences."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from active_rlhf.analysis.wording import (
+    TEST,
+    Terms,
+    excluded_runs,
+    family,
+    number,
+    power_notes,
+    seeds,
+)
+from active_rlhf.figures.style import COLUMN_WIDTH, TEXT_WIDTH, note, styled, wrap
+
+
+@styled
+def forest(
+    comparisons: pd.DataFrame,
+    terms: Terms,
+    env: str | None = None,
+    metric_type: str = "endpoint",
+) -> Figure:
+    """Hodges-Lehmann differences with their intervals, and dz; one or all environments.
+
+    Needs the whole comparisons.csv, whose families say what Holm corrects together.
+    """
+    rows = comparisons[comparisons["metric_type"] == metric_type]
+    if env is not None:
+        rows = rows[rows["env"] == env]
+    envs = list(rows["env"].unique())
+    pairs = list(dict.fromkeys(zip(rows["method_a"], rows["method_b"], strict=True)))
+    labels = [wrap(f"{a} − {b}", 30 if env is None else 24) for a, b in pairs]
+    lines = 1 + max(label.count("\n") for label in labels)
+    columns = min(len(envs), 3)
+    grid = math.ceil(len(envs) / columns)
+    height = grid * (0.6 + len(pairs) * (0.1 + 0.11 * lines)) + 0.5
+    width = COLUMN_WIDTH if len(envs) == 1 else TEXT_WIDTH
+    figure = Figure(figsize=(width, height), layout="constrained")
+    places = {pair: -i for i, pair in enumerate(pairs)}
+    for i, name in enumerate(envs):
+        axes = figure.add_subplot(grid, columns, i + 1)
+        of_env = rows[rows["env"] == name]
+        axes.axvline(0, color="#888888", linewidth=0.8)
+        finite = of_env[["ci_hl_low", "ci_hl_high", "hodges_lehmann"]].replace(
+            [np.inf, -np.inf], np.nan
+        )
+        axes.update_datalim([(x, 0) for x in finite.to_numpy().ravel() if np.isfinite(x)])
+        for row in of_env.itertuples():
+            y = places[row.method_a, row.method_b]
+            ends = [row.ci_hl_low, row.ci_hl_high]
+            if np.isfinite(ends).all():
+                axes.plot(ends, [y, y], color="black", linewidth=1)
+            else:  # the whole line: nothing is rejected
+                axes.axhline(y, color="black", linewidth=1, linestyle=":")
+            axes.plot(
+                row.hodges_lehmann,
+                y,
+                "o",
+                markersize=4,
+                markerfacecolor="black" if row.reject_null else "white",
+                markeredgecolor="black",
+                markeredgewidth=0.8,
+            )
+        axes.set_title(f"{wrap(str(name), 28)} ({seeds(of_env['n'])})")
+        axes.set_ylim(-len(pairs) + 0.4, 0.6)
+        axes.set_yticks(list(places.values()), labels if i % columns == 0 else [""] * len(pairs))
+        axes.tick_params(axis="y", length=0)
+        axes.locator_params(axis="x", nbins=4 if columns > 1 else 6)
+        axes.set_xlabel(f"difference in {terms.metric(metric_type)}")
+        axes.grid(axis="y", visible=False)
+        right = axes.secondary_yaxis("right")
+        right.set_yticks(
+            [places[row.method_a, row.method_b] for row in of_env.itertuples()],
+            [number(dz, 2, sign=True) for dz in of_env["dz"]],
+        )
+        right.tick_params(length=0)
+        right.spines["right"].set_visible(False)
+        axes.text(1.02, 1.0, "dz", transform=axes.transAxes, fontsize=7, va="bottom")
+    families = comparisons[comparisons["family"].isin(rows["family"])]
+    note(
+        figure,
+        f"Hodges-Lehmann estimate of a − b with its exact {terms.level} interval (not corrected "
+        f"for the number of tests; dotted: unbounded). Filled: rejected at α = {terms.alpha:g}. "
+        f"{TEST}; {family(families, terms)}. Shown: {terms.metric(metric_type, True)}.",
+        *power_notes(families, terms),
+        *(excluded_runs(terms, str(name)) for name in envs),
+    )
+    return figure

@@ -1,0 +1,63 @@
+"""Every run's endpoint."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from active_rlhf.analysis.wording import Terms, excluded_runs, seeds
+from active_rlhf.figures.style import legend, method_styles, note, panels, styled, wrap
+
+
+@styled
+def endpoint_distributions(
+    endpoints: pd.DataFrame, summary: pd.DataFrame, terms: Terms, metric_type: str = "endpoint"
+) -> Figure:
+    """One point per run, beside them mean, interval and median, a panel per environment.
+
+    Needs `env, method, seed, metric_type, value` (endpoints.csv) and `env, method, metric_type, n,
+    mean, median, ci_low, ci_high` (summary.csv). A seed has the same place in each method's row.
+    """
+    endpoints, summary = (
+        frame[frame["metric_type"] == metric_type] for frame in (endpoints, summary)
+    )
+    envs = list(endpoints["env"].unique())
+    styles = method_styles(endpoints, terms)
+    figure, all_axes = panels(len(envs))
+    for axes, env in zip(all_axes, envs, strict=True):
+        runs = endpoints[endpoints["env"] == env]
+        of_env = summary[summary["env"] == env].set_index("method")
+        order = np.sort(runs["seed"].unique())
+        offsets = dict(zip(order, np.linspace(-0.3, 0.14, len(order)), strict=True))
+        for x, (method, style) in enumerate(styles.items()):
+            values = runs[runs["method"] == method]
+            if values.empty:
+                continue
+            axes.plot(
+                x + values["seed"].map(offsets),
+                values["value"],
+                style.marker,
+                color=style.colour,
+                markersize=2.8,
+                markeredgewidth=0,
+                alpha=0.75,
+            )
+            row = of_env.loc[method]
+            mean = row["mean"]
+            error = [[mean - row["ci_low"]], [row["ci_high"] - mean]]
+            axes.errorbar(
+                x + 0.32, mean, error, fmt="o", color=style.colour, markersize=3, capsize=2
+            )
+            axes.hlines(row["median"], x - 0.34, x + 0.18, color=style.colour, linewidth=0.8)
+        axes.set_title(f"{wrap(env, 40)} ({seeds(of_env['n'])})")
+        axes.set_ylabel(terms.metric(metric_type))
+        axes.set_xlim(-0.6, len(styles) - 0.3)
+        axes.set_xticks([])
+    legend(figure, styles, markers=True)
+    note(
+        figure,
+        "Small points: runs, one per seed, a seed at the same place in each method; line: their "
+        f"median; right: mean with {terms.level} t interval. "
+        f"Shown: {terms.metric(metric_type, True)}. No test.",
+        *(excluded_runs(terms, env) for env in envs),
+    )
+    return figure

@@ -1,0 +1,66 @@
+"""What labels buy: return, and accuracy of the reward model, against labels."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from active_rlhf.analysis.curves import band as statistics_of
+from active_rlhf.analysis.wording import Terms, excluded_runs, seeds
+from active_rlhf.figures.curves import INTERVALS, band, by_method, curve_panels, line
+from active_rlhf.figures.style import TEXT_WIDTH, blank, legend, method_styles, note, styled, wrap
+
+ACCURACIES = {
+    "train_accuracy": "training pairs",
+    "validation_accuracy": "held-out pairs",
+    "probe_accuracy": "probe pairs",
+}
+
+
+@styled
+def label_efficiency(label_curves: pd.DataFrame, terms: Terms) -> Figure:
+    """Mean return against labels used with `terms.interval`, a panel per environment.
+
+    Needs `env, method, labels, n, mean, sd, ci_low, ci_high` (label_curves.csv).
+    """
+    if label_curves.empty:
+        return blank("These runs do not record labels.")
+    return curve_panels(label_curves, terms, "labels", "labels")
+
+
+@styled
+def reward_accuracy(sessions: pd.DataFrame, terms: Terms) -> Figure:
+    """Accuracy of the reward model after each session, a row per environment.
+
+    Needs `env, method, seed, session, labels, train_accuracy, validation_accuracy, probe_accuracy`
+    (`export.read_records` of the sessions exports).
+    """
+    if sessions.empty:
+        return blank("These runs do not record sessions.")
+    envs = list(sessions["env"].unique())
+    styles = method_styles(sessions, terms)
+    height = max(1.05, min(1.8, 8.4 / len(envs)))
+    figure = Figure(figsize=(TEXT_WIDTH, height * len(envs) + 0.7), layout="constrained")
+    grid = figure.subplots(len(envs), len(ACCURACIES), sharex="row", sharey=True, squeeze=False)
+    for axes_row, env in zip(grid, envs, strict=True):
+        rows = sessions[sessions["env"] == env]
+        for axes, (column, pairs) in zip(axes_row, ACCURACIES.items(), strict=True):
+            for method, runs in by_method(rows, styles):
+                table = runs.pivot(index="seed", columns="session", values=column)
+                curve = pd.DataFrame(statistics_of(table.to_numpy(), terms.alpha))
+                x = runs.groupby("session")["labels"].mean()
+                line(axes, styles[method], x, curve["mean"], *band(curve, terms))
+            if axes_row is grid[0]:
+                axes.set_title(pairs)
+            if axes_row is grid[-1]:
+                axes.set_xlabel("labels")
+            axes.margins(x=0)
+        n = seeds(rows.groupby("method", observed=True)["seed"].nunique())
+        axes_row[0].set_ylabel(f"{wrap(env, 18)}\n({n})\naccuracy")
+    legend(figure, styles)
+    note(
+        figure,
+        "Line: mean over runs (one per seed) of the share of pairs that the reward model orders as "
+        "the teacher does, after each session. Probe pairs are the same in all sessions. Band: "
+        f"{INTERVALS[terms.interval].format(level=terms.level)}, pointwise. No test.",
+        *(excluded_runs(terms, env) for env in envs),
+    )
+    return figure

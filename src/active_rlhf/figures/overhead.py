@@ -1,0 +1,74 @@
+"""Where a run's time goes."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from active_rlhf.analysis.overhead import stages
+from active_rlhf.analysis.wording import Terms, duration, excluded_runs, seeds
+from active_rlhf.figures.style import note, panels, styled, swatches, wrap
+
+# Tol's muted colours: kept apart from those of the methods.
+COLOURS = (
+    *("#332288", "#88CCEE", "#44AA99", "#117733", "#999933"),
+    *("#DDCC77", "#CC6677", "#882255", "#AA4499"),
+)
+OTHER = "#DDDDDD"
+SMALL = 0.01  # stages below this share of every bar are shown as other
+
+
+@styled
+def overhead_bars(runs: pd.DataFrame, terms: Terms) -> Figure:
+    """Mean wall time of a run by stage, a bar per method, a panel per environment.
+
+    Needs `overhead.select`'s frame: `env, method, seed, wall_s, host` and the `<stage>_s`.
+    """
+    means = stages(runs)
+    total = means.groupby(["env", "method"], observed=True)["seconds"].transform("sum")
+    largest = (means["seconds"] / total).groupby(means["stage"], sort=False).max()
+    named = [name for name in largest.index[largest >= SMALL] if name != "other"][: len(COLOURS)]
+    colours = dict(zip(named, COLOURS, strict=False)) | {"other": OTHER}
+    means = means.assign(stage=means["stage"].where(means["stage"].isin(named), "other"))
+
+    envs = list(means["env"].unique())
+    methods = terms.order(means)
+    figure, all_axes = panels(len(envs), height=0.55 + 0.26 * len(methods), columns=_columns(envs))
+    unit, divisor = duration(runs["wall_s"])
+    for i, (axes, env) in enumerate(zip(all_axes, envs, strict=True)):
+        of_env = runs[runs["env"] == env]
+        rows = means[means["env"] == env]
+        table = rows.pivot_table(
+            index="method", columns="stage", values="seconds", aggfunc="sum", observed=True
+        ).reindex(index=methods, columns=list(colours))
+        left = np.zeros(len(methods))
+        for stage, colour in colours.items():
+            widths = table[stage].fillna(0).to_numpy() / divisor
+            axes.barh(range(len(methods)), widths, left=left, color=colour, height=0.7)
+            left += widths
+        wall = of_env.groupby("method", observed=True)["wall_s"].agg(["min", "max"])
+        for y, method in enumerate(methods):
+            if method in wall.index:
+                ends = wall.loc[method] / divisor
+                axes.plot(ends, [y, y], "|-", color="black", linewidth=0.8, markersize=4)
+        axes.set_title(f"{wrap(env, 36)} ({seeds(rows['n'])})")
+        axes.set_xlabel(f"wall time of a run ({unit})")
+        shown = i % _columns(envs) == 0
+        axes.set_yticks(range(len(methods)), [wrap(m, 18) if shown else "" for m in methods])
+        axes.invert_yaxis()
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="y", visible=False)
+    handles = [Patch(color=colour) for colour in colours.values()]
+    swatches(figure, handles, [name.replace("_", " ") for name in colours])
+    hosts = sorted(map(str, runs["host"].unique()))
+    note(
+        figure,
+        "Bar: mean over runs (one per seed) of the seconds of each stage; black line: fastest to "
+        f"slowest run. No interval, no test. Host{'s' * (len(hosts) > 1)}: {', '.join(hosts)}.",
+        *(excluded_runs(terms, env) for env in envs),
+    )
+    return figure
+
+
+def _columns(envs: list[str]) -> int:
+    return min(len(envs), 2)

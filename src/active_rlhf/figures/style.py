@@ -1,0 +1,158 @@
+"""The one look of every figure: sizes, fonts, a method's colour, and how a figure is saved.
+
+Sizes are those of print: a figure is drawn at the width it is set in (one column or the text),
+so its fonts, 6 to 8 points, are what the reader sees.
+"""
+
+import math
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from active_rlhf.analysis.wording import Terms
+from active_rlhf.files import atomic
+
+COLUMN_WIDTH = 3.4  # inches
+TEXT_WIDTH = 7.0
+NOTE_SIZE = 6  # points
+
+# Okabe and Ito's colours for every kind of colour vision, without the yellow: too pale on paper.
+COLOURS = ("#000000", "#E69F00", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
+LINES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h", "p")
+
+RC: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
+    "pdf.fonttype": 42,  # TrueType: text stays text
+    "svg.hashsalt": "active-rlhf",
+    "text.parse_math": False,  # a dollar sign in a method's name is a dollar sign
+    "savefig.dpi": 200,
+}
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class MethodStyle:
+    colour: str
+    line: Any
+    marker: str
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Let a figure function draw in the house style without touching matplotlib's global state."""
+
+    @wraps(draw)
+    def inner(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with mpl.rc_context(RC):
+            return draw(*args, **kwargs)
+
+    return inner
+
+
+def save(figure: Figure, path_without_suffix: str | Path) -> None:
+    """Write `<path>.pdf` and `<path>.png`; the same figure gives the same bytes on any day."""
+    metadata: dict[str, dict[str, Any]] = {
+        ".pdf": {"CreationDate": None},
+        ".png": {"Software": None},
+    }
+    with mpl.rc_context(RC):
+        for suffix, values in metadata.items():
+            with atomic(f"{path_without_suffix}{suffix}") as path:
+                figure.savefig(path, metadata=values)
+
+
+def method_styles(frame: pd.DataFrame, terms: Terms) -> dict[str, MethodStyle]:
+    """Colour, line and marker of the frame's methods, by their place in the study's table order."""
+    present = terms.order(frame)
+    names = terms.methods or present
+    return {
+        method: MethodStyle(
+            COLOURS[i % len(COLOURS)], LINES[i % len(LINES)], MARKERS[i % len(MARKERS)]
+        )
+        for i, method in enumerate(names)
+        if method in present
+    }
+
+
+def panels(
+    count: int, height: float = 2.1, columns: int | None = None
+) -> tuple[Figure, list[Axes]]:
+    """A figure of panels, `height` inches each: as wide as a column for one, the text for more."""
+    columns = columns or min(count, {4: 2, 7: 4, 8: 4}.get(count, 3))
+    rows = math.ceil(count / columns)
+    width = COLUMN_WIDTH if count == 1 else TEXT_WIDTH
+    figure = Figure(figsize=(width, height * rows + 0.5), layout="constrained")
+    axes = [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
+    return figure, axes
+
+
+def wrap(text: str, width: int = 16) -> str:
+    """Break a label into lines of at most `width` characters, also inside a long word."""
+    return "\n".join(textwrap.wrap(text, width)) or text
+
+
+def legend(figure: Figure, styles: Mapping[str, MethodStyle], markers: bool = False) -> None:
+    """One legend above all panels, in as many columns as the longest name leaves room for."""
+    handles = [
+        Line2D([], [], color=s.colour, linestyle=s.line, marker=s.marker if markers else "")
+        for s in styles.values()
+    ]
+    swatches(figure, handles, list(styles))
+
+
+def swatches(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> None:
+    """A legend of the given handles above all panels."""
+    width = figure.get_size_inches()[0]
+    longest = max(len(line) for name in names for line in wrap(name, 40).splitlines())
+    columns = max(1, min(len(names), int(width / (0.058 * longest + 0.5))))
+    figure.legend(
+        handles,
+        [wrap(name, 40) for name in names],
+        loc="outside upper center",
+        ncols=columns,
+        handlelength=2.4,
+        columnspacing=1.2,
+    )
+
+
+def note(figure: Figure, *sentences: str) -> None:
+    """State below the panels what is shown: n, interval, test, runs left out."""
+    width = figure.get_size_inches()[0]
+    lines = textwrap.wrap(" ".join(filter(None, sentences)), int(width * 72 / (NOTE_SIZE * 0.56)))
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=NOTE_SIZE, color="#444444")
+
+
+def blank(reason: str) -> Figure:
+    """A figure that says why there is nothing to see."""
+    figure, (axes,) = panels(1, height=0.6)
+    axes.axis("off")
+    axes.text(0.5, 0.5, wrap(reason, 50), ha="center", va="center", transform=axes.transAxes)
+    return figure

@@ -1,0 +1,85 @@
+"""Which source files decide a run's result, and one hash over them.
+
+A run is retrained when one of its files changes, comments included, and left alone when any other
+file does. A new module goes into one of these tables; a test walks the imports of training and
+names a module that is in none.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parent
+
+# Of every run.
+AGENT = (
+    "compilation.py",
+    "environments.py",
+    "kernels.py",
+    "policy.py",
+    "ppo.py",
+    "reward_scaling.py",
+    "rollout.py",
+    "training.py",
+)
+# Of every run that learns from preferences.
+PREFERENCES = (
+    "ledger.py",
+    "reward_model.py",
+    "schedule.py",
+    "segments.py",
+    "selection/__init__.py",
+    "selection/candidates.py",
+    "selection/filters.py",
+    "selection/pickers/__init__.py",
+    "selection/pool.py",
+    "selection/scores.py",
+    "selection/selectors.py",
+    "teachers/__init__.py",
+)
+# Of runs whose selector uses latents, whose picker it is, and whose teacher.
+VAE = ("selection/vae.py",)
+PICKERS = {
+    "random": ("selection/pickers/random.py",),
+    "top": ("selection/pickers/top.py",),
+    "kmeans": ("selection/pickers/kmeans.py",),
+    "k_center": ("selection/pickers/k_center.py",),
+    "dpp": ("selection/pickers/dpp.py",),
+}
+TEACHERS = {
+    "oracle": ("teachers/oracle.py",),
+    "bpref": ("teachers/bpref.py",),
+    "human_simulated": ("teachers/human_simulated.py",),
+}
+# Used by training, but unable to change what a run with a given spec computes.
+NEUTRAL = (
+    "__init__.py",
+    "files.py",
+    "fingerprint.py",
+    "reporting.py",
+    "tracking.py",
+    "warm_up.py",
+)
+
+
+def run_files(spec: dict[str, Any]) -> list[str]:
+    """The files of a run, relative to the package, sorted."""
+    files = [*AGENT]
+    if "selection" in spec:
+        files += PREFERENCES
+        files += PICKERS[spec["selection"]["picker"]["name"]]
+        files += TEACHERS[spec["teacher"]["name"]]
+        files += VAE if "vae" in spec else ()
+    return sorted(set(files))
+
+
+def code_fingerprint(spec: dict[str, Any], package: Path = PACKAGE) -> str:
+    """SHA-256 over the names and contents of a run's files.
+
+    Raises FileNotFoundError if one is missing, as after a rename that these tables do not know.
+    """
+    digest = hashlib.sha256()
+    for name in run_files(spec):
+        content = (package / name).read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()

@@ -1,0 +1,126 @@
+"""Every query ever put to the teacher, with its answer. Nothing is forgotten or changed."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from active_rlhf.files import atomic
+from active_rlhf.teachers import Answers
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Queries whose answer counts.
+
+    pairs int64 [n, 2]; observations [n, 2, H, o] and actions [n, 2, H, a] float32, raw;
+    preferences [n]: 1 first segment, 0 second, 0.5 equal; confidences [n] in [0, 1].
+    """
+
+    pairs: np.ndarray
+    observations: np.ndarray
+    actions: np.ndarray
+    preferences: np.ndarray
+    confidences: np.ndarray
+
+
+COLUMNS = (*(field.name for field in fields(Labels)), "sessions", "held_out")
+
+
+class Ledger:
+    """The record of a run's queries, which holds at most `budget` of them and not one more."""
+
+    def __init__(self, budget: int):
+        self.budget = budget
+        self.asked = 0
+        self._columns: dict[str, np.ndarray] = {}
+
+    @property
+    def remaining(self) -> int:
+        """Queries that may still be asked."""
+        return self.budget - self.asked
+
+    def column(self, name: str) -> np.ndarray:
+        """One of COLUMNS for all queries in the order asked, read-only.
+
+        `preferences` has nan for skipped queries; `sessions` is int64, `held_out` (for validation
+        only) bool; the others are as in `Labels`. Raises ValueError before the first query.
+        """
+        if not self._columns:
+            raise ValueError("nothing was asked yet")
+        view = self._columns[name][: self.asked]
+        view.flags.writeable = False
+        return view
+
+    def record(
+        self,
+        pairs: np.ndarray,
+        observations: np.ndarray,
+        actions: np.ndarray,
+        answers: Answers,
+        session: int,
+        held_out: np.ndarray,
+    ) -> None:
+        """Add a session's queries and their answers; shapes as in `Labels`, held_out bool [n].
+
+        Raises ValueError if they exceed the budget, differ in number, or hold an answer that is
+        none of 1, 0, 0.5 and nan.
+        """
+        self._add(
+            {
+                "pairs": np.asarray(pairs, np.int64),
+                "observations": np.asarray(observations, np.float32),
+                "actions": np.asarray(actions, np.float32),
+                "preferences": np.asarray(answers.preference, np.float64),
+                "confidences": np.asarray(answers.confidence, np.float64),
+                "sessions": np.full(len(pairs), session, np.int64),
+                "held_out": np.asarray(held_out, bool),
+            }
+        )
+
+    def _add(self, batch: dict[str, np.ndarray]) -> None:
+        counts = {name: len(values) for name, values in batch.items()}
+        count = counts["pairs"]
+        if count > self.remaining:
+            raise ValueError(f"{count} queries asked with {self.remaining} left in the budget")
+        if set(counts.values()) != {count}:
+            raise ValueError(f"columns of different length: {counts}")
+        preferences = batch["preferences"]
+        if not np.all(np.isnan(preferences) | np.isin(preferences, (0.0, 0.5, 1.0))):
+            raise ValueError(f"an answer is 1, 0, 0.5 or nan, not {preferences}")
+        if not self._columns:
+            self._columns = {
+                name: np.zeros((self.budget, *values.shape[1:]), values.dtype)
+                for name, values in batch.items()
+            }
+        for name, values in batch.items():
+            self._columns[name][self.asked : self.asked + count] = values
+        self.asked += count
+
+    def training(self) -> Labels:
+        """The answered queries that the reward model learns from."""
+        return self._labels(~self.column("held_out"))
+
+    def validation(self) -> Labels:
+        """The answered queries held out to validate it."""
+        return self._labels(self.column("held_out"))
+
+    def _labels(self, chosen: np.ndarray) -> Labels:
+        chosen = chosen & np.isfinite(self.column("preferences"))
+        return Labels(**{field.name: self.column(field.name)[chosen] for field in fields(Labels)})
+
+    def save(self, path: str | Path) -> None:
+        """Write everything as npz; the same content gives the same bytes."""
+        columns: dict[str, Any] = {name: self.column(name) for name in self._columns}
+        with atomic(path) as temporary:
+            np.savez(temporary, budget=np.int64(self.budget), **columns)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Ledger":
+        """Read what `save` wrote; no pickled objects are accepted."""
+        with np.load(path, allow_pickle=False) as file:
+            ledger = cls(int(file["budget"]))
+            if "pairs" in file:
+                ledger._add({name: file[name] for name in COLUMNS})
+        return ledger

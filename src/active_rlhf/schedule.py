@@ -1,0 +1,38 @@
+"""When queries are asked: whole numbers that add up exactly."""
+
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+
+
+def queries_per_session(total: int, initial: int, sessions: int) -> list[int]:
+    """Queries of each session, adding up to `total`: `initial` first, the rest spread evenly.
+
+    Raises ValueError where a session would have none or the first cannot have `initial`.
+    """
+    rest, later = total - initial, sessions - 1
+    if initial < 1 or sessions < 1 or rest < later or (later == 0 and rest > 0):
+        raise ValueError(f"{total} queries, {initial} first, do not fill {sessions} sessions")
+    bounds = [rest * k // later for k in range(sessions)] if later else []
+    return [initial, *(b - a for a, b in pairwise(bounds))]
+
+
+def held_out_per_session(queries: Sequence[int], fraction: float) -> list[int]:
+    """How many of each session's queries are for validation: round(fraction * total) in all.
+
+    The running total is the nearest whole number to its share (halves down), so no session is
+    more than one query away from `fraction`.
+    """
+    total = sum(queries)
+    held_out = round(fraction * total)
+    shares = [(2 * held_out * asked + total - 1) // (2 * total) for asked in accumulate(queries)]
+    return [b - a for a, b in pairwise([0, *shares])]
+
+
+def session_rollouts(rollouts: int, sessions: int) -> list[int]:
+    """The rollouts, counted from 0, after which a session takes place: 0 first, evenly spaced.
+
+    Raises ValueError for more sessions than rollouts.
+    """
+    if not 1 <= sessions <= rollouts:
+        raise ValueError(f"{sessions} sessions do not fit {rollouts} rollouts")
+    return [k * rollouts // sessions for k in range(sessions)]

@@ -1,0 +1,37 @@
+"""Farthest-first traversal from the pairs asked so far (Sener and Savarese 2018; B-Pref)."""
+
+import numpy as np
+
+from active_rlhf.selection.pool import Picker, Pool, by_score
+
+
+def squared_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Between pairs [m, 2, d] and [l, 2, d]: [m, l], whatever the order of a pair's members.
+
+    The smaller of |a - c|^2 + |b - d|^2 and |a - d|^2 + |b - c|^2 for pairs (a, b) and (c, d):
+    the distance between the nearer of the two ways to lay one pair beside the other.
+    """
+    x, y = (pairs.reshape(-1, pairs.shape[-1]).astype(np.float64) for pairs in (first, second))
+    square = (x * x).sum(1)[:, None] + (y * y).sum(1) - 2 * x @ y.T
+    square = np.maximum(square, 0).reshape(len(first), 2, len(second), 2)
+    straight = square[:, 0, :, 0] + square[:, 1, :, 1]
+    crossed = square[:, 0, :, 1] + square[:, 1, :, 0]
+    return np.minimum(straight, crossed)
+
+
+def pick(pool: Pool, batch: int, generator: np.random.Generator) -> np.ndarray:
+    """Again and again the pair farthest from all asked or chosen; the best score to begin with
+    if none was ever asked."""
+    assert pool.segments is not None and pool.asked is not None
+    between = squared_distances(pool.segments, pool.segments)
+    nearest = squared_distances(pool.segments, pool.asked).min(axis=1, initial=np.inf)
+    chosen = np.empty(batch, np.int64)
+    for i in range(batch):
+        none_yet = i == 0 and not len(pool.asked)
+        chosen[i] = by_score(pool)[0] if none_yet else np.argmax(nearest)
+        nearest = np.minimum(nearest, between[chosen[i]])
+        nearest[chosen[i]] = -1
+    return chosen
+
+
+PICKER = Picker(pick, needs=frozenset({"segments"}))

@@ -1,0 +1,66 @@
+"""Who answers queries. A teacher sees true rewards and actions, and nothing a selector computed.
+
+One module a teacher, with `build(**settings)` returning it; names, presets and default settings
+are `TEACHERS` in `active_rlhf.config`.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+
+DESCRIPTIONS = {
+    "oracle": "prefers the larger true return; too small a difference is equal",
+    "bpref": "B-Pref's irrational teacher (Lee et al. 2021), every irrationality off",
+    "mistake": "B-Pref: one answer in ten is wrong",
+    "noisy": "B-Pref: answers drawn from a Boltzmann choice between the returns",
+    "skip": "B-Pref: skips pairs in which neither segment is worth a look",
+    "myopic": "B-Pref: later steps weigh more",
+    "equal": "B-Pref: small differences are equal",
+    "human_simulated": "weighs return, length and smoothness, with noise, bias and confidence",
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """B pairs of segments of H steps: true rewards float64 [B, 2, H], actions [B, 2, H, a].
+
+    A segment of fewer than H steps ends in nan rewards.
+    """
+
+    rewards: np.ndarray
+    actions: np.ndarray
+
+
+@dataclass(frozen=True)
+class History:
+    """What the run has seen, the same for every selector.
+
+    uniform_gaps float64 [K]: |difference of true returns| of uniformly drawn pairs of segments;
+    recent_returns: true returns of the last (at most 10) finished episodes; episode_length: steps.
+    """
+
+    uniform_gaps: np.ndarray
+    recent_returns: np.ndarray
+    episode_length: int
+
+
+@dataclass(frozen=True)
+class Answers:
+    """preference float64 [B]: 1 first, 0 second, 0.5 equal, nan skipped; confidence [B] in 0..1."""
+
+    preference: np.ndarray
+    confidence: np.ndarray
+
+
+class Teacher(Protocol):
+    def __call__(
+        self, question: Question, history: History, generator: np.random.Generator
+    ) -> Answers: ...
+
+
+def build(settings: dict[str, Any]) -> Teacher:
+    """The teacher of a spec's `teacher` section: complete settings, `name` among them."""
+    name, rest = settings["name"], {k: v for k, v in settings.items() if k != "name"}
+    return import_module(f"{__name__}.{name}").build(**rest)
