@@ -85,7 +85,9 @@ def test_a_run_writes_what_it_promises(tmp_path):
     assert ledger.asked == 25 and len(ledger.training().preferences) == 20
 
     episodes = pd.read_csv(out / "episodes.csv")
-    assert (episodes.length == 1000).all() and episodes.step.tolist() == [1000 * k for k in range(1, 7)]
+    assert (episodes.length == 1000).all() and episodes.step.tolist() == [
+        1000 * k for k in range(1, 7)
+    ]
     assert episodes["return"].tail(10).mean() == pytest.approx(result["final_return"])
     evaluations = pd.read_csv(out / "evaluations.csv")
     assert evaluations.step.tolist() == [3072, 6144]

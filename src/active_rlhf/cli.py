@@ -17,7 +17,6 @@ from active_rlhf.config import (
     load_study,
     merge,
     parse_set,
-    read_yaml,
     resolve_run,
 )
 
@@ -101,21 +100,20 @@ def _load(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
         if getattr(args, name) is None:
             raise ConfigError(f"--{name}: missing; needed with --study, --env, --selector, --seed")
     changes = merge({}, *map(parse_set, args.changes))
-    content = read_yaml(args.study)
-    # Checking an unusual environment may load numerical libraries, which read this only once.
-    _set_threads(merge(content, changes).get("threads"))
-    study = load_study(args.study, changes, content)
+    study = load_study(args.study, changes)
     return study, resolve_run(study, args.env, args.selector, args.seed)
 
 
-def _set_threads(threads: Any) -> None:
-    """Make numerical libraries that are loaded from here on use so many threads."""
-    if not isinstance(threads, int):  # absent, or bad and soon refused by name
-        threads = DEFAULTS["threads"]
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+def _one_thread() -> None:
+    """Keep numerical libraries that are loaded from here on from starting more threads than one.
+
+    A run is one thread by definition (training sees to that); this spares idle ones.
+    """
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
 
 
 def _train(args: argparse.Namespace) -> int:
+    _one_thread()
     tracking = args.tracking or DEFAULTS["tracking"]
     if args.spec is None:
         study, spec = _load(args)
@@ -123,7 +121,6 @@ def _train(args: argparse.Namespace) -> int:
     elif args.changes or any((args.study, args.env, args.selector, args.seed is not None)):
         raise ConfigError("--spec: is a whole run; --study, --env, --selector, --seed, --set: drop")
     else:
-        _set_threads(DEFAULTS["threads"])
         spec = load_spec(args.spec)
     name = f"{spec['environment']} {spec['selector']} seed {spec['seed']}"
     if _is_complete(args.out, spec, args.force):
@@ -213,7 +210,7 @@ def _results(args: argparse.Namespace) -> int:
 
 
 def _warm_up(args: argparse.Namespace) -> int:
-    _set_threads(DEFAULTS["threads"])
+    _one_thread()
     from active_rlhf.warm_up import warm_up
 
     for depth in NETWORK_DEPTHS:

@@ -173,7 +173,9 @@ def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         raise ExportError(f"{path}: not readable as CSV ({error})") from None
     for name in columns:
         if name not in frame:
-            raise ExportError(f"{path}: column {name} is missing (found {', '.join(frame)})")
+            raise ExportError(
+                f"{path}: column {name} is missing (found {', '.join(map(str, frame))})"
+            )
     if frame.empty:
         raise ExportError(f"{path}: no rows")
     for name in columns:

@@ -73,7 +73,6 @@ DEFAULTS: dict[str, Any] = {
     "statistics": {"endpoint": "final", "family": "environment", "alpha": 0.05, "bootstrap": 10000},
     "figures": {"interval": "bootstrap"},
     "exclude": [],
-    "threads": 1,
 }
 PAIRING = ("pairing", "clusters")
 SECTIONS = ("ppo", "labels", "teacher", "reward_model", "vae", "evaluation")
@@ -117,9 +116,9 @@ def load_study(
     else has read it already; `path` then only names it in messages and finds its neighbours.
 
     Returns the study with every default filled in. `environments` maps each id to its complete
-    settings (SECTIONS, and `selectors`: name -> composition, None for `true_reward`); loading the
+    settings (SECTIONS, and `selectors`: name -> composition; `true_reward` has none); loading the
     result again changes nothing. With `imported` there are no environments, selectors and seeds,
-    and its paths are made to exist from the working directory.
+    and its paths lead to files from the working directory.
 
     Raises ConfigError: `<file>: <key>: <what is wrong and what would be right>`.
     """
@@ -486,7 +485,7 @@ def _complete_composition(composition: Any, where: str) -> dict[str, Any]:
 
 
 def _check_methods(study: dict[str, Any], label: str) -> None:
-    """`methods` and `exclude` may only speak of what the study has."""
+    """`methods` and `exclude` may only speak of what there is; `methods` names every selector."""
     names = display_names(study)
     trained = "imported" not in study
     if names is not None and trained:
@@ -496,7 +495,9 @@ def _check_methods(study: dict[str, Any], label: str) -> None:
             known = [*selectors(study), *PRESETS, TRUE_REWARD]
             if name not in known:
                 raise ConfigError(unknown(f"{label}: methods", "selector", name, known))
-        names |= {name: name for name in selectors(study) if name not in names}
+        rest = {name: name for name in selectors(study) if name not in names}
+        names = {k: v for k, v in (names | rest).items() if k in study["selectors"]}
+        study["methods"] = names
     methods = {*(names or {}), *(names or {}).values(), *selectors(study)}
     for i, entry in enumerate(study["exclude"]):
         where = f"{label}: exclude[{i}]"

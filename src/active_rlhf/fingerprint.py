@@ -20,6 +20,7 @@ AGENT = (
     "ppo.py",
     "reward_scaling.py",
     "rollout.py",
+    "segments.py",
     "training.py",
 )
 # Of every run that learns from preferences.
@@ -27,7 +28,6 @@ PREFERENCES = (
     "ledger.py",
     "reward_model.py",
     "schedule.py",
-    "segments.py",
     "selection/__init__.py",
     "selection/candidates.py",
     "selection/filters.py",
@@ -56,6 +56,7 @@ NEUTRAL = (
     "__init__.py",
     "files.py",
     "fingerprint.py",
+    "plain_yaml.py",
     "reporting.py",
     "tracking.py",
     "warm_up.py",

@@ -7,6 +7,7 @@ only looks at these files, so it watches a laptop, a cluster or a study started 
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 from active_rlhf.config import load_study, resolve_run, study_runs
 from active_rlhf.fingerprint import code_fingerprint
@@ -31,7 +33,7 @@ from active_rlhf.fingerprint import code_fingerprint
 SILENT_AFTER = 180.0  # seconds without a sign of life, after which a run no longer counts as going
 LIVE_EVERY, LOG_EVERY = 1.0, 10.0  # seconds between two looks, in a terminal and in a log
 LISTED_RUNS = 12  # running runs shown in full
-LOG_TAIL = 30  # lines of a failed command's log that are printed
+LOG_LINES = 30  # lines of a failed command's log that are printed
 
 
 @dataclass
@@ -230,7 +232,7 @@ def lines(snapshot: Snapshot) -> list[str]:
 
 def panel(snapshot: Snapshot, note: str = "") -> Group:
     """The study as something to look at in a terminal; `note` is a last dim line."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=bool(snapshot.running))
     for name in ("environment", "selector", "seed", "steps", "speed", "labels", "last return"):
         table.add_column(name, justify="left" if name in ("environment", "selector") else "right")
     table.add_column("")
@@ -241,7 +243,7 @@ def panel(snapshot: Snapshot, note: str = "") -> Group:
     if hidden > 0:
         table.add_row(f"and {hidden} more")
     whole = ProgressBar(total=max(snapshot.steps_total, 1), completed=snapshot.steps_done, width=60)
-    return Group(table, whole, summary(snapshot), f"[dim]{note}[/dim]" if note else "")
+    return Group(table, whole, "", summary(snapshot), Text(note, style="dim"))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -275,7 +277,7 @@ def run(args: argparse.Namespace) -> int:
     with _forwarded(process):
         _watch(watcher, console, process, log)
     if process.returncode:
-        sys.stderr.write("".join(_tail(log, LOG_TAIL)))
+        sys.stderr.write(_failure(log))
         sys.stderr.write(f"error: the command failed; its whole output is in {log}\n")
     return process.returncode if process.returncode >= 0 else 128 - process.returncode
 
@@ -323,8 +325,7 @@ def _watch(
             live.update(panel(snapshot))
             while not finished(snapshot, LIVE_EVERY):
                 snapshot = watcher.look()
-                note = "".join(_tail(log, 1)).strip() if log else ""
-                live.update(panel(snapshot, note))
+                live.update(panel(snapshot, _last_word(log) if log else ""))
             live.update(panel(watcher.look()))
         return
     shown: list[str] = []
@@ -336,9 +337,17 @@ def _watch(
     print(f"[{duration(time.monotonic() - started)}] {summary(watcher.look())}", flush=True)
 
 
-def _tail(path: Path, count: int) -> list[str]:
-    """The last `count` lines that are not blank, from the end of a file of any length."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 16_384))
-        text = file.read().decode(errors="replace")
-    return [line for line in text.splitlines(keepends=True) if line.strip()][-count:]
+def _last_word(log: Path) -> str:
+    """What the command last said about its own progress ("7 of 40 steps"), or said at all."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 16_384))
+        said = [line.strip() for line in file.read().decode(errors="replace").splitlines()]
+    counted = [line for line in said if re.match(r"\d+ of \d+ ", line)]
+    return (counted or [line for line in said if line] or [""])[-1]
+
+
+def _failure(log: Path) -> str:
+    """The log from its first error on, or else its end."""
+    said = log.read_text(errors="replace").splitlines(keepends=True)
+    first = next((i for i, line in enumerate(said) if "Error" in line), len(said) - LOG_LINES)
+    return "".join(said[max(0, first) :][:LOG_LINES])

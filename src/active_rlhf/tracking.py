@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from active_rlhf.plain_yaml import ConfigError
+
 Record = Callable[[dict[str, float], int], None]
 
 
@@ -12,7 +14,7 @@ def tracker(kind: str, spec: dict[str, Any], out: Path) -> tuple[Record, Callabl
     """A function that records named scalars at a step, and one that closes the tracker.
 
     kind: `none`, `tensorboard` (event files in `out/tensorboard`) or `wandb` (the optional extra).
-    Raises ValueError for another kind or where the tracker is not installed.
+    Raises ConfigError for another kind or where the tracker is not installed.
     """
     if kind == "none":
         return lambda scalars, step: None, lambda: None
@@ -31,8 +33,8 @@ def tracker(kind: str, spec: dict[str, Any], out: Path) -> tuple[Record, Callabl
         try:
             import wandb
         except ImportError:
-            raise ValueError("tracking: wandb needs `pip install active-rlhf[wandb]`") from None
+            raise ConfigError("tracking: wandb needs `pip install active-rlhf[wandb]`") from None
         name = f"{spec['environment']} {spec['selector']} {spec['seed']}"
         run = wandb.init(project="active-rlhf", name=name, config=spec, dir=str(out))
         return lambda scalars, step: run.log(scalars, step=step), run.finish
-    raise ValueError(f"tracking: {kind!r} is none of none, tensorboard, wandb")
+    raise ConfigError(f"tracking: {kind!r} is none of none, tensorboard, wandb")

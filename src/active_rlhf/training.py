@@ -276,6 +276,7 @@ def _train(
     record: Record,
 ) -> None:
     started, clock = time.time(), Clock()
+    code = code_fingerprint(spec)  # of the files as they were when the run began
     config = spec["ppo"]
     sequences = np.random.SeedSequence(spec["seed"]).spawn(len(STREAMS))
     streams = dict(zip(STREAMS, map(np.random.default_rng, sequences), strict=True))
@@ -359,7 +360,7 @@ def _train(
     summary = {
         "status": "complete",
         "spec": spec,
-        "code": code_fingerprint(spec),
+        "code": code,
         "episodes": len(episodes),
         "steps": store.steps,
         "final_return": float(np.mean([e["return"] for e in episodes[-RECENT_RETURNS:]])),

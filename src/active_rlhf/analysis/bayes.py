@@ -13,7 +13,7 @@ from active_rlhf.analysis.endpoints import by_seed
 
 ROPE = 0.1  # in pooled standard deviations: half of Cohen's small effect (Kruschke 2018)
 PRIOR = 0.5  # weight of the one prior observation, a difference of zero
-DRAWS = 20_000
+DRAWS = 10_000
 
 
 def signed_rank_posterior(
@@ -29,7 +29,7 @@ def signed_rank_posterior(
     weights = np.random.default_rng(0).dirichlet(np.r_[prior, np.ones(len(differences))], draws)
     walsh = np.add.outer(z, z) / 2
     regions = [walsh > rope, np.abs(walsh) <= rope, walsh < -rope]
-    shares = np.stack([np.sum((weights @ region) * weights, axis=1) for region in regions])
+    shares = [np.einsum("bi,bi->b", weights @ region.astype(float), weights) for region in regions]
     won = np.bincount(np.argmax(shares, axis=0), minlength=3) / draws
     return float(won[0]), float(won[1]), float(won[2])
 

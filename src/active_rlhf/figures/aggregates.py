@@ -75,10 +75,10 @@ def improvement_matrix(
 
     k = len(methods)
     side = max(COLUMN_WIDTH, min(TEXT_WIDTH, 1.2 + 0.55 * k))
-    figure = Figure(figsize=(side, 0.9 + (side - 1) * 0.75), layout="constrained")
+    figure = Figure(figsize=(side, 0.4 + (side - 1) * 0.75), layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(values.to_numpy(), cmap="PuOr_r", vmin=0, vmax=1, aspect="auto")
-    size = 7 if k <= 6 else 5.5
+    size = 6 if k <= 6 else 5.5
     for row in rows.to_dict("records"):
         axes.text(
             methods.index(row["method_b"]),
@@ -139,7 +139,7 @@ def critical_difference_diagram(
     half = (k + 1) // 2
     top = 0.9 + 0.35 * len(cliques)
     depth = top + half
-    figure = Figure(figsize=(TEXT_WIDTH, 0.75 + 0.2 * (depth + 1.6)), layout="constrained")
+    figure = Figure(figsize=(TEXT_WIDTH, 0.25 + 0.2 * (depth + 1.6)), layout="constrained")
     axes = figure.add_subplot()
     margin = 0.45 * max(k - 1, 1)
     axes.set_xlim(1 - margin, k + margin)

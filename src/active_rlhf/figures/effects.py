@@ -36,9 +36,9 @@ def forest(
     pairs = list(dict.fromkeys(zip(rows["method_a"], rows["method_b"], strict=True)))
     labels = [wrap(f"{a} − {b}", 30 if env is None else 24) for a, b in pairs]
     lines = 1 + max(label.count("\n") for label in labels)
-    columns = min(len(envs), 3)
+    columns = 2 if len(envs) == 4 else min(len(envs), 3)
     grid = math.ceil(len(envs) / columns)
-    height = grid * (0.6 + len(pairs) * (0.1 + 0.11 * lines)) + 0.5
+    height = grid * (0.6 + len(pairs) * (0.1 + 0.11 * lines))
     width = COLUMN_WIDTH if len(envs) == 1 else TEXT_WIDTH
     figure = Figure(figsize=(width, height), layout="constrained")
     places = {pair: -i for i, pair in enumerate(pairs)}

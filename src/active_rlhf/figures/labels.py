@@ -38,23 +38,23 @@ def reward_accuracy(sessions: pd.DataFrame, terms: Terms) -> Figure:
     envs = list(sessions["env"].unique())
     styles = method_styles(sessions, terms)
     height = max(1.05, min(1.8, 8.4 / len(envs)))
-    figure = Figure(figsize=(TEXT_WIDTH, height * len(envs) + 0.7), layout="constrained")
+    figure = Figure(figsize=(TEXT_WIDTH, height * len(envs) + 0.3), layout="constrained")
     grid = figure.subplots(len(envs), len(ACCURACIES), sharex="row", sharey=True, squeeze=False)
-    for axes_row, env in zip(grid, envs, strict=True):
+    for i, env in enumerate(envs):
         rows = sessions[sessions["env"] == env]
-        for axes, (column, pairs) in zip(axes_row, ACCURACIES.items(), strict=True):
+        for axes, (column, pairs) in zip(grid[i], ACCURACIES.items(), strict=True):
             for method, runs in by_method(rows, styles):
                 table = runs.pivot(index="seed", columns="session", values=column)
                 curve = pd.DataFrame(statistics_of(table.to_numpy(), terms.alpha))
                 x = runs.groupby("session")["labels"].mean()
                 line(axes, styles[method], x, curve["mean"], *band(curve, terms))
-            if axes_row is grid[0]:
+            if i == 0:
                 axes.set_title(pairs)
-            if axes_row is grid[-1]:
+            if i == len(envs) - 1:
                 axes.set_xlabel("labels")
             axes.margins(x=0)
         n = seeds(rows.groupby("method", observed=True)["seed"].nunique())
-        axes_row[0].set_ylabel(f"{wrap(env, 18)}\n({n})\naccuracy")
+        grid[i, 0].set_ylabel(f"{wrap(env, 18)}\n({n})\naccuracy")
     legend(figure, styles)
     note(
         figure,

@@ -109,7 +109,7 @@ def panels(
     columns = columns or min(count, {4: 2, 7: 4, 8: 4}.get(count, 3))
     rows = math.ceil(count / columns)
     width = COLUMN_WIDTH if count == 1 else TEXT_WIDTH
-    figure = Figure(figsize=(width, height * rows + 0.5), layout="constrained")
+    figure = Figure(figsize=(width, height * rows), layout="constrained")
     axes = [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
     return figure, axes
 
@@ -129,10 +129,13 @@ def legend(figure: Figure, styles: Mapping[str, MethodStyle], markers: bool = Fa
 
 
 def swatches(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> None:
-    """A legend of the given handles above all panels."""
+    """A legend of the given handles above all panels, for which the figure grows."""
     width = figure.get_size_inches()[0]
     longest = max(len(line) for name in names for line in wrap(name, 40).splitlines())
-    columns = max(1, min(len(names), int(width / (0.058 * longest + 0.5))))
+    most = max(1, min(len(names), int(width / (0.058 * longest + 0.5))))
+    rows = math.ceil(len(names) / most)
+    columns = math.ceil(len(names) / rows)  # rows of like length
+    grow(figure, rows * (1 + max(map(len, names)) // 41) * 7 * 1.6)
     figure.legend(
         handles,
         [wrap(name, 40) for name in names],
@@ -144,10 +147,16 @@ def swatches(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> No
 
 
 def note(figure: Figure, *sentences: str) -> None:
-    """State below the panels what is shown: n, interval, test, runs left out."""
+    """State below the panels what is shown: n, interval, test, runs left out; the figure grows."""
     width = figure.get_size_inches()[0]
     lines = textwrap.wrap(" ".join(filter(None, sentences)), int(width * 72 / (NOTE_SIZE * 0.56)))
+    grow(figure, len(lines) * NOTE_SIZE * 1.3)
     figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=NOTE_SIZE, color="#444444")
+
+
+def grow(figure: Figure, points: float) -> None:
+    """Make the figure higher, so that what is set around the panels leaves them their size."""
+    figure.set_figheight(figure.get_figheight() + points / 72)
 
 
 def blank(reason: str) -> Figure:

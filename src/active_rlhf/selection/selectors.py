@@ -195,8 +195,9 @@ def _segments(
     asked = np.concatenate(gather(context.labelled, length), axis=-1)
     mean, sd = pool.mean(axis=(0, 1, 2)), pool.std(axis=(0, 1, 2))
     sd = np.where(sd > 0, sd, 1)
-    flat = [((x - mean) / sd).reshape(*x.shape[:2], -1) for x in (pool[stay], asked)]
-    return flat[0], flat[1]
+    width = length * mean.size
+    pool, asked = (((x - mean) / sd).reshape(len(x), 2, width) for x in (pool[stay], asked))
+    return pool, asked
 
 
 def validate_composition(composition: Any) -> dict[str, Any]:

@@ -55,7 +55,8 @@ def _backward(
         weight, _ = layers[i]
         below, g = values[i].reshape(-1, len(weight)), gradient.reshape(-1, weight.shape[1])
         if i < len(layers) - 1:
-            g = np.where(values[i + 1] > 0, g, SLOPE * g)
+            # LeakyReLU's derivative; np.where would take ten times as long
+            g *= np.maximum(values[i + 1].reshape(g.shape) > 0, SLOPE)
         np.matmul(below.T, g, out=out[i][0])
         g.sum(axis=0, out=out[i][1])
         if i >= first:
@@ -121,8 +122,8 @@ class SegmentVAE:
         The normaliser becomes that of these segments. Returns the mean loss of the last epoch.
         """
         config, generator = self.config, self.generator
-        self.mean[:] = segments.mean(axis=(0, 1))
-        self.scale[:] = np.maximum(segments.std(axis=(0, 1)), 1e-6)
+        self.mean[:] = segments.mean(axis=(0, 1), dtype=np.float64)
+        self.scale[:] = np.maximum(segments.std(axis=(0, 1), dtype=np.float64), 1e-6)
         x = self._inputs(segments)
         n, size = len(x), config["batch_size"]
         # One draw serves all minibatches, each from a random row on: fresh noise for every

@@ -29,7 +29,9 @@ def _rbf(points: np.ndarray) -> np.ndarray:
 
 def _unit_diagonal(kernel: np.ndarray) -> np.ndarray:
     root = np.sqrt(np.diag(kernel))
-    return kernel / np.outer(root, root)
+    kernel = kernel / np.outer(root, root)
+    np.fill_diagonal(kernel, 1)  # exactly, or rounding would settle ties
+    return kernel
 
 
 def latent_kernel(latents: np.ndarray) -> np.ndarray:

@@ -1,0 +1,65 @@
+"""Made-up runs and the published ones, as the frames the analysis works on."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from active_rlhf.export import read_runs
+
+METHODS = {
+    "prefppo_random_v2": "Random",
+    "prefppo_random": "Random",
+    "prefppo_variquery_v3": "VARIQuery",
+    "prefppo_variquery": "VARIQuery",
+    "prefppo_duo_prio": "DUO",
+    "prefppo_hybrid_prio": "Hybrid",
+    "prefppo_hybrid_prio_u_v6": "Hybrid",
+}
+
+
+@pytest.fixture(scope="session")
+def published_names():
+    """Method part of the published exp_name -> display name, in table order."""
+    return METHODS
+
+
+@pytest.fixture(scope="session")
+def published_runs(published):
+    paths = {
+        "Walker2d-v5": published / "runs_walker_400.csv",
+        "HalfCheetah-v5": published / "runs_halfcheetah_400.csv",
+    }
+    return read_runs(paths, METHODS)
+
+
+@pytest.fixture
+def make_runs():
+    """Runs of two environments that learn at random speeds, with labels; names in table order."""
+
+    def make(methods=("Random", "DUO", "Hybrid"), seeds=6, episodes=40, envs=("A", "B")):
+        rng = np.random.default_rng(5)
+        frames = []
+        for env in envs:
+            for rank, method in enumerate(methods):
+                for seed in range(seeds):
+                    speed = (1 + 0.3 * rank) * rng.uniform(0.5, 1.5)
+                    k = np.arange(1, episodes + 1)
+                    returns = 1000 * (1 - np.exp(-speed * k / episodes)) + rng.normal(
+                        0, 40, episodes
+                    )
+                    frames.append(
+                        pd.DataFrame(
+                            {
+                                "env": env,
+                                "method": method,
+                                "seed": seed,
+                                "step": 1000 * k,
+                                "return": returns,
+                                "labels": 10 * (1 + k // 4),
+                            }
+                        )
+                    )
+        runs = pd.concat(frames, ignore_index=True)
+        return runs.astype({"method": pd.CategoricalDtype(methods, ordered=True)})
+
+    return make

@@ -1,0 +1,16 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def published() -> Path:
+    """Folder with the thesis's published runs and statistics; skips the test where it is absent."""
+    beside = Path(__file__).resolve().parents[1] / ".." / "shared" / "thesis"
+    folder = Path(os.environ.get("ACTIVE_RLHF_PUBLISHED", beside)).resolve()
+    if not (folder / "runs_walker_400.csv").exists():
+        pytest.skip(f"no published runs in {folder}: set ACTIVE_RLHF_PUBLISHED to their folder")
+    return folder

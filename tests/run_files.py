@@ -1,0 +1,63 @@
+"""Run directories written by hand: what training leaves behind, with small made-up numbers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from active_rlhf.collect import EPISODES, EVALUATIONS, SESSIONS
+
+STUDY: dict[str, Any] = {
+    "study": "tiny",
+    "seeds": [3, 11],
+    "environments": ["Hopper-v5"],
+    "selectors": ["random", "true_reward"],
+    "ppo": {"total_steps": 4096},
+    "labels": {"total": 20, "initial": 10, "sessions": 2},
+}
+
+
+def write_run(directory: Path, spec: dict[str, Any], code: str = "0" * 64) -> None:
+    """A finished run of `spec` with four episodes, two evaluations and two sessions."""
+    directory.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(spec["seed"])
+    episodes = pd.DataFrame(
+        {
+            "step": [1000, 2000, 3000, 4000],
+            "return": rng.normal(100, 30, 4),
+            "length": 1000,
+            "labels": [10, 10, 20, 20],
+        }
+    )
+    evaluations = pd.DataFrame(
+        {
+            "step": [2048, 4096],
+            "return_mean": rng.normal(size=2),
+            "return_sd": rng.random(2),
+            "episodes": 2,
+            "labels": [10, 20],
+        }
+    )
+    sessions = pd.DataFrame(rng.random((2, len(SESSIONS))), columns=list(SESSIONS))
+    sessions = sessions.assign(session=[1, 2], step=[2048, 4096], score_pool=np.nan)
+    episodes[list(EPISODES)].to_csv(directory / "episodes.csv", index=False)
+    evaluations[list(EVALUATIONS)].to_csv(directory / "evaluations.csv", index=False)
+    if "labels" in spec:
+        sessions.to_csv(directory / "sessions.csv", index=False)
+    stages = ["environment", "policy_update", *(["vae"] if "vae" in spec else [])]
+    result = {
+        "status": "complete",
+        "spec": spec,
+        "code": code,
+        "host": "here",
+        "wall_s": 2.0,
+        "cpu_s": 1.5,
+        "gpu_s": 0.0,
+        "peak_rss_mb": 400.5,
+        "seconds": dict.fromkeys(stages, 0.25),
+        "episodes": 4,
+        "steps": 4096,
+    }
+    (directory / "run.json").write_text(json.dumps(result))

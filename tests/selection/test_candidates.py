@@ -1,0 +1,133 @@
+"""Which pairs come into the pool, and how often."""
+
+from itertools import combinations, permutations
+
+import numpy as np
+import pytest
+from behaviour import log_probabilities, store, unordered
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from active_rlhf.selection.candidates import (
+    independent_pairs,
+    on_policy_weights,
+    pairs_across_clusters,
+    recent_weights,
+)
+
+LENGTH = 5
+
+
+def windows(behaviour, length, episodes=None):
+    """Ids of all segments of these episodes, by enumeration."""
+    starts, lengths, _ = behaviour.episodes()
+    chosen = range(len(starts)) if episodes is None else episodes
+    return [int(starts[k]) + i for k in chosen for i in range(lengths[k] - length + 1)]
+
+
+def test_on_policy_weights_are_clipped_z_scores_of_summed_log_probabilities():
+    behaviour = store([9, 5, 12, 30, 4, 7], open_end=8)
+    starts, lengths, _ = behaviour.episodes()
+    sums = [
+        log_probabilities(behaviour.observations[s : s + n], behaviour.actions[s : s + n]).sum(
+            dtype=np.float64
+        )
+        for s, n in zip(starts, lengths, strict=True)
+    ]
+    long_enough = [0, 1, 2, 3, 5]  # the fifth is too short, the last unfinished
+    z = stats.zscore([sums[k] for k in long_enough])
+    expected = np.zeros(7)
+    expected[long_enough] = np.maximum(z, 0)
+    weights = on_policy_weights(behaviour, LENGTH, log_probabilities)
+    np.testing.assert_allclose(weights / weights.sum(), expected / expected.sum(), rtol=1e-6)
+
+
+def test_on_policy_takes_the_open_episode_while_none_is_finished():
+    weights = on_policy_weights(store([], open_end=20), LENGTH, log_probabilities)
+    assert weights.tolist() == [1.0]
+
+
+def test_on_policy_is_uniform_over_episodes_when_all_are_equally_likely():
+    behaviour = store([10, 10, 3, 10], open_end=10)
+    weights = on_policy_weights(behaviour, LENGTH, lambda o, a: np.full(len(o), -0.5, np.float32))
+    assert weights.tolist() == [1, 1, 0, 1, 0]
+
+
+@pytest.mark.parametrize(("episodes", "latest"), [(1, [4]), (2, [2, 4]), (9, [0, 1, 2, 4])])
+def test_recent_draws_all_segments_of_the_last_episodes_alike(episodes, latest):
+    behaviour = store([9, 6, 12, 3], open_end=8)  # the fourth is too short to count
+    weights = recent_weights(behaviour, LENGTH, episodes)
+    drawn = behaviour.draw(np.random.default_rng(0), 20_000, LENGTH, weights)
+    expected = windows(behaviour, LENGTH, latest)
+    ids, counts = np.unique(drawn, return_counts=True)
+    assert ids.tolist() == expected
+    assert stats.chisquare(counts).pvalue > 1e-3
+
+
+@given(
+    st.lists(st.integers(1, 12), max_size=4),
+    st.integers(0, 12),
+    st.integers(1, 30),
+    st.integers(0, 2**32 - 1),
+)
+def test_pairs_are_of_distinct_segments_and_none_comes_twice(lengths, open_end, count, seed):
+    behaviour = store(lengths, open_end + 1)
+    all_windows = windows(behaviour, LENGTH)
+    generator = np.random.default_rng(seed)
+    if len(all_windows) < 2:
+        with pytest.raises(ValueError, match="no two segments of 5 steps"):
+            independent_pairs(behaviour, LENGTH, count, None, generator)
+        return
+    pairs = independent_pairs(behaviour, LENGTH, count, None, generator)
+    possible = {frozenset(pair) for pair in combinations(all_windows, 2)}
+    assert len(pairs) == len(unordered(pairs)) == min(count, len(possible))
+    assert unordered(pairs) <= possible
+
+
+def test_a_pair_is_any_ordered_pair_of_segments_with_equal_chance():
+    behaviour, generator = store([7, 6]), np.random.default_rng(1)  # windows 0 1 2 7 8
+    seen = [tuple(independent_pairs(behaviour, 5, 1, None, generator)[0]) for _ in range(3000)]
+    expected = list(permutations([0, 1, 2, 7, 8], 2))
+    counts = [seen.count(pair) for pair in expected]
+    assert sum(counts) == 3000
+    assert stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_weights_without_two_segments_are_refused():
+    with pytest.raises(ValueError, match="1 seen so far"):
+        independent_pairs(store([5, 9]), LENGTH, 3, np.array([1.0, 0.0]), np.random.default_rng(0))
+
+
+def blobs(sizes, seed=0):
+    generator = np.random.default_rng(seed)
+    label = np.repeat(np.arange(len(sizes)), sizes)
+    centres = 100 * np.eye(len(sizes))
+    return label, centres[label] + generator.normal(size=(len(label), len(sizes)))
+
+
+def test_all_pairs_across_clusters_and_no_other_are_there_to_be_drawn():
+    label, latents = blobs([2, 3, 4])
+    ids = 10 * np.arange(9)
+    pairs = pairs_across_clusters(ids, latents, 3, 10**6, np.random.default_rng(0))
+    expected = {
+        frozenset((10 * i, 10 * j)) for i, j in combinations(range(9), 2) if label[i] != label[j]
+    }
+    assert unordered(pairs) == expected
+    assert len(pairs) == len(expected) == 26
+
+
+def test_pairs_across_clusters_are_drawn_uniformly_in_either_order():
+    label, latents = blobs([1, 2, 2])
+    generator = np.random.default_rng(3)
+    seen = [
+        tuple(pairs_across_clusters(np.arange(5), latents, 3, 1, generator)[0]) for _ in range(600)
+    ]
+    counts = [seen.count((i, j)) for i, j in permutations(range(5), 2) if label[i] != label[j]]
+    assert sum(counts) == 600
+    assert stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_one_cluster_gives_no_pair():
+    same = np.zeros((6, 3))
+    assert pairs_across_clusters(np.arange(6), same, 4, 5, np.random.default_rng(0)).shape == (0, 2)

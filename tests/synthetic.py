@@ -1,0 +1,80 @@
+"""Made-up studies in the shape of the real ones, for the tests of figures, tables and findings."""
+
+import numpy as np
+import pandas as pd
+
+from active_rlhf.analysis.study import statistics
+from active_rlhf.analysis.wording import Terms
+
+NASTY = [r"50%_a & b#1 $x$ ~^\{}", "β-VAE <|> “ü” 日本", "plain"]
+STAGES = "environment policy_update reward_model prediction candidates vae score pick teacher"
+
+
+def names(count: int) -> list[str]:
+    """Method names, one of them long."""
+    return ["Random", "VARIQuery", "DUO", "Hybrid", "a_method_with_a_really_very_long_name"][
+        :count
+    ] + [f"Method {i}" for i in range(6, count + 1)]
+
+
+def runs(methods: list[str], envs: list[str], n: int, effect: float = 0.0) -> pd.DataFrame:
+    """`env, method, seed, step, return, labels`: 30 episodes a run; later methods end higher."""
+    rng = np.random.default_rng(1)
+    steps = np.arange(1, 31) * 1000
+    frames = []
+    for e, env in enumerate(envs):
+        for m, method in enumerate(methods):
+            for seed in range(n):
+                level = 10.0 ** (1 + e % 4) * (2 + effect * m + 0.3 * rng.normal())
+                curve = level * (1 - np.exp(-steps / 8000)) + 0.05 * level * rng.normal(size=30)
+                keys = {"env": env, "method": method, "seed": seed, "step": steps}
+                frames.append(pd.DataFrame(keys | {"return": curve, "labels": steps // 200}))
+    frame = pd.concat(frames, ignore_index=True)
+    return frame.assign(method=pd.Categorical(frame["method"], methods, ordered=True))
+
+
+def study(
+    methods: list[str], envs: list[str], n: int, effect: float = 0.0, **terms: object
+) -> tuple[dict[str, pd.DataFrame], Terms]:
+    """All statistics of such runs, and the terms of their captions."""
+    frame = runs(methods, envs, n, effect)
+    baselines = {env: (0.0, 10.0 ** (1 + e % 4) * 3) for e, env in enumerate(envs)}
+    frames = statistics(frame, resamples=200, baselines=baselines)
+    return frames, Terms(methods=tuple(methods), **terms)  # type: ignore[arg-type]
+
+
+def sessions(methods: list[str], envs: list[str], n: int) -> pd.DataFrame:
+    """Sessions exports as `export.read_records` gives them; the first has no held-out accuracy."""
+    rng = np.random.default_rng(2)
+    frames = []
+    for env in envs:
+        for method in methods:
+            for seed in range(n):
+                accuracy = {
+                    f"{name}_accuracy": 0.9 - 0.4 * np.exp(-np.arange(10) / 3) + rng.normal(0, 0.02)
+                    for name in ("train", "validation", "probe")
+                }
+                accuracy["validation_accuracy"][0] = np.nan
+                keys = {"env": env, "method": method, "seed": seed, "session": np.arange(10)}
+                frames.append(pd.DataFrame(keys | {"labels": np.arange(10) * 50 + 10} | accuracy))
+    return pd.concat(frames, ignore_index=True)
+
+
+def overhead(methods: list[str], envs: list[str], n: int, hosts: int = 1) -> pd.DataFrame:
+    """Rows of overhead.csv; method i takes 100 (i + 1) seconds and runs on host i modulo `hosts`."""
+    rows = []
+    for env in envs:
+        for i, method in enumerate(methods):
+            for seed in range(n):
+                wall = 100.0 * (i + 1) + seed
+                shares = np.linspace(1, 3, len(STAGES.split()))
+                rows.append(
+                    {"env": env, "method": method, "seed": seed}
+                    | {"wall_s": wall, "cpu_s": 0.9 * wall, "gpu_s": 0.0}
+                    | {"peak_rss_mb": 400.0 + i, "host": f"node-{i % hosts}"}
+                    | {
+                        f"{stage}_s": float(0.95 * wall * share / shares.sum())
+                        for stage, share in zip(STAGES.split(), shares, strict=True)
+                    }
+                )
+    return pd.DataFrame(rows)

@@ -1,0 +1,53 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from active_rlhf.config import TEACHERS
+from active_rlhf.teachers import History, Question, build
+
+RNG = np.random.default_rng(7)
+
+
+def ask(rewards, gaps=(), **settings):
+    rewards = np.asarray(rewards, float)
+    question = Question(rewards, np.zeros((*rewards.shape, 1)))
+    history = History(np.asarray(gaps, float), np.array([]), 1000)
+    teacher = build({"name": "oracle", **settings})
+    return teacher(question, history, np.random.default_rng(0))
+
+
+def test_prefers_the_larger_true_return_of_the_whole_segment():
+    answers = ask([[[1, 1, 1], [5, -1, -2]], [[0, 0, 1], [0.5, 0.5, 0.5]], [[1, 2, 3], [3, 2, 1]]])
+    np.testing.assert_array_equal(answers.preference, [1.0, 0.0, 0.5])
+    np.testing.assert_array_equal(answers.confidence, [1.0, 1.0, 1.0])
+
+
+def test_a_difference_below_the_absolute_threshold_is_equal():
+    rewards = [[[3.0], [0.0]], [[2.0], [0.0]], [[0.0], [1.9]], [[0.0], [2.1]]]
+    answers = ask(rewards, tie_threshold=2.0)
+    np.testing.assert_array_equal(answers.preference, [1.0, 1.0, 0.5, 0.0])
+
+
+def test_the_quantile_is_the_share_of_ties_among_uniform_pairs():
+    returns = RNG.normal(size=(4000, 2, 1))
+    gaps = np.abs(returns[:, 0, 0] - returns[:, 1, 0])
+    answers = ask(returns, gaps, tie_quantile=0.2)
+    assert np.mean(answers.preference == 0.5) == 0.2
+    assert TEACHERS["oracle"] == {"name": "oracle", "tie_quantile": 0.2}
+
+
+@given(st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_an_answer_does_not_depend_on_which_other_pairs_were_selected(chosen, seed):
+    rng = np.random.default_rng(seed)
+    rewards = rng.normal(size=(40, 2, 5))
+    gaps = np.abs(np.diff(rng.normal(scale=2.0, size=(500, 2)))[:, 0])
+    everything = ask(rewards, gaps, tie_quantile=0.3).preference
+    subset = rng.permutation(40)[:chosen]
+    np.testing.assert_array_equal(
+        ask(rewards[subset], gaps, tie_quantile=0.3).preference, everything[subset]
+    )
+
+
+def test_no_quantile_means_no_forced_ties():
+    returns = RNG.normal(size=(500, 2, 1))
+    assert not np.any(ask(returns, [1.0, 2.0], tie_quantile=0.0).preference == 0.5)

@@ -1,0 +1,160 @@
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from run_files import STUDY, write_run
+
+from active_rlhf.collect import collect, export_name, gather_overhead
+from active_rlhf.config import load_study, resolve_run
+from active_rlhf.export import ExportError, read_runs
+
+ENVIRONMENT = "Hopper-v5"
+
+
+@pytest.fixture
+def study():
+    return load_study("tiny.yaml", data=STUDY)
+
+
+@pytest.fixture
+def results(tmp_path, study):
+    for selector in ("true_reward", "random"):
+        for seed in (11, 3):
+            spec = resolve_run(study, ENVIRONMENT, selector, seed)
+            write_run(tmp_path / "runs" / ENVIRONMENT / selector / str(seed), spec)
+    return tmp_path
+
+
+def export(study, results: Path, name: str = "exports") -> Path:
+    collect(study, ENVIRONMENT, results / "runs", results / name)
+    return results / name
+
+
+def test_episodes_are_exported_in_the_studys_order_to_the_last_digit(study, results):
+    path = export(study, results) / f"{ENVIRONMENT}.csv"
+    rows = [line.split(",") for line in path.read_text().splitlines()]
+    assert rows[0] == [
+        *("exp_name", "seed", "charts/episodic_return", "global_step", "episode_length", "labels")
+    ]
+    runs = [("random", 3), ("random", 11), ("true_reward", 3), ("true_reward", 11)]
+    expected = []
+    for selector, seed in runs:
+        text = (results / "runs" / ENVIRONMENT / selector / str(seed) / "episodes.csv").read_text()
+        for line in text.splitlines()[1:]:
+            step, value, length, labels = line.split(",")
+            expected.append([str(seed), value, step, length, labels])
+    assert [row[1:] for row in rows[1:]] == expected
+
+
+def test_the_stamp_is_ten_digits_of_the_specs_hash(study):
+    spec = resolve_run(study, ENVIRONMENT, "random", 3)
+    digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).digest()
+    stamp = str(int.from_bytes(digest, "big"))[-10:]
+    assert export_name(spec) == f"{ENVIRONMENT}__random__3__{stamp}"
+
+
+def test_the_same_runs_give_the_same_bytes(study, results):
+    first, second = export(study, results), export(study, results, "again")
+    names = sorted(path.name for path in first.iterdir())
+    assert names == [
+        f"{ENVIRONMENT}{part}.csv" for part in ("", ".evaluations", ".overhead", ".sessions")
+    ]
+    for name in names:
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_an_export_can_be_read_back(study, results):
+    path = export(study, results) / f"{ENVIRONMENT}.csv"
+    runs = read_runs({ENVIRONMENT: path}, total_steps=4096)
+    for (method, seed), frame in runs.groupby(["method", "seed"], observed=True):
+        directory = results / "runs" / ENVIRONMENT / str(method) / str(seed)
+        episodes = pd.read_csv(directory / "episodes.csv")
+        assert frame["return"].tolist() == episodes["return"].tolist()
+        assert frame["step"].tolist() == episodes["step"].tolist()
+
+
+def test_runs_without_labels_have_no_sessions_but_a_cost(study, results):
+    exports = export(study, results)
+    sessions = pd.read_csv(exports / f"{ENVIRONMENT}.sessions.csv")
+    assert sessions["exp_name"].str.contains("__random__").all() and len(sessions) == 4
+    assert sessions["score_pool"].isna().all()
+    overhead = pd.read_csv(exports / f"{ENVIRONMENT}.overhead.csv")
+    assert overhead["method"].tolist() == ["random", "random", "true_reward", "true_reward"]
+    assert (overhead["wall_s"] == 2.0).all() and (overhead["environment_s"] == 0.25).all()
+
+
+def test_overhead_of_several_environments_has_every_stage(tmp_path):
+    (tmp_path / "a.csv").write_text("env,method,wall_s,host,vae_s\nA,duo,1.1,x,0.5\n")
+    (tmp_path / "b.csv").write_text("env,method,wall_s,host,pick_s\nB,duo,2,y,0.25\n")
+    gather_overhead([tmp_path / "a.csv", tmp_path / "b.csv"], tmp_path / "all.csv")
+    frame = pd.read_csv(tmp_path / "all.csv")
+    assert frame["vae_s"].tolist() == [0.5, 0.0] and frame["pick_s"].tolist() == [0.0, 0.25]
+
+
+def edit(name, change):
+    def damage(directory: Path) -> None:
+        path = directory / name
+        path.write_text(change(path.read_text()))
+
+    return damage
+
+
+def remove(name):
+    return lambda directory: (directory / name).unlink()
+
+
+DAMAGE = {
+    "unfinished": (remove("run.json"), "not complete"),
+    "still running": (edit("run.json", lambda t: t.replace('"complete"', '"running"')), "status"),
+    "truncated result": (edit("run.json", lambda t: t[: len(t) // 2]), "not readable as JSON"),
+    "other settings": (
+        edit("run.json", lambda t: t.replace('"total_steps": 4096', '"total_steps": 8192')),
+        r"ppo\.total_steps is 8192, the study says 4096",
+    ),
+    "no cost": (edit("run.json", lambda t: t.replace('"cpu_s": 1.5', '"cpu_s": null')), "cost"),
+    "no episodes file": (remove("episodes.csv"), "missing"),
+    "lost episode": (
+        edit("episodes.csv", lambda t: "".join(t.splitlines(keepends=True)[:-1])),
+        "3 episodes, run.json says 4",
+    ),
+    "half a line": (edit("evaluations.csv", lambda t: t[: t.rindex(",")]), "labels is nan"),
+    "a word": (edit("episodes.csv", lambda t: t.replace("3000", "many")), "many in line 4"),
+    "infinite return": (
+        edit("episodes.csv", lambda t: re.sub(r"(?m)^2000,[^,]+", "2000,inf", t)),
+        "inf in line 3",
+    ),
+    "steps in disorder": (edit("episodes.csv", lambda t: t.replace("3000", "300")), "backwards"),
+    "other columns": (
+        edit("sessions.csv", lambda t: t.replace("asked", "queried")),
+        "column asked is missing",
+    ),
+    "empty": (edit("sessions.csv", lambda t: ""), "not readable as CSV"),
+    "only a header": (edit("sessions.csv", lambda t: t.splitlines()[0] + "\n"), "no rows"),
+    "bytes": (
+        lambda directory: (directory / "episodes.csv").write_bytes(b"\xff\xfe\x00\x01"),
+        "not readable as CSV",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_an_unsound_run_is_refused_by_name(study, results, damage):
+    change, message = DAMAGE[damage]
+    directory = results / "runs" / ENVIRONMENT / "random" / "11"
+    change(directory)
+    with pytest.raises(ExportError, match=message) as error:
+        export(study, results)
+    assert str(error.value).startswith(str(directory)) and "\n" not in str(error.value)
+    assert list((results / "exports").iterdir()) == []
+
+
+def test_a_failed_export_leaves_the_last_one_as_it_was(study, results):
+    path = export(study, results) / f"{ENVIRONMENT}.csv"
+    before = path.read_bytes()
+    (results / "runs" / ENVIRONMENT / "random" / "11" / "run.json").unlink()
+    with pytest.raises(ExportError):
+        export(study, results)
+    assert path.read_bytes() == before

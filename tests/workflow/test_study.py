@@ -1,0 +1,125 @@
+"""Whole studies through Snakemake: what comes out, and what bad input looks like."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import REPOSITORY, Study
+
+from active_rlhf.config import load_study, resolve_run
+from active_rlhf.training import train
+
+THESIS = REPOSITORY.parent / "shared" / "thesis"
+RETURNS_ONLY = """
+    config.yaml findings.md statistics/comparisons.csv statistics/summary.parquet
+    tables/tables.tex tables/summary.tex tables/{0}/summary.md tables/{0}/significance_endpoint.tex
+    figures/learning_curves.pdf figures/{0}/learning_curves.png figures/{0}/effects.pdf
+    figures/endpoints.png figures/improvement.png figures/critical_difference.pdf
+"""
+OWN_RUNS = """
+    exports/{0}.csv exports/{0}.evaluations.csv exports/{0}.sessions.csv exports/overhead.csv
+    statistics/overhead.csv tables/{0}/overhead.tex tables/{0}/labels.md figures/overhead.png
+    figures/label_efficiency.png figures/reward_accuracy.pdf logs/train/{0}/random/1.log
+"""
+
+
+def missing(results: Path, names: str, environment: str) -> list[str]:
+    names = names.format(environment).split()
+    return [name for name in names if not (results / name).is_file()]
+
+
+def test_a_study_leaves_everything_it_promises(trained):
+    results = trained.folder / "results/tiny"
+    assert missing(results, RETURNS_ONLY + OWN_RUNS, "Hopper-v5") == []
+    assert not list(results.glob("**/.*")), "temporary files were left behind"
+
+
+def test_a_study_is_watched(trained):
+    lines = trained.stdout.splitlines()
+    assert "4/4 runs, 16,384/16,384 steps (100%)" in lines[-1]
+    assert "4 of 4" not in trained.stderr
+    assert "results/tiny/logs" not in trained.stdout
+    assert (trained.folder / "results/tiny/logs/snakemake.log").stat().st_size > 1000
+
+
+def test_the_workflow_trains_the_run_that_the_package_trains(trained, tmp_path):
+    spec = resolve_run(load_study(trained.folder / "study.yaml"), "Hopper-v5", "random", 2)
+    train(spec, tmp_path)
+    directory = trained.folder / "results/tiny/runs/Hopper-v5/random/2"
+    for name in ("episodes.csv", "evaluations.csv", "sessions.csv"):
+        assert (tmp_path / name).read_bytes() == (directory / name).read_bytes()
+
+
+def test_overhead_is_what_the_runs_measured(trained):
+    results = trained.folder / "results/tiny"
+    table = pd.read_csv(results / "exports/overhead.csv")
+    for row in table.itertuples():
+        run = results / "runs" / row.env / row.method / str(row.seed) / "run.json"
+        assert json.loads(run.read_text())["wall_s"] == row.wall_s
+    means = pd.read_csv(results / "statistics/overhead.csv").set_index("method")
+    expected = table.groupby("method")["cpu_s"].mean()
+    assert means.loc["hybrid", "cpu_s"] == pytest.approx(expected["hybrid"])
+
+
+def test_the_report_shows_every_category_and_the_config(study):
+    result = study.snakemake("--report", "report.html")
+    assert result.returncode == 0, result.stderr
+    text = (study.folder / "report.html").read_text()
+    for name in ("Results", "Figures", "Tables", "Overhead", "Config", "config.html"):
+        assert f'"{name}"' in text
+    page = (study.folder / "results/tiny/report/config.html").read_text()
+    assert "rollout_steps: 1024" in page
+
+
+BAD = {
+    "unknown selector": ({"selectors": ["random", "guess"]}, "selectors[1]"),
+    "negative number": ({"ppo": {"learning_rate": -1}}, "ppo.learning_rate"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_config_is_one_line_before_any_job(case, tmp_path):
+    changes, key = BAD[case]
+    study = Study(tmp_path)
+    study.configure(**changes)
+    result = study.snakemake()
+    assert result.returncode == 1
+    (line,) = [line for line in result.stderr.splitlines() if not line.startswith("Using profile")]
+    assert line.startswith(f"error: study.yaml: {key}")
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_study_given_on_the_command_line_replaces_the_demo(tmp_path):
+    """Snakemake would merge the two, and the thesis would be trained on the demo's settings."""
+    shutil.copytree(REPOSITORY / "config", tmp_path / "config")
+    study = Study(tmp_path)
+    thesis = study.command("config/thesis.yaml")
+    for command, runs in ((thesis, 160), (thesis[: thesis.index("--configfile")], 24)):
+        plan = study.run(*command, "--dry-run", "--quiet", "rules")
+        assert f"train {runs} " in " ".join(plan.stdout.split()), plan.stdout + plan.stderr
+
+
+@pytest.mark.skipif(not THESIS.is_dir(), reason=f"no published runs in {THESIS}")
+def test_published_runs_are_analysed_without_training(tmp_path):
+    config = yaml.safe_load((REPOSITORY / "config/published.yaml").read_text())
+    config["imported"] = {"Walker2d-v5": str(THESIS / "runs_walker_400.csv")}
+    config["methods"] = {
+        "prefppo_random_v2": "Random",
+        "prefppo_variquery_v3": "VARIQuery",
+        "prefppo_duo_prio": "DUO",
+        "prefppo_hybrid_prio": "Hybrid",
+    }
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(config))
+    study = Study(tmp_path)
+    result = study.snakemake()
+    assert result.returncode == 0, result.stderr
+    results = tmp_path / "results/published"
+    assert missing(results, RETURNS_ONLY, "Walker2d-v5") == []
+    assert not (results / "runs").exists()
+    ours = pd.read_csv(results / "statistics/comparisons.csv")
+    theirs = pd.read_csv(THESIS / "statistical_significance_walker_400.csv")
+    assert sorted(ours["p_value"]) == pytest.approx(sorted(theirs["p_value"]), rel=1e-9)
+    assert study.plan() == {}
