@@ -235,12 +235,19 @@ def _write_csv(rows: list[dict[str, Any]], columns: list[str], path: Path) -> No
 def _locked(out: Path) -> Iterator[None]:
     """Keep a second process from training the same run; the lock goes with the process."""
     out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("w") as lock:
+    path = out / ".lock"
+    with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            taken = os.fstat(lock.fileno()).st_nlink == 0  # removed between opening and locking
         except BlockingIOError:
-            raise RunLocked(f"{out}: another process is training this run") from None
-        yield
+            taken = True
+        if taken:
+            raise RunLocked(f"{out}: another process is training this run")
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 class RunLocked(RuntimeError):

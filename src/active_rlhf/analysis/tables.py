@@ -100,7 +100,7 @@ def latex_text(text: str) -> str:
 def markdown_text(text: str) -> str:
     """Plain text as Markdown, also inside a table's cell."""
     plain = " ".join(text.split())
-    return re.sub(r"([\\`*_~|<>$]|(?<=\])\()", r"\\\1", plain)
+    return re.sub(r"([\\`*_~|<$]|(?<=\])\()", r"\\\1", plain)
 
 
 def _label(name: str) -> str:
@@ -233,7 +233,7 @@ def significance(
     return _table(
         f"significance {env} {metric_type}",
         f"Differences (a − b) in {terms.metric(metric_type, True)} on {env}; {seeds(rows['n'])} "
-        f"pairs of seeds. {TEST}; {family(families, terms)}, α = {terms.alpha:g}. HL: "
+        f"seeds. {TEST}; {family(families, terms)}, α = {terms.alpha:g}. HL: "
         "Hodges-Lehmann estimate, with its exact interval, the dual of the uncorrected test. dz: "
         "mean difference over its sd. P(a > b): share of unpaired runs of a above runs of b. "
         "Bold: rejected.",
@@ -263,7 +263,7 @@ def significance_combined(
     return _table(
         f"significance {metric_type}",
         f"Differences (a − b) in {terms.metric(metric_type, True)}: Hodges-Lehmann estimate (Holm "
-        f"p); {seeds(rows['n'])} pairs of seeds. {TEST}; {family(families, terms)}, "
+        f"p); {seeds(rows['n'])} seeds. {TEST}; {family(families, terms)}, "
         f"α = {terms.alpha:g}. Bold: rejected. The intervals are in the tables by environment.",
         columns,
         [*power_notes(families, terms), excluded_runs(terms)],
@@ -362,7 +362,10 @@ def labels(frame: pd.DataFrame, terms: Terms, env: str) -> Table:
         f"are shares of the way from where runs begin to the mean final return of {reference}. "
         f"Interval: {terms.level} percentile bootstrap of the median; ∞: not reached.",
         columns,
-        ["No test is made here.", excluded_runs(terms, env)],
+        [
+            "No test is made here." if methods else "These runs do not record labels.",
+            excluded_runs(terms, env),
+        ],
     )
 
 

@@ -129,7 +129,8 @@ def family(comparisons: pd.DataFrame, terms: Terms) -> str:
     """Which tests Holm corrects together: 'Holm within environment × endpoint (6 tests)'."""
     sizes = sorted(set(power_table(comparisons, terms.alpha)["tests"]))
     scope = "the whole study" if terms.family == "study" else "environment × endpoint"
-    return f"Holm within {scope} ({listed([str(size) for size in sizes])} tests)"
+    tests = "1 test" if sizes == [1] else f"{listed([str(size) for size in sizes])} tests"
+    return f"Holm within {scope} ({tests})"
 
 
 def power_notes(comparisons: pd.DataFrame, terms: Terms) -> list[str]:

@@ -98,7 +98,8 @@ def improvement_matrix(
     axes.grid(False)
     axes.spines[:].set_visible(False)
     figure.colorbar(image, ax=axes, label="P(a > b)", shrink=0.8)
-    where = f"mean over {runs['env'].nunique()} environments" if env == "all" else env
+    envs = list(runs["env"].unique())
+    where = f"mean over {len(envs)} environments" if len(envs) > 1 else f"on {envs[0]}"
     note(
         figure,
         f"Probability that a run of a has the larger {terms.metric(metric_type)}, unpaired; "
@@ -123,7 +124,7 @@ def critical_difference_diagram(
     p_iman_davenport, critical_difference`. A study of one environment has only its seeds as blocks.
     """
     rows = ranks[ranks["metric_type"] == metric_type]
-    if env == "all" and rows["env"].nunique() == 1:
+    if rows["env"].nunique() == 1:
         env, blocks = str(rows["env"].iloc[0]), "seeds"
     rows = rows[(rows["env"] == env) & (rows["blocks"] == blocks)].sort_values("mean_rank")
     if rows.empty:
@@ -139,11 +140,11 @@ def critical_difference_diagram(
     half = (k + 1) // 2
     top = 0.9 + 0.35 * len(cliques)
     depth = top + half
-    figure = Figure(figsize=(TEXT_WIDTH, 0.25 + 0.2 * (depth + 1.6)), layout="constrained")
+    figure = Figure(figsize=(TEXT_WIDTH, 0.25 + 0.2 * (depth + 1.9)), layout="constrained")
     axes = figure.add_subplot()
     margin = 0.45 * max(k - 1, 1)
     axes.set_xlim(1 - margin, k + margin)
-    axes.set_ylim(depth, -2.4)
+    axes.set_ylim(depth, -2.7)
     axes.axis("off")
     axes.hlines(0, 1, k, color="black", linewidth=1)
     for rank in range(1, k + 1):
@@ -153,7 +154,7 @@ def critical_difference_diagram(
     axes.plot([1, 1 + span], [-1.6, -1.6], color="black", linewidth=1, marker="|", markersize=5)
     over = " (beyond the axis)" if distance > k - 1 else ""
     axes.text(
-        1 + span / 2, -1.7, f"CD = {distance:.2f}{over}", ha="center", va="bottom", fontsize=7
+        1 + span / 2, -2.0, f"CD = {distance:.2f}{over}", ha="center", va="bottom", fontsize=7
     )
     for i, (low, high) in enumerate(cliques):
         reach = 0.012 * (k - 1)
@@ -165,22 +166,28 @@ def critical_difference_diagram(
         x = 1 - 0.06 * margin if left else k + 0.06 * margin
         colour = styles[name].colour
         axes.plot([value, value, x], [0, y, y], color=colour, linewidth=0.8)
-        axes.text(
-            x,
-            y,
-            f" {wrap(name, 24)} ({value:.2f}) ",
+        axes.annotate(
+            f"{wrap(name, 26)} ({value:.2f})",
+            (x, y),
+            (-3 if left else 3, 0),
+            textcoords="offset points",
             ha="right" if left else "left",
             va="center",
             fontsize=7,
             linespacing=0.9,
         )
     where = "over all environments" if env == "all" else f"on {env}"
+    tests = (
+        f"Friedman p {_p(first['p_friedman'])}, Iman-Davenport p {_p(first['p_iman_davenport'])}"
+        if first["n_blocks"] > 1
+        else "one block allows no test"
+    )
     note(
         figure,
         f"Mean ranks in {terms.metric(metric_type)} {where} (1 is best), n = {first['n_blocks']} "
-        f"blocks ({blocks}). Friedman p {_p(first['p_friedman'])}, Iman-Davenport p "
-        f"{_p(first['p_iman_davenport'])}. A bar joins methods whose ranks differ by less than "
-        f"Nemenyi's critical difference at α = {terms.alpha:g}: not shown to differ. No interval.",
+        f"blocks ({blocks.replace(' x ', ' × ')}); {tests}. A bar joins methods whose ranks differ "
+        f"by less than Nemenyi's critical difference at α = {terms.alpha:g}: not shown to differ. "
+        "No interval.",
         excluded_runs(terms, None if env == "all" else env),
     )
     return figure

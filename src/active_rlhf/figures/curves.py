@@ -10,13 +10,14 @@ from scipy import stats
 from active_rlhf.analysis.wording import Terms, excluded_runs, seeds
 from active_rlhf.figures.style import (
     MethodStyle,
+    across,
     blank,
     legend,
     method_styles,
     note,
     panels,
     styled,
-    wrap,
+    title,
 )
 
 INTERVALS = {
@@ -45,7 +46,7 @@ def curve_panels(frame: pd.DataFrame, terms: Terms, x: str, x_label: str) -> Fig
         for method, curve in by_method(rows, styles):
             low, high = band(curve, terms)
             line(axes, styles[method], curve[x], curve["mean"], low, high)
-        axes.set_title(f"{wrap(str(env), 40)} ({seeds(rows['n'])})")
+        title(axes, str(env), rows["n"], across(len(envs)))
         axes.set_xlabel(x_label)
         axes.set_ylabel("return")
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
@@ -54,8 +55,7 @@ def curve_panels(frame: pd.DataFrame, terms: Terms, x: str, x_label: str) -> Fig
     note(
         figure,
         "Line: mean over runs (one per seed) of the running mean of 10 training episodes' true "
-        f"returns. Band: {INTERVALS[terms.interval].format(level=terms.level)}, pointwise. "
-        "No test.",
+        f"returns. {band_note(frame['n'], terms)} No test.",
         *(excluded_runs(terms, str(env)) for env in envs),
     )
     return figure
@@ -115,6 +115,13 @@ def band(curve: pd.DataFrame, terms: Terms) -> tuple[pd.Series, pd.Series]:
     if terms.interval == "t":
         half = half * stats.t.ppf(1 - terms.alpha / 2, curve["n"] - 1) / np.sqrt(curve["n"])
     return curve["mean"] - half, curve["mean"] + half
+
+
+def band_note(counts: pd.Series, terms: Terms) -> str:
+    """What `band` shows."""
+    if counts.max() < 2:
+        return "No band: one run each."
+    return f"Band: {INTERVALS[terms.interval].format(level=terms.level)}, pointwise."
 
 
 def line(

@@ -1,7 +1,5 @@
 """Forest plot of pairwise differences."""
 
-import math
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -13,9 +11,8 @@ from active_rlhf.analysis.wording import (
     family,
     number,
     power_notes,
-    seeds,
 )
-from active_rlhf.figures.style import COLUMN_WIDTH, TEXT_WIDTH, note, styled, wrap
+from active_rlhf.figures.style import note, panels, styled, title, wrap
 
 
 @styled
@@ -35,15 +32,11 @@ def forest(
     envs = list(rows["env"].unique())
     pairs = list(dict.fromkeys(zip(rows["method_a"], rows["method_b"], strict=True)))
     labels = [wrap(f"{a} − {b}", 30 if env is None else 24) for a, b in pairs]
-    lines = 1 + max(label.count("\n") for label in labels)
+    heights = np.array([0.2 + 0.11 * label.count("\n") for label in labels])  # inches
+    places = dict(zip(pairs, heights / 2 - heights.cumsum(), strict=True))
     columns = 2 if len(envs) == 4 else min(len(envs), 3)
-    grid = math.ceil(len(envs) / columns)
-    height = grid * (0.6 + len(pairs) * (0.1 + 0.11 * lines))
-    width = COLUMN_WIDTH if len(envs) == 1 else TEXT_WIDTH
-    figure = Figure(figsize=(width, height), layout="constrained")
-    places = {pair: -i for i, pair in enumerate(pairs)}
-    for i, name in enumerate(envs):
-        axes = figure.add_subplot(grid, columns, i + 1)
+    figure, all_axes = panels(len(envs), 0.6 + heights.sum(), columns)
+    for i, (axes, name) in enumerate(zip(all_axes, envs, strict=True)):
         of_env = rows[rows["env"] == name]
         axes.axvline(0, color="#888888", linewidth=0.8)
         finite = of_env[["ci_hl_low", "ci_hl_high", "hodges_lehmann"]].replace(
@@ -66,11 +59,11 @@ def forest(
                 markeredgecolor="black",
                 markeredgewidth=0.8,
             )
-        axes.set_title(f"{wrap(str(name), 28)} ({seeds(of_env['n'])})")
-        axes.set_ylim(-len(pairs) + 0.4, 0.6)
+        title(axes, name, of_env["n"], columns + 1)
+        axes.set_ylim(-heights.sum(), 0)
         axes.set_yticks(list(places.values()), labels if i % columns == 0 else [""] * len(pairs))
         axes.tick_params(axis="y", length=0)
-        axes.locator_params(axis="x", nbins=4 if columns > 1 else 6)
+        axes.locator_params(axis="x", nbins=5 if columns > 1 else 6)
         axes.set_xlabel(f"difference in {terms.metric(metric_type)}")
         axes.grid(axis="y", visible=False)
         right = axes.secondary_yaxis("right")

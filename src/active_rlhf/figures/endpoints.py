@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from active_rlhf.analysis.wording import Terms, excluded_runs, seeds
-from active_rlhf.figures.style import legend, method_styles, note, panels, styled, wrap
+from active_rlhf.analysis.wording import Terms, excluded_runs
+from active_rlhf.figures.style import across, legend, method_styles, note, panels, styled, title
 
 
 @styled
@@ -48,7 +48,7 @@ def endpoint_distributions(
                 x + 0.32, mean, error, fmt="o", color=style.colour, markersize=3, capsize=2
             )
             axes.hlines(row["median"], x - 0.34, x + 0.18, color=style.colour, linewidth=0.8)
-        axes.set_title(f"{wrap(env, 40)} ({seeds(of_env['n'])})")
+        title(axes, env, of_env["n"], across(len(envs)))
         axes.set_ylabel(terms.metric(metric_type))
         axes.set_xlim(-0.6, len(styles) - 0.3)
         axes.set_xticks([])

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from active_rlhf.analysis.curves import band as statistics_of
 from active_rlhf.analysis.wording import Terms, excluded_runs, seeds
-from active_rlhf.figures.curves import INTERVALS, band, by_method, curve_panels, line
+from active_rlhf.figures.curves import band, band_note, by_method, curve_panels, line
 from active_rlhf.figures.style import TEXT_WIDTH, blank, legend, method_styles, note, styled, wrap
 
 ACCURACIES = {
@@ -36,6 +36,7 @@ def reward_accuracy(sessions: pd.DataFrame, terms: Terms) -> Figure:
     if sessions.empty:
         return blank("These runs do not record sessions.")
     envs = list(sessions["env"].unique())
+    counts = sessions.groupby(["env", "method"], observed=True)["seed"].nunique()
     styles = method_styles(sessions, terms)
     height = max(1.05, min(1.8, 8.4 / len(envs)))
     figure = Figure(figsize=(TEXT_WIDTH, height * len(envs) + 0.3), layout="constrained")
@@ -53,14 +54,13 @@ def reward_accuracy(sessions: pd.DataFrame, terms: Terms) -> Figure:
             if i == len(envs) - 1:
                 axes.set_xlabel("labels")
             axes.margins(x=0)
-        n = seeds(rows.groupby("method", observed=True)["seed"].nunique())
-        grid[i, 0].set_ylabel(f"{wrap(env, 18)}\n({n})\naccuracy")
+        grid[i, 0].set_ylabel(f"{wrap(env, 18)}\n({seeds(counts[env])})\naccuracy")
     legend(figure, styles)
     note(
         figure,
         "Line: mean over runs (one per seed) of the share of pairs that the reward model orders as "
-        "the teacher does, after each session. Probe pairs are the same in all sessions. Band: "
-        f"{INTERVALS[terms.interval].format(level=terms.level)}, pointwise. No test.",
+        "the teacher does, after each session. Probe pairs are the same in all sessions. "
+        f"{band_note(counts, terms)} No test.",
         *(excluded_runs(terms, env) for env in envs),
     )
     return figure

@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from active_rlhf.analysis.overhead import stages
-from active_rlhf.analysis.wording import Terms, duration, excluded_runs, seeds
-from active_rlhf.figures.style import note, panels, styled, swatches, wrap
+from active_rlhf.analysis.wording import Terms, duration, excluded_runs
+from active_rlhf.figures.style import note, panels, styled, swatches, title, wrap
 
 # Tol's muted colours: kept apart from those of the methods.
 COLOURS = (
@@ -33,7 +33,10 @@ def overhead_bars(runs: pd.DataFrame, terms: Terms) -> Figure:
 
     envs = list(means["env"].unique())
     methods = terms.order(means)
-    figure, all_axes = panels(len(envs), height=0.55 + 0.26 * len(methods), columns=_columns(envs))
+    columns = min(len(envs), 2)
+    labels = [wrap(method, 22) for method in methods]
+    row = max(0.25, 0.05 + 0.12 * max(1 + label.count("\n") for label in labels))
+    figure, all_axes = panels(len(envs), 0.55 + row * len(methods), columns)
     unit, divisor = duration(runs["wall_s"])
     for i, (axes, env) in enumerate(zip(all_axes, envs, strict=True)):
         of_env = runs[runs["env"] == env]
@@ -51,10 +54,9 @@ def overhead_bars(runs: pd.DataFrame, terms: Terms) -> Figure:
             if method in wall.index:
                 ends = wall.loc[method] / divisor
                 axes.plot(ends, [y, y], "|-", color="black", linewidth=0.8, markersize=4)
-        axes.set_title(f"{wrap(env, 36)} ({seeds(rows['n'])})")
+        title(axes, env, rows["n"], columns)
         axes.set_xlabel(f"wall time of a run ({unit})")
-        shown = i % _columns(envs) == 0
-        axes.set_yticks(range(len(methods)), [wrap(m, 18) if shown else "" for m in methods])
+        axes.set_yticks(range(len(methods)), labels if i % columns == 0 else [""] * len(methods))
         axes.invert_yaxis()
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="y", visible=False)
@@ -68,7 +70,3 @@ def overhead_bars(runs: pd.DataFrame, terms: Terms) -> Figure:
         *(excluded_runs(terms, env) for env in envs),
     )
     return figure
-
-
-def _columns(envs: list[str]) -> int:
-    return min(len(envs), 2)

@@ -6,7 +6,7 @@ so its fonts, 6 to 8 points, are what the reader sees.
 
 import math
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from active_rlhf.analysis.wording import Terms
+from active_rlhf.analysis.wording import Terms, seeds
 from active_rlhf.files import atomic
 
 COLUMN_WIDTH = 3.4  # inches
@@ -28,7 +28,7 @@ NOTE_SIZE = 6  # points
 # Okabe and Ito's colours for every kind of colour vision, without the yellow: too pale on paper.
 COLOURS = ("#000000", "#E69F00", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 LINES = ("-", "--", "-.", ":")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h", "p")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "d", "h", "p")
 
 RC: Any = {
     "font.family": "DejaVu Sans",
@@ -102,11 +102,16 @@ def method_styles(frame: pd.DataFrame, terms: Terms) -> dict[str, MethodStyle]:
     }
 
 
+def across(count: int) -> int:
+    """How many of `count` panels stand side by side."""
+    return {4: 2, 7: 4, 8: 4}.get(count, min(count, 3))
+
+
 def panels(
     count: int, height: float = 2.1, columns: int | None = None
 ) -> tuple[Figure, list[Axes]]:
     """A figure of panels, `height` inches each: as wide as a column for one, the text for more."""
-    columns = columns or min(count, {4: 2, 7: 4, 8: 4}.get(count, 3))
+    columns = columns or across(count)
     rows = math.ceil(count / columns)
     width = COLUMN_WIDTH if count == 1 else TEXT_WIDTH
     figure = Figure(figsize=(width, height * rows), layout="constrained")
@@ -115,8 +120,17 @@ def panels(
 
 
 def wrap(text: str, width: int = 16) -> str:
-    """Break a label into lines of at most `width` characters, also inside a long word."""
-    return "\n".join(textwrap.wrap(text, width)) or text
+    """Break a label into lines of at most `width` characters, if need be inside a long word."""
+    if len(text) <= width:
+        return text
+    lines = textwrap.wrap(text.replace("_", "_ "), width)  # an underscore ends a word
+    return "\n".join(line.replace("_ ", "_") for line in lines)
+
+
+def title(axes: Axes, env: str, counts: Iterable[float], columns: int) -> None:
+    """Name a panel's environment and number of seeds; the figure has `columns` of panels."""
+    width = axes.figure.get_figwidth() / columns  # type: ignore[union-attr]
+    axes.set_title(wrap(f"{env} ({seeds(counts)})", int(width * 72 / (8 * 0.62))))
 
 
 def legend(figure: Figure, styles: Mapping[str, MethodStyle], markers: bool = False) -> None:
@@ -130,17 +144,18 @@ def legend(figure: Figure, styles: Mapping[str, MethodStyle], markers: bool = Fa
 
 def swatches(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> None:
     """A legend of the given handles above all panels, for which the figure grows."""
-    width = figure.get_size_inches()[0]
-    longest = max(len(line) for name in names for line in wrap(name, 40).splitlines())
-    most = max(1, min(len(names), int(width / (0.058 * longest + 0.5))))
-    rows = math.ceil(len(names) / most)
-    columns = math.ceil(len(names) / rows)  # rows of like length
-    grow(figure, rows * (1 + max(map(len, names)) // 41) * 7 * 1.6)
+    labels = [wrap(name, 40) for name in names]
+    widths = [0.5 + 0.062 * max(map(len, label.splitlines())) for label in labels]
+    for rows in range(1, len(names) + 1):  # the fewest rows whose columns fit the figure
+        starts = range(0, len(names), rows)
+        if sum(max(widths[i : i + rows]) for i in starts) <= figure.get_figwidth():
+            break
+    grow(figure, rows * (1 + max(label.count("\n") for label in labels)) * 7 * 1.6)
     figure.legend(
         handles,
-        [wrap(name, 40) for name in names],
+        labels,
         loc="outside upper center",
-        ncols=columns,
+        ncols=len(starts),
         handlelength=2.4,
         columnspacing=1.2,
     )
@@ -148,8 +163,8 @@ def swatches(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> No
 
 def note(figure: Figure, *sentences: str) -> None:
     """State below the panels what is shown: n, interval, test, runs left out; the figure grows."""
-    width = figure.get_size_inches()[0]
-    lines = textwrap.wrap(" ".join(filter(None, sentences)), int(width * 72 / (NOTE_SIZE * 0.56)))
+    characters = int(figure.get_figwidth() * 72 / (NOTE_SIZE * 0.56))
+    lines = textwrap.wrap(" ".join(filter(None, sentences)), characters)
     grow(figure, len(lines) * NOTE_SIZE * 1.3)
     figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=NOTE_SIZE, color="#444444")
 

@@ -174,9 +174,9 @@ def _standardised(values: np.ndarray) -> np.ndarray:
 
 def _pair_rewards(context: Context, pairs: np.ndarray) -> np.ndarray:
     """Each member's predicted rewards, float64 [E, m, 2, H]."""
-    steps = context.store.gather(pairs.ravel(), context.segment_length)
-    rewards = context.member_rewards(*steps).astype(np.float64)
-    return rewards.reshape(len(rewards), *pairs.shape, -1)
+    ids, index = np.unique(pairs, return_inverse=True)
+    rewards = context.member_rewards(*context.store.gather(ids, context.segment_length))
+    return rewards.astype(np.float64)[:, index]
 
 
 def _mean_differences(rewards: np.ndarray) -> np.ndarray:

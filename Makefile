@@ -1,0 +1,55 @@
+# Set-up, demo, thesis, tests. Another study or fewer cores: make demo CONFIG=config/thesis.yaml CORES=4
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help venv demo report figures thesis-dry test lint clean
+
+PYTHON ?= python3
+CONFIG ?= config/demo.yaml
+CORES ?= all
+
+READY := .venv/.ready
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+SNAKEMAKE := snakemake --profile profiles/local --cores $(CORES) --configfile $(CONFIG)
+ANALYSIS := statistics learning_curves endpoint_distributions effects rankings label_figures \
+	overhead overhead_figure tables findings config config_page findings_page tables_page \
+	overhead_page all
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+venv: $(READY)  ## create .venv with the pinned dependencies and this package
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	pip install --quiet --constraint constraints.txt --editable '.[test]'
+	active-rlhf warm-up
+	touch $@
+
+demo: $(READY)  ## train and analyse the study CONFIG (default: the demo) and write its report
+	active-rlhf watch $(CONFIG) -- $(SNAKEMAKE)
+	@$(MAKE) --no-print-directory report
+
+report: $(READY)  ## write the HTML report of a finished study
+	@results=$$(active-rlhf results $(CONFIG)); \
+	$(SNAKEMAKE) --quiet all --report "$$results/report.html"; \
+	echo "The report is $$results/report.html"
+
+figures: $(READY)  ## redo statistics, tables and figures without looking at the runs
+	$(SNAKEMAKE) --quiet rules --allowed-rules $(ANALYSIS)
+
+thesis-dry: $(READY)  ## show the jobs of the thesis study, starting none
+	snakemake --profile profiles/local --configfile config/thesis.yaml --dry-run --quiet rules
+
+test: $(READY) lint  ## style, types and the quick tests (CI_FULL=1: all tests)
+	pytest $(if $(CI_FULL),,-m 'not slow')
+
+lint: $(READY)  ## style and types of the package, style and checks of the workflow
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+
+clean:  ## remove the demo's results and the tools' caches
+	rm -rf results/demo .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,0 +1,171 @@
+"""What the comparisons say, in sentences, and no more than they say.
+
+Every number comes from the comparisons and summary tables. A test that does not reject gives 'no
+difference was shown', which is not 'there is none': the interval says what remains possible.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from active_rlhf.analysis.tables import markdown_text
+from active_rlhf.analysis.wording import (
+    TEST,
+    Terms,
+    capital,
+    decimals,
+    excluded_runs,
+    family,
+    interval,
+    listed,
+    number,
+    p_value,
+    power_notes,
+    seeds,
+)
+
+Published = Mapping[str, Mapping[str, Mapping[str, float]]]
+
+
+def findings(
+    comparisons: pd.DataFrame,
+    summary: pd.DataFrame,
+    terms: Terms,
+    published: Published | None = None,
+) -> str:
+    """The findings page in Markdown, from the whole comparisons.csv and summary.csv.
+
+    `published` gives values to compare with: environment -> method -> mean, sd, n of the main
+    endpoint.
+    """
+    metrics = [terms.metric(name, True) for name in summary["metric_type"].unique()]
+    paragraphs = [
+        "# Findings",
+        f"Compared: {listed([markdown_text(m) for m in terms.order(summary)])}, by "
+        f"{listed(metrics)}. "
+        + (
+            f"{TEST}; {family(comparisons, terms)}, α = {terms.alpha:g}. Differences, first named "
+            f"minus second, are Hodges-Lehmann estimates with exact {terms.level} intervals (HL); "
+            "the intervals are not corrected for the number of tests, the p-values are. dz is the "
+            "mean difference over its standard deviation. A difference that was not shown may "
+            "still exist: its interval holds the values that the data do not exclude."
+            if len(comparisons)
+            else "There is one method only, so nothing is tested."
+        ),
+        *power_notes(comparisons, terms),
+        markdown_text(excluded_runs(terms)),
+    ]
+    for env in summary["env"].unique():
+        paragraphs.append(f"## {markdown_text(str(env))}")
+        for metric_type in summary["metric_type"].unique():
+            pairs, methods = (
+                frame[(frame["env"] == env) & (frame["metric_type"] == metric_type)]
+                for frame in (comparisons, summary)
+            )
+            paragraphs += _paragraphs(pairs, methods, terms)
+    if published:
+        paragraphs += ["## Against published values", _against(summary, published, terms)]
+    return "\n\n".join(filter(None, paragraphs)) + "\n"
+
+
+def _paragraphs(rows: pd.DataFrame, summary: pd.DataFrame, terms: Terms) -> Iterator[str]:
+    """What is known of one endpoint on one environment: means, what was shown, what was not."""
+    env, metric_type = summary[["env", "metric_type"]].iloc[0]
+    where, metric = f"On {markdown_text(str(env))}", terms.metric(metric_type)
+    places = decimals([*summary["mean"], *summary["sd"]])
+    order = [
+        f"{markdown_text(str(row['method']))} {number(row['mean'], places)}"
+        + (f" ± {number(row['sd'], places)}" if np.isfinite(row["sd"]) else "")
+        for row in summary.sort_values("mean", ascending=False, kind="stable").to_dict("records")
+    ]
+    yield f"**{capital(metric)}** (mean ± sd, {seeds(summary['n'])}): {', '.join(order)}."
+
+    places = decimals([*rows["hodges_lehmann"], *rows["sd_delta"]])
+    shown, not_shown = [], []
+    for row in rows.to_dict("records"):
+        above, below, effect = _oriented(row, places, terms)
+        if row["reject_null"]:
+            shown.append(f"- {where}, {above} exceeds {below} in {metric} by {effect}.")
+        else:
+            not_shown.append(f"- {above} and {below}: {effect}")
+    yield "\n".join(shown)
+    if not_shown:
+        yield f"{where}, no difference in {metric} was shown between"
+        yield "\n".join(not_shown)
+
+
+def _oriented(row: Mapping[Any, Any], places: int, terms: Terms) -> tuple[str, str, str]:
+    """The method with the larger values, the other one, and the effect of the first over it."""
+    above, below = markdown_text(str(row["method_a"])), markdown_text(str(row["method_b"]))
+    sign = 1
+    low, high = row["ci_hl_low"], row["ci_hl_high"]
+    if row["hodges_lehmann"] < 0:
+        above, below, sign, low, high = below, above, -1, -high, -low
+    p = p_value(row["p_value_holm"])
+    effect = (
+        f"{number(sign * row['hodges_lehmann'], places)} "
+        f"[{terms.level} HL {interval(low, high, places)[1:]}, "
+        f"Holm p {p if p.startswith('<') else f'= {p}'}, dz = {number(sign * row['dz'], 2)}, "
+        f"n = {row['n']}"
+    )
+    return above, below, effect
+
+
+def _against(summary: pd.DataFrame, published: Published, terms: Terms) -> str:
+    """One paragraph: our mean beside the published one, with Welch's interval of the difference."""
+    rows = summary[summary["metric_type"] == "endpoint"].to_dict("records")
+    study = {(row["env"], row["method"]): row for row in rows}
+    missing, parts, apart = [], [], 0
+    for env, method, theirs in (
+        (env, method, values)
+        for env, methods in published.items()
+        for method, values in methods.items()
+    ):
+        name = f"{markdown_text(method)} on {markdown_text(env)}"
+        if (env, method) not in study:
+            missing.append(name)
+            continue
+        ours = study[env, method]
+        low, high = welch_interval(ours, theirs, 1 - terms.alpha)
+        apart += low > 0 or high < 0
+        places = decimals([ours["mean"], ours["sd"], theirs["mean"], theirs["sd"]])
+        here, there = (
+            f"{number(group['mean'], places)} ± {number(group['sd'], places)} (n = {group['n']})"
+            for group in (ours, theirs)
+        )
+        parts.append(
+            f"{name}: {here} here, {there} published, difference "
+            f"{number(ours['mean'] - theirs['mean'], places)} {interval(low, high, places)}"
+        )
+    absent = f" Published but not in this study: {listed(missing)}." if missing else ""
+    if not parts:
+        return absent.strip()
+    return (
+        f"{capital(terms.metric('endpoint'))}, mean ± sd, with Welch's {terms.level} interval of "
+        f"the difference, not corrected for the number of comparisons. {'; '.join(parts)}. "
+        f"The interval excludes zero in {apart} of {len(parts)}; where it does not, a difference "
+        f"was not shown, which does not make the values equal.{absent}"
+    )
+
+
+def welch_interval(
+    ours: Mapping[Any, Any], theirs: Mapping[str, float], level: float
+) -> tuple[float, float]:
+    """Interval of the difference of two means from `mean, sd, n` of each (Welch 1947).
+
+    NaN if one of them has fewer than two values or neither has any spread.
+    """
+    variances = [group["sd"] ** 2 / group["n"] for group in (ours, theirs)]
+    total = sum(variances)
+    if min(ours["n"], theirs["n"]) < 2 or not total > 0:
+        return np.nan, np.nan
+    freedom = total**2 / sum(
+        variance**2 / (group["n"] - 1)
+        for variance, group in zip(variances, (ours, theirs), strict=True)
+    )
+    half = stats.t.ppf((1 + level) / 2, freedom) * np.sqrt(total)
+    difference = ours["mean"] - theirs["mean"]
+    return float(difference - half), float(difference + half)

@@ -1,0 +1,124 @@
+# The study, where its files lie, and what the rules ask of both.
+
+import hashlib
+import json
+import os
+import shlex
+import sys
+from functools import cache
+from pathlib import Path
+
+from active_rlhf.config import ConfigError, load_study, resolve_run, selectors
+from active_rlhf.fingerprint import PACKAGE, code_fingerprint
+
+try:
+    config = load_study(os.path.relpath(workflow.configfiles[0]), data=config)
+except ConfigError as error:
+    sys.exit(f"error: {error}")
+
+RESULTS = f"results/{config['study']}"
+TRAINED = config.get("environments", {})
+
+# Where each environment's returns are: exported by this study, or made elsewhere.
+EXPORTS = {name: f"{RESULTS}/exports/{name}.csv" for name in TRAINED} or config["imported"]
+# How long the runs of an environment have to be: whole rollouts. Imported ones: as the longest.
+TOTAL_STEPS = {
+    name: own["ppo"]["total_steps"] // own["ppo"]["rollout_steps"] * own["ppo"]["rollout_steps"]
+    for name, own in TRAINED.items()
+}
+
+SCOPES = ("", *EXPORTS)  # what a table or figure is about: all environments, or one of them
+STATISTICS = {
+    name: f"{RESULTS}/statistics/{name}.csv"
+    for name in (
+        *("endpoints", "summary", "comparisons", "power", "improvement", "ranks", "bayes"),
+        *("aggregates", "profiles", "efficiency", "labels", "label_curves", "curves"),
+    )
+}
+
+
+# Jobs find the commands of the environment that Snakemake itself runs in, activated or not.
+shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+
+
+wildcard_constraints:
+    environment="[^/]+",
+    selector="[^/]+",
+    seed="[0-9]+",
+
+
+@cache
+def cell(environment, selector):
+    """Spec and code fingerprint of the runs of a cell, which differ in nothing but the seed."""
+    spec = resolve_run(config, environment, selector, config["seeds"][0])
+    return spec, code_fingerprint(spec)
+
+
+def spec(wildcards):
+    """A run's whole identity as one text: parameters are compared by value, without names."""
+    shared, _ = cell(wildcards.environment, wildcards.selector)
+    return json.dumps({**shared, "seed": int(wildcards.seed)}, sort_keys=True)
+
+
+def code(wildcards):
+    return cell(wildcards.environment, wildcards.selector)[1]
+
+
+def runs(wildcards):
+    return [
+        f"{RESULTS}/runs/{wildcards.environment}/{selector}/{seed}/run.json"
+        for selector in selectors(config)
+        for seed in config["seeds"]
+    ]
+
+
+def settings(*keys, **more):
+    """Parts of the config as one text; their order counts, as methods are listed in it."""
+    return json.dumps({key: config.get(key) for key in keys} | more)
+
+
+@cache
+def sources(*patterns):
+    """Hash of the package's files of an analysis step, so that an edit does the step again."""
+    files = sorted({file for pattern in patterns for file in PACKAGE.glob(pattern)})
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def place(kind, name, scope=""):
+    return "/".join(filter(None, (RESULTS, kind, scope, name)))
+
+
+def table_names(scope):
+    names = ["summary", "significance_endpoint", "significance_auc"]
+    if TRAINED and scope:
+        names += ["labels"]
+    if TRAINED and (scope or len(TRAINED) > 1):
+        names += ["overhead"]
+    return names
+
+
+def drawn(name, scopes=("",), category="Figures"):
+    """The files of a figure, drawn for each scope; the report shows the PNG."""
+    files = []
+    for scope in scopes:
+        labels = {"figure": name.replace("_", " "), "environment": scope or "all"}
+        png, pdf = (place("figures", f"{name}.{suffix}", scope) for suffix in ("png", "pdf"))
+        shown = report(png, caption=f"../report/{name}.rst", category=category, labels=labels)
+        files += [shown, pdf]
+    return files
+
+
+TABLES = [
+    place("tables", f"{name}.{suffix}", scope)
+    for scope in SCOPES
+    for name in table_names(scope)
+    for suffix in ("tex", "md")
+]
+
+
+def tables_of(scope):
+    """Markdown tables that the report's page about a scope shows; costs have their own page."""
+    scope = "" if scope == "all" else scope
+    return [
+        place("tables", f"{name}.md", scope) for name in table_names(scope) if name != "overhead"
+    ]

@@ -1,0 +1,20 @@
+# From run directories to the exports that everything else reads.
+
+
+rule export:
+    input:
+        runs,
+    output:
+        episodes=f"{RESULTS}/exports/{{environment}}.csv",
+        evaluations=f"{RESULTS}/exports/{{environment}}.evaluations.csv",
+        sessions=f"{RESULTS}/exports/{{environment}}.sessions.csv",
+        overhead=f"{RESULTS}/exports/{{environment}}.overhead.csv",
+    log:
+        f"{RESULTS}/logs/export/{{environment}}.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        code=sources("collect.py"),
+    script:
+        "../scripts/export.py"

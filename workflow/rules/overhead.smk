@@ -1,0 +1,24 @@
+# What each method costs, as the runs themselves measured it.
+
+
+rule overhead:
+    input:
+        [f"{RESULTS}/exports/{environment}.overhead.csv" for environment in TRAINED],
+    output:
+        runs=f"{RESULTS}/exports/overhead.csv",
+        means=report(
+            f"{RESULTS}/statistics/overhead.csv",
+            caption="../report/overhead_means.rst",
+            category="Overhead",
+            labels={"table": "means, as CSV"},
+        ),
+    log:
+        f"{RESULTS}/logs/overhead.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings("methods", "exclude"),
+        code=sources("collect.py", "analysis/overhead.py"),
+    script:
+        "../scripts/overhead.py"

@@ -1,0 +1,76 @@
+# What the HTML report shows beside the figures: pages made from tables, findings and config.
+
+
+rule config:
+    output:
+        f"{RESULTS}/config.yaml",
+    log:
+        f"{RESULTS}/logs/config.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*config),
+    script:
+        "../scripts/config.py"
+
+
+rule config_page:
+    input:
+        f"{RESULTS}/config.yaml",
+    output:
+        report(
+            f"{RESULTS}/report/config.html",
+            caption="../report/config.rst",
+            category="Config",
+            labels={"page": "config"},
+        ),
+    log:
+        f"{RESULTS}/logs/report/config.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    script:
+        "../scripts/page.py"
+
+
+use rule config_page as findings_page with:
+    input:
+        f"{RESULTS}/findings.md",
+    output:
+        report(
+            f"{RESULTS}/report/findings.html",
+            caption="../report/findings.rst",
+            category="Results",
+            labels={"page": "findings"},
+        ),
+    log:
+        f"{RESULTS}/logs/report/findings.log",
+
+
+use rule config_page as tables_page with:
+    input:
+        lambda wildcards: tables_of(wildcards.scope),
+    output:
+        report(
+            f"{RESULTS}/report/tables/{{scope}}.html",
+            caption="../report/tables.rst",
+            category="Tables",
+            labels={"environment": "{scope}"},
+        ),
+    log:
+        f"{RESULTS}/logs/report/tables/{{scope}}.log",
+
+
+use rule config_page as overhead_page with:
+    input:
+        [path for path in TABLES if Path(path).name == "overhead.md"],
+    output:
+        report(
+            f"{RESULTS}/report/overhead.html",
+            caption="../report/overhead_tables.rst",
+            category="Overhead",
+            labels={"figure": "tables", "environment": "each and all"},
+        ),
+    log:
+        f"{RESULTS}/logs/report/overhead.log",

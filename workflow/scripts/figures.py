@@ -1,0 +1,46 @@
+import json
+from pathlib import Path
+
+from active_rlhf.analysis.overhead import select
+from active_rlhf.analysis.study import read_table
+from active_rlhf.analysis.wording import Terms
+from active_rlhf.export import read_records
+from active_rlhf.figures.aggregates import critical_difference_diagram, improvement_matrix
+from active_rlhf.figures.curves import learning_curves
+from active_rlhf.figures.effects import forest
+from active_rlhf.figures.endpoints import endpoint_distributions
+from active_rlhf.figures.labels import label_efficiency, reward_accuracy
+from active_rlhf.figures.overhead import overhead_bars
+from active_rlhf.figures.style import save
+from logged import logged
+
+study = json.loads(snakemake.params.study)
+terms = Terms.of(study)
+chosen = study["methods"], study["exclude"]
+
+
+def table(name, scope=""):
+    frame = read_table(snakemake.input[name])
+    return frame[frame["env"] == scope] if scope else frame
+
+
+def sessions():
+    return read_records(dict(zip(study["exports"], snakemake.input.sessions, strict=True)), *chosen)
+
+
+DRAW = {
+    "learning_curves": lambda scope: learning_curves(table("curves", scope), terms),
+    "endpoints": lambda _: endpoint_distributions(table("endpoints"), table("summary"), terms),
+    "effects": lambda scope: forest(table("comparisons"), terms, scope or None),
+    "improvement": lambda _: improvement_matrix(table("improvement"), table("summary"), terms),
+    "critical_difference": lambda _: critical_difference_diagram(table("ranks"), terms),
+    "label_efficiency": lambda _: label_efficiency(table("label_curves"), terms),
+    "reward_accuracy": lambda _: reward_accuracy(sessions(), terms),
+    "overhead": lambda _: overhead_bars(select(table("overhead"), *chosen), terms),
+}
+
+with logged(snakemake.log[0]):
+    for path in map(Path, snakemake.output):
+        if path.suffix == ".png":
+            scope = path.parent.name if path.parent.name in study["exports"] else ""
+            save(DRAW[path.stem](scope), path.with_suffix(""))

@@ -1,0 +1,39 @@
+import json
+from pathlib import Path
+
+from active_rlhf.analysis import tables
+from active_rlhf.analysis.study import read_table
+from active_rlhf.analysis.wording import Terms
+from active_rlhf.files import atomic
+from logged import logged
+
+study = json.loads(snakemake.params.study)
+terms = Terms.of(study)
+
+
+def build(name, env):
+    """A table of one environment, or of all where `env` is empty."""
+    kind, _, metric = name.partition("_")
+    frame = read_table(snakemake.input["comparisons" if kind == "significance" else kind])
+    if kind == "summary":
+        return tables.summary(frame, terms, env) if env else tables.summary_combined(frame, terms)
+    if kind == "significance" and not env:
+        return tables.significance_combined(frame, terms, metric)
+    if kind == "significance":
+        return tables.significance(frame, terms, env, metric)
+    if kind == "labels":
+        return tables.labels(frame, terms, env)
+    return tables.overhead(frame, terms, *([env] if env else []))
+
+
+with logged(snakemake.log[0]):
+    document = Path(snakemake.output.document)
+    sections = {}
+    for path in map(Path, snakemake.output):
+        if path.suffix == ".md":
+            env = path.parent.name if path.parent != document.parent else ""
+            tables.write(build(path.stem, env), path.with_suffix(""))
+            name = path.relative_to(document.parent).with_suffix("").as_posix()
+            sections.setdefault(env or "All environments", []).append(name)
+    with atomic(document) as temporary:
+        temporary.write_text(tables.document(study["study"], sections), encoding="utf-8")
