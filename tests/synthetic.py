@@ -61,7 +61,7 @@ def sessions(methods: list[str], envs: list[str], n: int) -> pd.DataFrame:
 
 
 def overhead(methods: list[str], envs: list[str], n: int, hosts: int = 1) -> pd.DataFrame:
-    """Rows of overhead.csv; method i takes 100 (i + 1) seconds and runs on host i modulo `hosts`."""
+    """Rows of overhead.csv: method i takes 100 (i + 1) seconds, on host i modulo `hosts`."""
     rows = []
     for env in envs:
         for i, method in enumerate(methods):

@@ -12,7 +12,7 @@ import pytest
 from active_rlhf.cli import THREAD_VARIABLES, main
 from active_rlhf.config import TEACHERS, load_study, parse_set, resolve_run
 from active_rlhf.fingerprint import code_fingerprint
-from active_rlhf.selection.selectors import PRESETS
+from active_rlhf.selection.presets import PRESETS
 
 ROOT = Path(__file__).parent.parent
 DEMO = str(ROOT / "config/demo.yaml")

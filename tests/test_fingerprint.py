@@ -7,7 +7,7 @@ import pytest
 from active_rlhf import fingerprint
 from active_rlhf.config import TEACHERS, load_study, resolve_run
 from active_rlhf.fingerprint import PACKAGE, code_fingerprint, run_files
-from active_rlhf.selection.selectors import PRESETS
+from active_rlhf.selection.presets import PRESETS
 
 STUDY = load_study(
     "study.yaml",
@@ -19,15 +19,12 @@ STUDY = load_study(
     },
 )
 SPECS = {name: resolve_run(STUDY, "HalfCheetah-v5", name, 1) for name in STUDY["selectors"]}
-SELECTABLE = {
-    *(
-        file
-        for table in (fingerprint.PICKERS, fingerprint.TEACHERS)
-        for f in table.values()
-        for file in f
-    ),
-    *fingerprint.VAE,
+CHOSEN_BY_NAME = {
+    f"{folder}/{path.name}"
+    for folder in fingerprint.PARTS
+    for path in (PACKAGE / folder).glob("[!_]*.py")
 }
+SELECTABLE = CHOSEN_BY_NAME | {*fingerprint.VAE}
 CORE = {*fingerprint.AGENT, *fingerprint.PREFERENCES}
 
 
@@ -65,9 +62,8 @@ def test_every_module_that_training_reaches_is_accounted_for():
         todo |= imported(file) - reached
     unknown = reached - CORE - SELECTABLE - {*fingerprint.NEUTRAL}
     assert not unknown, f"add to a table in fingerprint.py: {sorted(unknown)}"
-    # Teachers are imported by name, so imports do not lead to them.
-    chosen_by_name = {file for files in fingerprint.TEACHERS.values() for file in files}
-    assert (CORE | SELECTABLE | {*fingerprint.NEUTRAL}) - reached == chosen_by_name
+    # Parts are imported by name, so imports do not lead to them.
+    assert (CORE | SELECTABLE | {*fingerprint.NEUTRAL}) - reached == CHOSEN_BY_NAME
 
 
 def test_neutral_modules_import_nothing_that_could_matter_unseen():
@@ -77,10 +73,8 @@ def test_neutral_modules_import_nothing_that_could_matter_unseen():
 
 
 def test_every_part_that_a_study_may_name_has_its_files():
-    assert {settings["name"] for settings in TEACHERS.values()} == set(fingerprint.TEACHERS)
-    for folder in ("selection/pickers", "teachers"):
-        files = {f"{folder}/{path.name}" for path in (PACKAGE / folder).glob("*.py")}
-        assert files <= CORE | SELECTABLE
+    teachers = {f"teachers/{settings['name']}.py" for settings in TEACHERS.values()}
+    assert teachers == {file for file in CHOSEN_BY_NAME if file.startswith("teachers/")}
     for spec in SPECS.values():
         assert all((PACKAGE / file).is_file() for file in run_files(spec))
 
@@ -101,6 +95,10 @@ def test_an_edit_makes_stale_the_runs_that_use_it_and_no_others(package):
     everything, asking = set(SPECS), set(SPECS) - {"true_reward"}
     assert changed(package, "selection/pickers/dpp.py") == {"hybrid"}
     assert "duo" in changed(package, "selection/pickers/kmeans.py")
+    assert changed(package, "selection/scores/disagreement.py") == {
+        *("disagreement", "probability", "k_center_disagreement")
+    }
+    assert changed(package, "selection/presets.py") == set()
     assert changed(package, "selection/vae.py") == {"variquery", "hybrid"}
     assert changed(package, "teachers/oracle.py") == asking
     assert changed(package, "teachers/bpref.py") == set()

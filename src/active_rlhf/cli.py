@@ -11,6 +11,7 @@ from typing import Any
 
 from active_rlhf.config import (
     DEFAULTS,
+    TEACHER_DESCRIPTIONS,
     TRUE_REWARD,
     ConfigError,
     load_spec,
@@ -187,16 +188,15 @@ def _spec(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from active_rlhf import teachers
     from active_rlhf.environments import ENVIRONMENTS
-    from active_rlhf.selection import selectors
+    from active_rlhf.selection.presets import DESCRIPTIONS
 
     environments = {name: entry.description for name, entry in ENVIRONMENTS.items()}
     baseline = {TRUE_REWARD: "baseline: PPO on the environment's own reward, no labels"}
     for title, entries in (
         ("environments (any other gymnasium id with Box spaces works too)", environments),
-        ("selectors", dict(selectors.DESCRIPTIONS) | baseline),
-        ("teachers", teachers.DESCRIPTIONS),
+        ("selectors", DESCRIPTIONS | baseline),
+        ("teachers", TEACHER_DESCRIPTIONS),
     ):
         print(f"{title}:")
         for name, description in entries.items():

@@ -48,8 +48,9 @@ numba.config.CACHE_DIR = str(FOLDER)  # type: ignore[attr-defined]
 exact = numba.njit(cache=True)
 """Compile with the arithmetic as written."""
 
-fast = numba.njit(cache=True, fastmath=True)
-"""Compile with sums free to be reordered."""
+fast = numba.njit(cache=True, fastmath=True, error_model="numpy")
+"""Compile with sums free to be reordered, and without the checks for division by zero that keep
+loops from being vectorised."""
 
 
 @contextmanager

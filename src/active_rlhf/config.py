@@ -103,6 +103,17 @@ TEACHERS: dict[str, dict[str, Any]] = {
     },
 }
 
+TEACHER_DESCRIPTIONS = {
+    "oracle": "prefers the larger true return; too small a difference is equal",
+    "bpref": "B-Pref's irrational teacher (Lee et al. 2021), every irrationality off",
+    "mistake": "B-Pref: one answer in ten is wrong",
+    "noisy": "B-Pref: answers drawn from a Boltzmann choice between the returns",
+    "skip": "B-Pref: skips pairs in which neither segment is worth a look",
+    "myopic": "B-Pref: later steps weigh more",
+    "equal": "B-Pref: small differences are equal",
+    "human_simulated": "weighs return, length and smoothness, with noise, bias and confidence",
+}
+
 
 def load_study(
     path: str | Path,
@@ -331,7 +342,7 @@ def _settings(
     used = settings if asks else {"ppo": settings["ppo"]}
     _check_run(used, environment, label, f"{label}: {place}")
 
-    from active_rlhf.selection.selectors import PRESETS
+    from active_rlhf.selection.presets import PRESETS
 
     for layer, where, known in (
         (tuned, str(file), PRESETS),
@@ -356,7 +367,7 @@ def _composition(
     name: str, tuned: dict[str, Any], change: dict[str, Any], where: str
 ) -> dict[str, Any]:
     """Preset < environment file < study, for the selector `name`."""
-    from active_rlhf.selection.selectors import PRESETS
+    from active_rlhf.selection.presets import PRESETS
 
     base = change.pop("base", name if name in PRESETS else None)
     if base is None and not change:
@@ -489,7 +500,7 @@ def _check_methods(study: dict[str, Any], label: str) -> None:
     names = display_names(study)
     trained = "imported" not in study
     if names is not None and trained:
-        from active_rlhf.selection.selectors import PRESETS
+        from active_rlhf.selection.presets import PRESETS
 
         for name in names:
             known = [*selectors(study), *PRESETS, TRUE_REWARD]

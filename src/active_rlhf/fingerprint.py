@@ -33,24 +33,14 @@ PREFERENCES = (
     "selection/filters.py",
     "selection/pickers/__init__.py",
     "selection/pool.py",
-    "selection/scores.py",
+    "selection/scores/__init__.py",
     "selection/selectors.py",
     "teachers/__init__.py",
 )
-# Of runs whose selector uses latents, whose picker it is, and whose teacher.
+# Of runs whose selector uses latents.
 VAE = ("selection/vae.py",)
-PICKERS = {
-    "random": ("selection/pickers/random.py",),
-    "top": ("selection/pickers/top.py",),
-    "kmeans": ("selection/pickers/kmeans.py",),
-    "k_center": ("selection/pickers/k_center.py",),
-    "dpp": ("selection/pickers/dpp.py",),
-}
-TEACHERS = {
-    "oracle": ("teachers/oracle.py",),
-    "bpref": ("teachers/bpref.py",),
-    "human_simulated": ("teachers/human_simulated.py",),
-}
+# Of runs that name a file in one of these folders.
+PARTS = ("selection/scores", "selection/pickers", "teachers")
 # Used by training, but unable to change what a run with a given spec computes.
 NEUTRAL = (
     "__init__.py",
@@ -68,8 +58,13 @@ def run_files(spec: dict[str, Any]) -> list[str]:
     files = [*AGENT]
     if "selection" in spec:
         files += PREFERENCES
-        files += PICKERS[spec["selection"]["picker"]["name"]]
-        files += TEACHERS[spec["teacher"]["name"]]
+        selection = spec["selection"]
+        named = (selection["score"], selection["picker"]["name"], spec["teacher"]["name"])
+        files += [
+            f"{folder}/{name}.py"
+            for folder, name in zip(PARTS, named, strict=True)
+            if name != "none"
+        ]
         files += VAE if "vae" in spec else ()
     return sorted(set(files))
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from active_rlhf import compilation, ppo
+from active_rlhf import compilation, kernels, ppo
 from active_rlhf.policy import Policy
 from active_rlhf.reward_model import RewardEnsemble
 from active_rlhf.rollout import Actor, collect
@@ -45,6 +45,8 @@ def _exercise(hidden_layers: int) -> None:
     ppo.update(policy, state, data, _POLICY, 1e-3, generator)
     policy.log_probabilities(rollout.observations, rollout.actions)
     ensemble = RewardEnsemble(_REWARD | {"hidden": [4] * hidden_layers}, *sizes, generator)
-    pairs = [x.reshape(2, 2, 2, -1) for x in (rollout.observations, rollout.actions)]
+    pairs = rollout.observations.reshape(2, 2, 2, -1), rollout.actions.reshape(2, 2, 2, -1)
     ensemble.fit(*pairs, np.array([1.0, 0.0]))
     ensemble.rewards(rollout.observations, rollout.actions)
+    flat = np.zeros(8, np.float32)
+    kernels.adam(flat, flat.copy(), flat.copy(), flat.copy(), 1, 1e-3, 1e-8)  # as the VAE does

@@ -11,9 +11,8 @@ from scipy import stats
 from active_rlhf.selection import candidates, scores
 from active_rlhf.selection.pickers import PICKERS
 from active_rlhf.selection.pool import Pool
+from active_rlhf.selection.presets import DESCRIPTIONS, PRESETS
 from active_rlhf.selection.selectors import (
-    DESCRIPTIONS,
-    PRESETS,
     STAGES,
     needs_latents,
     select,

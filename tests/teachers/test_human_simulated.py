@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, norm
 
-from active_rlhf.config import TEACHERS
-from active_rlhf.teachers import DESCRIPTIONS, History, Question, build
+from active_rlhf.config import TEACHER_DESCRIPTIONS, TEACHERS
+from active_rlhf.teachers import History, Question, build
 from active_rlhf.teachers.human_simulated import criteria
 
 GAPS = History(np.array([1.0, 3.0]), np.array([]), 1000)  # mean difference: 2
@@ -67,7 +67,7 @@ def test_without_noise_it_is_sure_or_indifferent():
 
 
 def test_every_teacher_has_one_line_of_description_and_can_be_built():
-    assert set(DESCRIPTIONS) == set(TEACHERS)
+    assert set(TEACHER_DESCRIPTIONS) == set(TEACHERS)
     question = Question(np.ones((3, 2, 4)), np.zeros((3, 2, 4, 2)))
     for settings in TEACHERS.values():
         answers = build(settings)(question, GAPS, np.random.default_rng(0))

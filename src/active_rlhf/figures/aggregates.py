@@ -74,8 +74,8 @@ def improvement_matrix(
     values = values.reindex(index=methods, columns=methods)
 
     k = len(methods)
-    side = max(COLUMN_WIDTH, min(TEXT_WIDTH, 1.2 + 0.55 * k))
-    figure = Figure(figsize=(side, 0.4 + (side - 1) * 0.75), layout="constrained")
+    width = COLUMN_WIDTH if k <= 4 else TEXT_WIDTH
+    figure = Figure(figsize=(width, 0.9 + (width - 1.7) * 0.75), layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(values.to_numpy(), cmap="PuOr_r", vmin=0, vmax=1, aspect="auto")
     size = 6 if k <= 6 else 5.5
@@ -90,7 +90,9 @@ def improvement_matrix(
             color="white" if abs(row["value"] - 0.5) > 0.33 else "black",
         )
     names = [wrap(method, 14) for method in methods]
-    axes.set_xticks(range(k), names, rotation=90 if k > 5 else 0)
+    longest = max(len(line) for name in names for line in name.splitlines())
+    wide = 0.065 * longest > (width - 1.7) / k  # inches
+    axes.set_xticks(range(k), names, rotation=90 if wide else 0)
     axes.set_yticks(range(k), names)
     axes.tick_params(length=0)
     axes.set_xlabel("method b")
@@ -178,7 +180,7 @@ def critical_difference_diagram(
         )
     where = "over all environments" if env == "all" else f"on {env}"
     tests = (
-        f"Friedman p {_p(first['p_friedman'])}, Iman-Davenport p {_p(first['p_iman_davenport'])}"
+        f"tests: Friedman p {_p(first['p_friedman'])}, Iman-Davenport p {_p(first['p_iman_davenport'])}"
         if first["n_blocks"] > 1
         else "one block allows no test"
     )

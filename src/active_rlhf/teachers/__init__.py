@@ -10,17 +10,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-DESCRIPTIONS = {
-    "oracle": "prefers the larger true return; too small a difference is equal",
-    "bpref": "B-Pref's irrational teacher (Lee et al. 2021), every irrationality off",
-    "mistake": "B-Pref: one answer in ten is wrong",
-    "noisy": "B-Pref: answers drawn from a Boltzmann choice between the returns",
-    "skip": "B-Pref: skips pairs in which neither segment is worth a look",
-    "myopic": "B-Pref: later steps weigh more",
-    "equal": "B-Pref: small differences are equal",
-    "human_simulated": "weighs return, length and smoothness, with noise, bias and confidence",
-}
-
 
 @dataclass(frozen=True)
 class Question:

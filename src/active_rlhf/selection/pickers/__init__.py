@@ -1,12 +1,11 @@
-"""The pickers by name. Each has a file of its own, so that an edit concerns only its users."""
+"""The pickers: each is a file of this folder, named as a study names it, with its PICKER."""
 
-from active_rlhf.selection.pickers import dpp, k_center, kmeans, random, top
+from importlib import import_module
+from pkgutil import iter_modules
+
 from active_rlhf.selection.pool import Picker
 
 PICKERS: dict[str, Picker] = {
-    "random": random.PICKER,
-    "top": top.PICKER,
-    "kmeans": kmeans.PICKER,
-    "k_center": k_center.PICKER,
-    "dpp": dpp.PICKER,
+    module.name: import_module(f"{__name__}.{module.name}").PICKER
+    for module in iter_modules(__path__)
 }

@@ -1,0 +1,63 @@
+"""The selectors that a study can name. They reach a run as its composition, not by this file."""
+
+from typing import Any
+
+from active_rlhf.selection.selectors import validate_composition
+
+
+def _bpref(score: str, picker: str) -> dict[str, Any]:
+    keep = 0.5 if picker == "k_center" and score != "none" else None
+    return {"score": score, "keep": keep, "picker": picker}
+
+
+_COMPOSITIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "random": ("uniformly drawn pairs (B-Pref: uniform)", {}),
+    "duo": (
+        "DUO (Feng et al. 2025): on-policy pairs the members disagree on, one a reward cluster",
+        {
+            "candidates": "on_policy",
+            "filter": "consensual",
+            "score": "range",
+            "keep": 0.5,
+            "picker": "kmeans",
+        },
+    ),
+    "variquery": (
+        "VARIQuery (Marta et al. 2023): pairs across clusters of VAE latents, widest range first",
+        {"candidates": {"pairing": "cross_cluster"}, "score": "range", "picker": "top"},
+    ),
+    "hybrid": (
+        "on-policy pairs by a determinantal point process: range, latents and predicted rewards",
+        {"candidates": "on_policy", "score": "range", "picker": "dpp"},
+    ),
+    "disagreement": (
+        "B-Pref: largest sd of the members' probabilities",
+        _bpref("disagreement", "top"),
+    ),
+    "entropy": ("B-Pref: largest mean entropy of the members' answers", _bpref("entropy", "top")),
+    "k_center": ("B-Pref: farthest from the pairs asked so far", _bpref("none", "k_center")),
+    "k_center_disagreement": (
+        "B-Pref: farthest from the pairs asked so far, of the half that most disagree",
+        _bpref("disagreement", "k_center"),
+    ),
+    "k_center_entropy": (
+        "B-Pref: farthest from the pairs asked so far, of the half of highest entropy",
+        _bpref("entropy", "k_center"),
+    ),
+    # imitation ranks by variances over members: of the return difference; of the probability,
+    # which orders pairs as its sd does; and of the answer, p (1 - p).
+    "logit": (
+        "imitation: largest variance of the predicted return difference",
+        {"score": "return_variance", "picker": "top"},
+    ),
+    "probability": (
+        "imitation: largest variance of the members' probabilities (as disagreement)",
+        {"score": "disagreement", "picker": "top"},
+    ),
+    "label_variance": (
+        "imitation: largest variance of the members' answers",
+        {"score": "vote", "picker": "top"},
+    ),
+}
+PRESETS = {name: validate_composition(parts) for name, (_, parts) in _COMPOSITIONS.items()}
+DESCRIPTIONS = {name: text for name, (text, _) in _COMPOSITIONS.items()}
