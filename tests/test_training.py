@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from active_rlhf.config import load_study, resolve_run
+from active_rlhf.environments import make
 from active_rlhf.ledger import Ledger
 from active_rlhf.training import RunLocked, _locked, train
 
@@ -115,6 +117,24 @@ def test_true_reward_asks_nothing(tmp_path):
     out = run(tmp_path, "true_reward")
     assert not (out / "labels.npz").exists() and not (out / "sessions.csv").exists()
     assert json.loads((out / "run.json").read_text())["queries"] == 0
+
+
+def test_the_random_policy_acts_uniformly_and_never_learns(tmp_path):
+    data = {"study": "t", "seeds": [1], "environments": ["Hopper-v5"], "selectors": ["random"]}
+    short = {"ppo": {"total_steps": 40960, "rollout_steps": 1024}}
+    study = load_study("config/test.yaml", data=data | SHORT | short | {"baselines": True})
+    random_spec = resolve_run(study, "Hopper-v5", "random_policy", 1)
+    assert random_spec["ppo"]["total_steps"] == 20480  # enough, as nothing is learned
+    train(random_spec, tmp_path)
+    returns = pd.read_csv(tmp_path / "episodes.csv")["return"]
+    env, limit = make("Hopper-v5")
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    expected = []
+    for _ in range(20):
+        env.reset()
+        expected.append(sum(env.step(env.action_space.sample())[1] for _ in range(limit)))
+    assert stats.mannwhitneyu(returns, expected).pvalue > 0.01
 
 
 def test_tracking_changes_nothing_but_leaves_event_files(tmp_path):

@@ -12,6 +12,7 @@ from typing import Any
 from active_rlhf.config import (
     DEFAULTS,
     TEACHER_DESCRIPTIONS,
+    RANDOM_POLICY,
     TRUE_REWARD,
     ConfigError,
     load_spec,
@@ -192,10 +193,13 @@ def _list(args: argparse.Namespace) -> int:
     from active_rlhf.selection.presets import DESCRIPTIONS
 
     environments = {name: entry.description for name, entry in ENVIRONMENTS.items()}
-    baseline = {TRUE_REWARD: "baseline: PPO on the environment's own reward, no labels"}
+    baselines = {
+        TRUE_REWARD: "baseline: PPO on the environment's own reward, no labels",
+        RANDOM_POLICY: "baseline: uniformly random actions (by `baselines: true` only)",
+    }
     for title, entries in (
         ("environments (any other gymnasium id with Box spaces works too)", environments),
-        ("selectors", DESCRIPTIONS | baseline),
+        ("selectors", DESCRIPTIONS | baselines),
         ("teachers", TEACHER_DESCRIPTIONS),
     ):
         print(f"{title}:")

@@ -18,7 +18,10 @@ from active_rlhf.plain_yaml import ConfigError, numbers, parse_yaml, read_yaml
 from active_rlhf.schedule import held_out_per_session
 from active_rlhf.validation import check_tree, check_unique, closest, line, show, unknown, validate
 
-TRUE_REWARD = "true_reward"  # the baseline: PPO on the environment's own reward, no labels
+# Baselines ask nothing: uniformly random actions, and PPO on the environment's own reward.
+RANDOM_POLICY, TRUE_REWARD = "random_policy", "true_reward"
+BASELINES = (RANDOM_POLICY, TRUE_REWARD)
+RANDOM_ROLLOUTS = 20  # it does not learn, so a few tell its return
 EPISODE_STEPS = {"HalfCheetah-v5": 1000, "Hopper-v5": 1000, "Walker2d-v5": 1000, "Ant-v5": 1000}
 
 # Every default of the package, as in the HalfCheetah runs of the thesis where it has a value.
@@ -69,6 +72,7 @@ DEFAULTS: dict[str, Any] = {
         "epochs": 10,
     },
     "evaluation": {"every": 100_000, "episodes": 5},
+    "baselines": False,
     "tracking": "none",
     "statistics": {"endpoint": "final", "family": "environment", "alpha": 0.05, "bootstrap": 10000},
     "figures": {"interval": "bootstrap"},
@@ -190,8 +194,9 @@ def resolve_run(
     known = list(study.get("environments", {}))
     if environment not in known:
         raise ConfigError(unknown(where, "environment", environment, known))
-    if selector not in selectors(study):
-        raise ConfigError(unknown(where, "selector", selector, selectors(study)))
+    names = dict.fromkeys([*selectors(study), *baselines(study)])
+    if selector not in names:
+        raise ConfigError(unknown(where, "selector", selector, names))
     validate(seed, "seed", "seed")
     settings = study["environments"][environment]
     return _spec(environment, selector, seed, settings, settings["selectors"].get(selector))
@@ -227,7 +232,7 @@ def load_spec(path: str | Path) -> dict[str, Any]:
         else:
             settings[key] = _typed(section, DEFAULTS[key])
     composition = spec.get("selection")
-    if spec["selector"] != TRUE_REWARD:
+    if spec["selector"] not in BASELINES:
         composition = _complete_composition(composition, f"{label}: selection")
     checked = _spec(spec["environment"], spec["selector"], spec["seed"], settings, composition)
     for key in sorted(spec.keys() ^ checked.keys()):
@@ -241,7 +246,7 @@ def study_runs(study: dict[str, Any]) -> list[tuple[str, str, int]]:
     return [
         (environment, selector, seed)
         for environment in study.get("environments", {})
-        for selector in selectors(study)
+        for selector in dict.fromkeys([*selectors(study), *baselines(study)])
         for seed in study["seeds"]
     ]
 
@@ -254,6 +259,11 @@ def environments(study: dict[str, Any]) -> list[str]:
 def selectors(study: dict[str, Any]) -> list[str]:
     """The names of the study's selectors, in its order."""
     return list(study.get("selectors", {}))
+
+
+def baselines(study: dict[str, Any]) -> list[str]:
+    """What returns are normalised between, worst first; empty unless the study trains them."""
+    return list(BASELINES) if study["baselines"] and "environments" in study else []
 
 
 def display_names(study: dict[str, Any]) -> dict[str, str] | None:
@@ -383,7 +393,12 @@ def _spec(
 ) -> dict[str, Any]:
     spec: dict[str, Any] = {"environment": environment, "selector": selector, "seed": seed}
     spec |= {key: settings[key] for key in ("ppo", "evaluation")}
-    if selector != TRUE_REWARD:
+    if selector == RANDOM_POLICY:
+        ppo = settings["ppo"]
+        spec["ppo"] = ppo | {
+            "total_steps": min(ppo["total_steps"], RANDOM_ROLLOUTS * ppo["rollout_steps"])
+        }
+    if selector not in BASELINES:
         from active_rlhf.selection.selectors import needs_latents
 
         spec |= {key: settings[key] for key in ("labels", "teacher", "reward_model")}

@@ -294,6 +294,9 @@ def _train(
         judge = Actor(spec["environment"], int(streams["evaluation"].integers(2**31)))
         shape = actor.observation_size, actor.action_size
         policy = Policy.initial(*shape, streams["initial_policy"])
+        untrained = spec["selector"] == "random_policy"
+        if untrained:
+            policy.parameters.flat[:] = 0
         optimiser = ppo.optimiser(policy.parameters.flat.size)
         store = SegmentStore(rollouts * size, actor.low, actor.high, shape[0])
         scale = RewardScale(config["gamma"])
@@ -308,7 +311,7 @@ def _train(
     for index in range(rollouts):
         labels = learner.ledger.asked if learner else 0
         with clock.stage("environment"):
-            rollout = collect(actor, policy, size, streams["exploration"])
+            rollout = collect(actor, policy, size, streams["exploration"], uniform=untrained)
             begin = len(episodes)
             _note_episodes(rollout, store, labels, episodes)
         if learner and index in learner.schedule:
@@ -322,13 +325,15 @@ def _train(
                 rewards = learner.ensemble.rewards(rollout.observations, executed)
             _check(rewards, "reward", store.steps)
             rewards = scale(rewards, rollout.ended)
-        with clock.stage("policy_update"):
-            share = 1.0 - index / rollouts if config["anneal"] else 1.0
-            losses = ppo.update(
-                *(policy, optimiser, ppo.batch(rollout, rewards, policy, config), config),
-                *(config["learning_rate"] * share, streams["minibatches"]),
-            )
-            _check(policy.parameters.flat, "policy update", store.steps)
+        losses = None
+        if not untrained:
+            with clock.stage("policy_update"):
+                share = 1.0 - index / rollouts if config["anneal"] else 1.0
+                losses = ppo.update(
+                    *(policy, optimiser, ppo.batch(rollout, rewards, policy, config), config),
+                    *(config["learning_rate"] * share, streams["minibatches"]),
+                )
+                _check(policy.parameters.flat, "policy update", store.steps)
         every = spec["evaluation"]["every"]
         if store.steps // every > (store.steps - size) // every or index == rollouts - 1:
             with clock.stage("evaluation"):
@@ -404,12 +409,12 @@ def _check(values: np.ndarray, stage: str, step: int) -> None:
 
 
 def _scalars(
-    losses: ppo.Losses,
+    losses: ppo.Losses | None,
     episodes: list[dict[str, Any]],
     learner: PreferenceLearner | None,
     evaluations: list[dict[str, Any]],
 ) -> dict[str, float]:
-    scalars = {f"losses/{name}": value for name, value in vars(losses).items()}
+    scalars = {f"losses/{name}": value for name, value in vars(losses).items()} if losses else {}
     if episodes:
         scalars["charts/episodic_return"] = episodes[-1]["return"]
     if evaluations:

@@ -1,0 +1,87 @@
+"""Every command of the README, in order, in a copy of the repository with tiny studies."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import REPOSITORY, TINY
+
+README = (REPOSITORY / "README.md").read_text()
+COMMANDS = [
+    line.split("  #")[0].strip()
+    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+]
+# `make test` is what runs this file.
+ELSEWHERE = {"make test", "source .venv/bin/activate"}
+# Submitting needs a cluster; what would be submitted does not.
+PLANNED = {"snakemake --profile slurm --configfile config/thesis.yaml"}
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory) -> Path:
+    copy = tmp_path_factory.mktemp("readme") / "active rlhf"
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    for name in tracked.stdout.splitlines():
+        if (REPOSITORY / name).exists():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, copy / name, follow_symlinks=False)
+    (copy / ".venv").symlink_to(REPOSITORY / ".venv")
+    for name in ("demo", "thesis"):
+        environments = {"study": name, "environments": ["HalfCheetah-v5"]}
+        selectors = {"selectors": ["random", "duo"]}
+        (copy / f"config/{name}.yaml").write_text(yaml.safe_dump(TINY | environments | selectors))
+    return copy
+
+
+def use_published_files(repository: Path, published: Path) -> None:
+    """The files at hand under the names that config/published.yaml expects, the others left out."""
+    path = repository / "config/published.yaml"
+    study = yaml.safe_load(path.read_text())
+    here = {
+        env: file
+        for env, file in study["imported"].items()
+        if (published / Path(file).name).is_file()
+    }
+    for file in here.values():
+        shutil.copy(published / Path(file).name, repository / file)
+    rows = [row for row in study["exclude"] if row["env"] in here]
+    path.write_text(
+        yaml.safe_dump(
+            study | {"imported": here, "exclude": rows, "statistics": {"bootstrap": 200}},
+            sort_keys=False,
+        )
+    )
+
+
+@pytest.mark.skipif(not (REPOSITORY / ".venv").exists(), reason="set up by `make venv` only")
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ELSEWHERE])
+def test_command(command, repository, request):
+    if "published.yaml" in command:
+        use_published_files(repository, request.getfixturevalue("published"))
+    if command in PLANNED:
+        command += " --dry-run"
+    result = subprocess.run(
+        ["bash", "-c", f"source .venv/bin/activate && {command}"],
+        cwd=repository,
+        env=os.environ | {"PYTHONPATH": str(repository / "src")},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+
+
+def test_there_are_commands():
+    assert {"make demo", "make test", "active-rlhf list"} <= set(COMMANDS)
+
+
+def test_the_files_the_readme_links_to_exist():
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links and all((REPOSITORY / link).exists() for link in links)
