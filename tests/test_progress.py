@@ -167,14 +167,13 @@ def test_the_terminal_shows_runs_totals_and_what_the_command_says(study, tmp_pat
     running(tmp_path, "random", 11)
     log = tmp_path / "log"
     log.write_text("noise\n7 of 40 steps (18%) done\n[rule]\n  output: [x]\n")
+    panel = progress.panel(progress.Watcher(study, tmp_path).look(NOW), progress._jobs(log))
     console = Console(width=120, file=io.StringIO(), force_terminal=False)
-    console.print(
-        progress.panel(progress.Watcher(study, tmp_path).look(NOW), progress._last_word(log))
-    )
+    console.print(panel)
     shown = " ".join(console.file.getvalue().split())
     assert "Hopper-v5 random 11 1,024/4,096 512/s 10/20 12.3" in shown
     assert "0/4 runs, 1,024/16,384 steps (6%), 1 going" in shown
-    assert "7 of 40 steps (18%) done" in shown and "[x]" not in shown
+    assert shown.endswith("time left 30 s, 7/40 jobs")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -25,7 +25,6 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
 from active_rlhf.config import load_study, resolve_run, study_runs
 from active_rlhf.fingerprint import code_fingerprint
@@ -220,18 +219,18 @@ def _cells(run: RunProgress) -> tuple[str, ...]:
     )
 
 
-def lines(snapshot: Snapshot) -> list[str]:
-    """The study as plain lines, for logs."""
+def lines(snapshot: Snapshot, jobs: str = "") -> list[str]:
+    """The study as plain lines, for logs; `jobs` ends the first."""
     shown = [
         "  {} {} seed {}: {} steps, {}, labels {}, last return {}".format(*_cells(run))
         for run in snapshot.running[:LISTED_RUNS]
     ]
     hidden = len(snapshot.running) - len(shown)
-    return [summary(snapshot), *shown, *([f"  and {hidden} more"] if hidden else [])]
+    return [summary(snapshot) + jobs, *shown, *([f"  and {hidden} more"] if hidden else [])]
 
 
-def panel(snapshot: Snapshot, note: str = "") -> Group:
-    """The study as something to look at in a terminal; `note` is a last dim line."""
+def panel(snapshot: Snapshot, jobs: str = "") -> Group:
+    """The study as something to look at in a terminal; `jobs` ends its last line."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=bool(snapshot.running))
     for name in ("environment", "selector", "seed", "steps", "speed", "labels", "last return"):
         table.add_column(name, justify="left" if name in ("environment", "selector") else "right")
@@ -243,7 +242,7 @@ def panel(snapshot: Snapshot, note: str = "") -> Group:
     if hidden > 0:
         table.add_row(f"and {hidden} more")
     whole = ProgressBar(total=max(snapshot.steps_total, 1), completed=snapshot.steps_done, width=60)
-    return Group(table, whole, "", summary(snapshot), Text(note, style="dim"))
+    return Group(table, whole, "", summary(snapshot) + jobs)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -318,32 +317,39 @@ def _watch(
             return False
         return True
 
-    started = time.monotonic()
-    snapshot = watcher.look()
     if console.is_terminal:
         with Live(console=console, refresh_per_second=2) as live:
-            live.update(panel(snapshot))
-            while not finished(snapshot, LIVE_EVERY):
+            while True:
                 snapshot = watcher.look()
-                live.update(panel(snapshot, _last_word(log) if log else ""))
-            live.update(panel(watcher.look()))
+                live.update(panel(snapshot, _jobs(log)))
+                if finished(snapshot, LIVE_EVERY):
+                    break
+            live.update(panel(watcher.look(), _jobs(log)))
         return
-    shown: list[str] = []
-    while not finished(snapshot, LOG_EVERY):
+
+    started = time.monotonic()
+
+    def say(text: list[str]) -> None:
+        print(f"[{duration(time.monotonic() - started)}] " + "\n".join(text), flush=True)
+
+    said: list[str] = []
+    while True:
         snapshot = watcher.look()
-        if lines(snapshot) != shown:
-            shown = lines(snapshot)
-            print(f"[{duration(time.monotonic() - started)}] " + "\n".join(shown), flush=True)
-    print(f"[{duration(time.monotonic() - started)}] {summary(watcher.look())}", flush=True)
+        if (now := lines(snapshot, _jobs(log))) != said:
+            say(said := now)
+        if finished(snapshot, LOG_EVERY):
+            break
+    say([summary(watcher.look()) + _jobs(log)])
 
 
-def _last_word(log: Path) -> str:
-    """What the command last said about its own progress ("7 of 40 steps"), or said at all."""
+def _jobs(log: Path | None) -> str:
+    """How many of its jobs the command says it has done, trained runs and all that follows."""
+    if log is None:
+        return ""
     with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 16_384))
-        said = [line.strip() for line in file.read().decode(errors="replace").splitlines()]
-    counted = [line for line in said if re.match(r"\d+ of \d+ ", line)]
-    return (counted or [line for line in said if line] or [""])[-1]
+        file.seek(max(0, log.stat().st_size - 65_536))
+        said = re.findall(rb"^(\d+) of (\d+) steps", file.read(), re.MULTILINE)
+    return f", {int(said[-1][0])}/{int(said[-1][1])} jobs" if said else ""
 
 
 def _failure(log: Path) -> str:

@@ -102,10 +102,11 @@ def study(trained, tmp_path) -> Study:
 @pytest.fixture
 def editable(study, tmp_path) -> Study:
     """A study made by a copy of the repository that may be edited."""
-    for name in ("Snakefile", "workflow", "profiles", "src"):
-        source, target = REPOSITORY / name, tmp_path / "repository" / name
-        if source.is_file():
-            shutil.copy(source, target)
-        else:
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-    return Study(study.folder, tmp_path / "repository")
+    copy = tmp_path / "repository"
+    for folder in ("workflow", "profiles", "src"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(
+            REPOSITORY / folder, copy / folder, ignore=ignored, copy_function=shutil.copy
+        )
+    shutil.copy(REPOSITORY / "Snakefile", copy)
+    return Study(study.folder, copy)

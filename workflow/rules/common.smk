@@ -8,7 +8,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from active_rlhf.config import ConfigError, load_study, resolve_run, selectors
+from active_rlhf.config import TRUE_REWARD, ConfigError, load_study, resolve_run, selectors
 from active_rlhf.fingerprint import PACKAGE, code_fingerprint
 
 try:
@@ -18,6 +18,7 @@ except ConfigError as error:
 
 RESULTS = f"results/{config['study']}"
 TRAINED = config.get("environments", {})
+ASKING = set(selectors(config)) - {TRUE_REWARD}  # selectors that use labels
 
 # Where each environment's returns are: exported by this study, or made elsewhere.
 EXPORTS = {name: f"{RESULTS}/exports/{name}.csv" for name in TRAINED} or config["imported"]
@@ -65,8 +66,11 @@ def code(wildcards):
 
 
 def runs(wildcards):
+    """Results of the runs of one environment or, for `all`, of the study."""
+    wanted = [wildcards.environment] if "environment" in wildcards.keys() else TRAINED
     return [
-        f"{RESULTS}/runs/{wildcards.environment}/{selector}/{seed}/run.json"
+        f"{RESULTS}/runs/{environment}/{selector}/{seed}/run.json"
+        for environment in wanted
         for selector in selectors(config)
         for seed in config["seeds"]
     ]
@@ -89,19 +93,17 @@ def place(kind, name, scope=""):
 
 
 def table_names(scope):
+    """Tables about a scope; what returns alone do not tell only for the study's own runs."""
     names = ["summary", "significance_endpoint", "significance_auc"]
-    if TRAINED and scope:
-        names += ["labels"]
-    if TRAINED and (scope or len(TRAINED) > 1):
-        names += ["overhead"]
-    return names
+    names += ["labels"] if scope and ASKING else []
+    return names + (["overhead"] if TRAINED else [])
 
 
 def drawn(name, scopes=("",), category="Figures"):
     """The files of a figure, drawn for each scope; the report shows the PNG."""
     files = []
     for scope in scopes:
-        labels = {"figure": name.replace("_", " "), "environment": scope or "all"}
+        labels = {"result": name.replace("_", " "), "environment": scope or "all"}
         png, pdf = (place("figures", f"{name}.{suffix}", scope) for suffix in ("png", "pdf"))
         shown = report(png, caption=f"../report/{name}.rst", category=category, labels=labels)
         files += [shown, pdf]

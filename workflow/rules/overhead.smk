@@ -10,7 +10,7 @@ rule overhead:
             f"{RESULTS}/statistics/overhead.csv",
             caption="../report/overhead_means.rst",
             category="Overhead",
-            labels={"table": "means, as CSV"},
+            labels={"result": "means as CSV", "environment": "each and all"},
         ),
     log:
         f"{RESULTS}/logs/overhead.log",

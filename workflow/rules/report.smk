@@ -23,7 +23,7 @@ rule config_page:
             f"{RESULTS}/report/config.html",
             caption="../report/config.rst",
             category="Config",
-            labels={"page": "config"},
+            labels={"result": "config"},
         ),
     log:
         f"{RESULTS}/logs/report/config.log",
@@ -42,7 +42,7 @@ use rule config_page as findings_page with:
             f"{RESULTS}/report/findings.html",
             caption="../report/findings.rst",
             category="Results",
-            labels={"page": "findings"},
+            labels={"result": "findings"},
         ),
     log:
         f"{RESULTS}/logs/report/findings.log",
@@ -70,7 +70,7 @@ use rule config_page as overhead_page with:
             f"{RESULTS}/report/overhead.html",
             caption="../report/overhead_tables.rst",
             category="Overhead",
-            labels={"figure": "tables", "environment": "each and all"},
+            labels={"result": "tables", "environment": "each and all"},
         ),
     log:
         f"{RESULTS}/logs/report/overhead.log",

@@ -5,8 +5,20 @@ rule statistics:
     input:
         list(EXPORTS.values()),
     output:
-        STATISTICS.values(),
-        [Path(path).with_suffix(".parquet") for path in STATISTICS.values()],
+        report(
+            STATISTICS["summary"],
+            caption="../report/summary.rst",
+            category="Results",
+            labels={"result": "summary as CSV"},
+        ),
+        report(
+            STATISTICS["comparisons"],
+            caption="../report/comparisons.rst",
+            category="Results",
+            labels={"result": "comparisons as CSV"},
+        ),
+        [path for name, path in STATISTICS.items() if name not in ("summary", "comparisons")],
+        [str(Path(path).with_suffix(".parquet")) for path in STATISTICS.values()],
     log:
         f"{RESULTS}/logs/statistics.log",
     localrule: True

@@ -4,6 +4,7 @@ from pathlib import Path
 from active_rlhf.analysis.overhead import select
 from active_rlhf.analysis.study import read_table
 from active_rlhf.analysis.wording import Terms
+from active_rlhf.config import TRUE_REWARD
 from active_rlhf.export import read_records
 from active_rlhf.figures.aggregates import critical_difference_diagram, improvement_matrix
 from active_rlhf.figures.curves import learning_curves
@@ -25,7 +26,13 @@ def table(name, scope=""):
 
 
 def sessions():
-    return read_records(dict(zip(study["exports"], snakemake.input.sessions, strict=True)), *chosen)
+    """Sessions of the methods that ask for labels."""
+    methods, exclude = chosen
+    asking = methods and {name: shown for name, shown in methods.items() if name != TRUE_REWARD}
+    silent = (TRUE_REWARD, (methods or {}).get(TRUE_REWARD))
+    exclude = [run for run in exclude if run["method"] not in silent]
+    paths = dict(zip(study["exports"], snakemake.input.sessions, strict=True))
+    return read_records(paths, asking, exclude)
 
 
 DRAW = {

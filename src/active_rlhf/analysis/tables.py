@@ -6,6 +6,7 @@ known from the whole.
 """
 
 import re
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,9 +65,16 @@ _LATEX = {
     "|": r"\textbar{}",
     "_": r"\_\allowbreak{}",
     **{character: f"\\{character}" for character in "{}$&#%"},
+    # At the start of a row these would be arguments of the \\ before.
+    "[": "{[}",
+    "*": "{*}",
     "–": "--",
     "—": "---",
     "…": r"\ldots{}",
+    "“": "``",
+    "”": "''",
+    "‘": "`",
+    "’": "'",
     "−": "$-$",
     "±": r"$\pm$",
     "×": r"$\times$",
@@ -89,12 +97,18 @@ def latex_text(text: str) -> str:
 
     def one(character: str) -> str:
         known = character.isascii() or ("À" <= character <= "ž" and character not in _MISSING)
-        plain = character if known and character.isprintable() else f"[U+{ord(character):04X}]"
+        plain = character if known and character.isprintable() else f"{{[}}U+{ord(character):04X}]"
         return _LATEX.get(character, plain)
 
     plain = " ".join(unicodedata.normalize("NFC", text).split())
     # Two hyphens would become a dash.
     return "-{}".join("".join(map(one, part)) for part in re.split("-(?=-)", plain))
+
+
+def _heading(text: str) -> str:
+    """A column's head as LaTeX, in several lines if it is long, so that the table stays narrow."""
+    lines = [latex_text(line) for line in textwrap.wrap(text, 16)]
+    return "\\shortstack[r]{" + r" \\ ".join(lines) + "}" if len(lines) > 1 else latex_text(text)
 
 
 def markdown_text(text: str) -> str:
@@ -120,7 +134,12 @@ _TEMPLATES = jinja2.Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-_TEMPLATES.filters |= {"latex": latex_text, "markdown": markdown_text, "label": _label}
+_TEMPLATES.filters |= {
+    "heading": _heading,
+    "label": _label,
+    "latex": latex_text,
+    "markdown": markdown_text,
+}
 
 
 def latex(table: Table) -> str:

@@ -179,11 +179,10 @@ def critical_difference_diagram(
             linespacing=0.9,
         )
     where = "over all environments" if env == "all" else f"on {env}"
-    tests = (
-        f"tests: Friedman p {_p(first['p_friedman'])}, Iman-Davenport p {_p(first['p_iman_davenport'])}"
-        if first["n_blocks"] > 1
-        else "one block allows no test"
-    )
+    tests = "one block allows no test"
+    if first["n_blocks"] > 1:
+        p, p_f = _p(first["p_friedman"]), _p(first["p_iman_davenport"])
+        tests = f"tests: Friedman p {p}, Iman-Davenport p {p_f}"
     note(
         figure,
         f"Mean ranks in {terms.metric(metric_type)} {where} (1 is best), n = {first['n_blocks']} "
