@@ -12,7 +12,7 @@ READY := .venv/.ready
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SNAKEMAKE := snakemake --profile profiles/local --cores $(CORES) --configfile $(CONFIG)
 ANALYSIS := statistics learning_curves endpoint_distributions effects rankings label_figures \
-	overhead overhead_figure tables findings config config_page findings_page tables_page \
+	aggregate_figures overhead overhead_figure tables findings config config_page findings_page tables_page \
 	overhead_page all
 
 help:  ## list the targets

@@ -45,4 +45,6 @@ rule all:
         # What only the study's own runs record.
         [rules.overhead_figure.output, rules.overhead_page.output] if TRAINED else [],
         rules.label_figures.output if ASKING else [],
+        # What needs baselines.
+        rules.aggregate_figures.output if BASELINES else [],
     localrule: True

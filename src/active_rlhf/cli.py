@@ -11,8 +11,8 @@ from typing import Any
 
 from active_rlhf.config import (
     DEFAULTS,
-    TEACHER_DESCRIPTIONS,
     RANDOM_POLICY,
+    TEACHER_DESCRIPTIONS,
     TRUE_REWARD,
     ConfigError,
     load_spec,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from active_rlhf.config import resolve_run, selectors
+from active_rlhf.config import baselines, resolve_run, selectors
 from active_rlhf.export import ExportError
 from active_rlhf.files import atomic
 
@@ -43,6 +43,7 @@ EXPORTED = {
 def collect(study: dict[str, Any], environment: str, runs: Path, exports: Path) -> None:
     """Write `<environment>.csv`, `.evaluations.csv`, `.sessions.csv` and `.overhead.csv`.
 
+    And `.baselines.csv`, the episodes of the baselines, if the study trains them.
     `runs` holds `<environment>/<selector>/<seed>/`. Runs come in the study's order, rows by step;
     the same runs give the same bytes. Nothing is written unless every run is sound.
 
@@ -55,7 +56,7 @@ def collect(study: dict[str, Any], environment: str, runs: Path, exports: Path) 
         parts = [
             stack.enter_context(atomic(exports / f"{environment}{name}.csv")) for name in names
         ]
-        for directory, spec in _runs(study, environment, runs):
+        for directory, spec in _runs(study, environment, runs, selectors(study)):
             result = read_result(directory, spec)
             overhead.append(_overhead(directory, spec, result))
             for part, frame in zip(parts, _tables(directory, spec, result), strict=True):
@@ -64,6 +65,13 @@ def collect(study: dict[str, Any], environment: str, runs: Path, exports: Path) 
                 )
         part = stack.enter_context(atomic(exports / f"{environment}.overhead.csv"))
         _write_overhead(pd.DataFrame(overhead), part)
+        if baselines(study):
+            part = stack.enter_context(atomic(exports / f"{environment}.baselines.csv"))
+            episodes = [
+                _tables(directory, spec, read_result(directory, spec))[0]
+                for directory, spec in _runs(study, environment, runs, baselines(study))
+            ]
+            pd.concat(episodes).to_csv(part, index=False, lineterminator="\n")
 
 
 def gather_overhead(parts: Iterable[Path], path: Path) -> None:
@@ -116,9 +124,9 @@ def export_name(spec: dict[str, Any]) -> str:
 
 
 def _runs(
-    study: dict[str, Any], environment: str, runs: Path
+    study: dict[str, Any], environment: str, runs: Path, names: Iterable[str]
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
-    for selector in selectors(study):
+    for selector in names:
         for seed in study["seeds"]:
             spec = resolve_run(study, environment, selector, seed)
             yield runs / environment / selector / str(seed), spec

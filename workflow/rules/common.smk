@@ -8,10 +8,20 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from active_rlhf.config import TRUE_REWARD, ConfigError, load_study, resolve_run, selectors
+from active_rlhf.config import (
+    TRUE_REWARD,
+    ConfigError,
+    baselines,
+    load_study,
+    read_yaml,
+    resolve_run,
+    selectors,
+)
 from active_rlhf.fingerprint import PACKAGE, code_fingerprint
 
 try:
+    for file in workflow.configfiles:  # Snakemake's own reading passes over what this refuses
+        read_yaml(file)
     config = load_study(os.path.relpath(workflow.configfiles[0]), data=config)
 except ConfigError as error:
     sys.exit(f"error: {error}")
@@ -19,6 +29,11 @@ except ConfigError as error:
 RESULTS = f"results/{config['study']}"
 TRAINED = config.get("environments", {})
 ASKING = set(selectors(config)) - {TRUE_REWARD}  # selectors that use labels
+
+# What the returns are normalised between, by environment; empty unless the study trains them.
+BASELINES = {
+    name: f"{RESULTS}/exports/{name}.baselines.csv" for name in TRAINED if baselines(config)
+}
 
 # Where each environment's returns are: exported by this study, or made elsewhere.
 EXPORTS = {name: f"{RESULTS}/exports/{name}.csv" for name in TRAINED} or config["imported"]
@@ -71,7 +86,7 @@ def runs(wildcards):
     return [
         f"{RESULTS}/runs/{environment}/{selector}/{seed}/run.json"
         for environment in wanted
-        for selector in selectors(config)
+        for selector in dict.fromkeys([*selectors(config), *baselines(config)])
         for seed in config["seeds"]
     ]
 
@@ -96,6 +111,7 @@ def table_names(scope):
     """Tables about a scope; what returns alone do not tell only for the study's own runs."""
     names = ["summary", "significance_endpoint", "significance_auc"]
     names += ["labels"] if scope and ASKING else []
+    names += ["aggregates"] if BASELINES and not scope else []
     return names + (["overhead"] if TRAINED else [])
 
 

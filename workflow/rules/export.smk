@@ -5,6 +5,7 @@ rule export:
     input:
         runs,
     output:
+        **({"baselines": f"{RESULTS}/exports/{{environment}}.baselines.csv"} if BASELINES else {}),
         episodes=f"{RESULTS}/exports/{{environment}}.csv",
         evaluations=f"{RESULTS}/exports/{{environment}}.evaluations.csv",
         sessions=f"{RESULTS}/exports/{{environment}}.sessions.csv",

@@ -49,6 +49,18 @@ use rule learning_curves as rankings with:
         f"{RESULTS}/logs/figures/rankings.log",
 
 
+use rule learning_curves as aggregate_figures with:
+    input:
+        profiles=STATISTICS["profiles"],
+        efficiency=STATISTICS["efficiency"],
+        aggregates=STATISTICS["aggregates"],
+    output:
+        drawn("profiles"),
+        drawn("efficiency"),
+    log:
+        f"{RESULTS}/logs/figures/aggregates.log",
+
+
 use rule learning_curves as label_figures with:
     input:
         label_curves=STATISTICS["label_curves"],

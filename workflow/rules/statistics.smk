@@ -4,6 +4,7 @@
 rule statistics:
     input:
         list(EXPORTS.values()),
+        list(BASELINES.values()),
     output:
         report(
             STATISTICS["summary"],
@@ -25,7 +26,14 @@ rule statistics:
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings("methods", "exclude", "statistics", exports=EXPORTS, total_steps=TOTAL_STEPS),
+        study=settings(
+            "methods",
+            "exclude",
+            "statistics",
+            exports=EXPORTS,
+            total_steps=TOTAL_STEPS,
+            baselines=BASELINES,
+        ),
         code=sources("export.py", "analysis/*.py"),
     script:
         "../scripts/statistics.py"

@@ -3,7 +3,7 @@
 
 rule tables:
     input:
-        **{name: STATISTICS[name] for name in ("summary", "comparisons", "labels")},
+        **{name: STATISTICS[name] for name in ("summary", "comparisons", "labels", "aggregates")},
         **({"overhead": f"{RESULTS}/statistics/overhead.csv"} if TRAINED else {}),
     output:
         TABLES,

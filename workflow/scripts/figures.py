@@ -6,8 +6,12 @@ from active_rlhf.analysis.study import read_table
 from active_rlhf.analysis.wording import Terms
 from active_rlhf.config import TRUE_REWARD
 from active_rlhf.export import read_records
-from active_rlhf.figures.aggregates import critical_difference_diagram, improvement_matrix
-from active_rlhf.figures.curves import learning_curves
+from active_rlhf.figures.aggregates import (
+    critical_difference_diagram,
+    improvement_matrix,
+    performance_profiles,
+)
+from active_rlhf.figures.curves import efficiency, learning_curves
 from active_rlhf.figures.effects import forest
 from active_rlhf.figures.endpoints import endpoint_distributions
 from active_rlhf.figures.labels import label_efficiency, reward_accuracy
@@ -41,6 +45,8 @@ DRAW = {
     "effects": lambda scope: forest(table("comparisons"), terms, scope or None),
     "improvement": lambda _: improvement_matrix(table("improvement"), table("summary"), terms),
     "critical_difference": lambda _: critical_difference_diagram(table("ranks"), terms),
+    "profiles": lambda _: performance_profiles(table("profiles"), table("aggregates"), terms),
+    "efficiency": lambda _: efficiency(table("efficiency"), table("aggregates"), terms),
     "label_efficiency": lambda _: label_efficiency(table("label_curves"), terms),
     "reward_accuracy": lambda _: reward_accuracy(sessions(), terms),
     "overhead": lambda _: overhead_bars(select(table("overhead"), *chosen), terms),

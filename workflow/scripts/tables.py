@@ -21,6 +21,8 @@ def build(name, env):
         return tables.significance_combined(frame, terms, metric)
     if kind == "significance":
         return tables.significance(frame, terms, env, metric)
+    if kind == "aggregates":
+        return tables.aggregates(frame, terms)
     if kind == "labels":
         return tables.labels(frame, terms, env)
     return tables.overhead(frame, terms, *([env] if env else []))

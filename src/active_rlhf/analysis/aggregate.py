@@ -26,6 +26,24 @@ THRESHOLDS = np.round(np.linspace(0.0, 1.5, 76), 2)
 PROGRESS = np.linspace(0.0, 1.0, 51)
 
 
+def baseline_returns(
+    episodes: pd.DataFrame, returns: str, low: str, high: str, last: int = 10
+) -> Baselines:
+    """(low, high) of each environment from the baselines' episodes, in order of their steps.
+
+    episodes: `env, method, seed` and the column `returns`; low and high name the two methods. Each
+    is the mean over seeds of a run's mean return of its `last` episodes.
+    """
+    final = episodes.groupby(["env", "method", "seed"], observed=True)[returns].apply(
+        lambda run: run.tail(last).mean()
+    )
+    means = final.groupby(level=["env", "method"]).mean().unstack("method")
+    return {
+        str(env): (float(a), float(b))
+        for env, a, b in zip(means.index, means[low], means[high], strict=True)
+    }
+
+
 def normalised(endpoints: pd.DataFrame, baselines: Baselines) -> pd.DataFrame:
     """The values as (value - low) / (high - low), the environment's baselines being (low, high).
 
