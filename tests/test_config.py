@@ -54,7 +54,8 @@ def message(study, overrides=None, path="small.yaml"):
 
 def test_the_demo_is_two_environments_four_selectors_three_seeds():
     study = load_study(DEMO)
-    assert len(study_runs(study)) == 2 * 4 * 3
+    assert len(study_runs(study)) == 2 * (4 + 2) * 3  # two baselines
+    assert config.baselines(study) == ["random_policy", "true_reward"]
     assert config.environments(study)[0] == "HalfCheetah-v5"
     assert config.selectors(study) == ["random", "variquery", "duo", "hybrid"]
     assert list(config.display_names(study).values()) == ["Random", "VARIQuery", "DUO", "Hybrid"]

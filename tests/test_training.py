@@ -2,6 +2,9 @@
 
 import json
 import multiprocessing
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +69,29 @@ def test_runs_in_parallel_equal_a_run_alone(tmp_path):
         assert worker.exitcode == 0
     same(alone, tmp_path / "p0")
     same(alone, tmp_path / "p1")
+
+
+def test_a_cold_cache_changes_nothing_and_a_warm_one_compiles_nothing(tmp_path):
+    """Runs share compiled code, which is made once a machine before the first of them starts."""
+    (tmp_path / "spec.json").write_text(json.dumps(spec("hybrid")))
+    code = """
+import json, sys
+from active_rlhf import kernels, reward_model
+from active_rlhf.training import train
+train(json.load(open(sys.argv[1])), sys.argv[2])
+for module in (kernels, reward_model):
+    for name, kernel in vars(module).items():
+        if hasattr(kernel, "stats"):
+            assert not kernel.stats.cache_misses, (name, kernel.stats)
+"""
+    for name, cache in (("cold", tmp_path / "cache"), ("warm", tmp_path / "cache")):
+        subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / "spec.json"), str(tmp_path / name)],
+            env=os.environ | {"XDG_CACHE_HOME": str(cache)},
+            check=True,
+        )
+    same(tmp_path / "cold", tmp_path / "warm")
+    same(tmp_path / "warm", run(tmp_path, "hybrid", "here"))
 
 
 def test_a_run_writes_what_it_promises(tmp_path):

@@ -215,10 +215,11 @@ def _results(args: argparse.Namespace) -> int:
 
 def _warm_up(args: argparse.Namespace) -> int:
     _one_thread()
-    from active_rlhf.warm_up import warm_up
+    from active_rlhf import kernels  # noqa: F401  compiles on import, if need be
+    from active_rlhf.compilation import compiled_once
 
     for depth in NETWORK_DEPTHS:
-        warm_up(depth)
+        compiled_once(f"reward-{depth}")
     return 0
 
 

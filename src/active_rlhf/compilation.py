@@ -8,11 +8,10 @@ version: an edit anywhere compiles afresh, machines that share a home never shar
 import fcntl
 import hashlib
 import os
+import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import llvmlite.binding as llvm
 import numba
@@ -45,34 +44,28 @@ def cache_folder() -> Path:
 FOLDER = cache_folder()
 numba.config.CACHE_DIR = str(FOLDER)  # type: ignore[attr-defined]
 
-exact = numba.njit(cache=True)
-"""Compile with the arithmetic as written."""
+compiled = numba.njit(cache=True, error_model="numpy")
+"""Compile with arithmetic as written, and without the checks for division by zero that keep loops
+from being vectorised.
 
-fast = numba.njit(cache=True, fastmath=True, error_model="numpy")
-"""Compile with sums free to be reordered, and without the checks for division by zero that keep
-loops from being vectorised."""
+Never with `fastmath`: what it makes of a function depends on where the function is inlined and on
+what was loaded before, so that runs would depend on more than their spec.
+"""
+
+_COMPILING = "ACTIVE_RLHF_COMPILING"  # set in the process that fills the cache
 
 
-@contextmanager
-def once(what: str) -> Iterator[bool]:
-    """Yield True to the first process on this machine that gets here for `what`, False ever after.
+def compiled_once(what: str) -> None:
+    """Fill the cache by `python -m active_rlhf.warm_up what`, unless this machine has done so.
 
-    Others wait while the first is at work, so that parallel runs compile once. If the first fails,
-    the next one is first.
+    Parallel callers wait for the first; if it fails, the next one tries.
     """
     done = FOLDER / f"{what}.ready"
-    if done.exists():
-        yield False
+    if _COMPILING in os.environ or done.exists():
         return
     with (FOLDER / f"{what}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        first = not done.exists()
-        yield first
-        done.touch()
-
-
-def warm_up(what: str, exercise: Callable[[], Any]) -> None:
-    """Run `exercise` unless some process on this machine already has."""
-    with once(what) as first:
-        if first:
-            exercise()
+        if not done.exists():
+            command = [sys.executable, "-m", "active_rlhf.warm_up", what]
+            subprocess.run(command, env=os.environ | {_COMPILING: "1"}, check=True)
+            done.touch()

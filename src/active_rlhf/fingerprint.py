@@ -49,7 +49,6 @@ NEUTRAL = (
     "plain_yaml.py",
     "reporting.py",
     "tracking.py",
-    "warm_up.py",
 )
 
 

@@ -4,8 +4,8 @@ Everything here has a readable counterpart (`rollout.step_gymnasium`, `ppo.updat
 which the tests compare it. numba needs no C compiler and caches its machine code on disk, keyed by
 the CPU, so that a run starts in well under a second once any run on the machine has been made.
 
-Arithmetic that decides a reward or an observation follows numpy's order of operations exactly, so
-a rollout replays gymnasium bit for bit; only the network code may be reordered (`fastmath`).
+Arithmetic that decides a reward or an observation follows numpy's order of operations, so a rollout
+replays gymnasium bit for bit.
 """
 
 from collections import namedtuple
@@ -16,7 +16,7 @@ import mujoco
 import numpy as np
 from numba import types
 
-from active_rlhf.compilation import exact, fast
+from active_rlhf.compilation import compiled, compiled_once
 
 _LIBRARY = next(Path(mujoco.__file__).parent.glob("libmujoco*.[sd][oy]*"))
 llvm.load_library_permanently(str(_LIBRARY))
@@ -51,7 +51,7 @@ OBSERVATION_CLIP = 10.0
 VARIANCE_FLOOR = 1e-8
 
 
-@fast
+@compiled
 def tanh(x):
     """Replace the float32 array `x` by its tanh, within 2e-7.
 
@@ -67,7 +67,7 @@ def tanh(x):
         flat[i] = _TWO * t / (_ONE + t * t)
 
 
-@fast
+@compiled
 def _layer(x, w, b, out):
     for j in range(out.size):
         out[j] = b[j]
@@ -76,7 +76,7 @@ def _layer(x, w, b, out):
             out[j] += x[i] * w[i, j]
 
 
-@exact
+@compiled
 def pairwise_sum(x):
     """Sum of at most 128 float64 numbers in the order of `numpy.sum`."""
     n = x.size
@@ -102,7 +102,7 @@ def pairwise_sum(x):
     return total
 
 
-@exact
+@compiled
 def normalise(raw, moments, learning, out):
     """Write the normalised form of the observation `raw` to `out`, counting it first if `learning`.
 
@@ -121,7 +121,7 @@ def normalise(raw, moments, learning, out):
         moments.count[0] = total
 
 
-@exact
+@compiled
 def _observe(physics, task, out):
     k = 0
     for i in range(task.skipped, physics.qpos.size):
@@ -136,7 +136,7 @@ def _observe(physics, task, out):
             k += 1
 
 
-@exact
+@compiled
 def _healthy(physics, task):
     qpos, qvel = physics.qpos, physics.qvel
     z, angle = qpos[task.z_index], qpos[2]
@@ -151,7 +151,7 @@ def _healthy(physics, task):
     return True
 
 
-@exact
+@compiled
 def _step(physics, task, squares, force_squares):
     """One environment step with the control already set; returns the true reward."""
     before = physics.x[0]
@@ -173,7 +173,7 @@ def _step(physics, task, squares, force_squares):
     return reward - cost
 
 
-@exact
+@compiled
 def rollout(physics, task, actor, noise, low, high, moments, learning, start, stop, raw, out):
     """Steps `start` to `stop` of a rollout inside one episode.
 
@@ -204,14 +204,14 @@ def rollout(physics, task, actor, noise, low, high, moments, learning, start, st
         normalise(raw, moments, learning, out.normalised[t + 1])
 
 
-@fast
+@compiled
 def _add_bias(x, b):
     for i in range(x.shape[0]):
         for j in range(b.size):
             x[i, j] += b[j]
 
 
-@fast
+@compiled
 def _forward(x, net, h1, h2, out):
     np.dot(x, net.w1, h1)
     _add_bias(h1, net.b1)
@@ -223,7 +223,7 @@ def _forward(x, net, h1, h2, out):
     _add_bias(out, net.b3)
 
 
-@fast
+@compiled
 def column_sums(x, out):
     out[:] = 0
     for i in range(x.shape[0]):
@@ -231,14 +231,14 @@ def column_sums(x, out):
             out[j] += x[i, j]
 
 
-@fast
+@compiled
 def _through_tanh(gradient, h):
     a, b = gradient.ravel(), h.ravel()
     for i in range(a.size):
         a[i] *= _ONE - b[i] * b[i]
 
 
-@fast
+@compiled
 def _backward(x, net, h1, h2, g_out, g_h1, g_h2, grad):
     np.dot(h2.T, g_out, grad.w3)
     column_sums(g_out, grad.b3)
@@ -252,7 +252,7 @@ def _backward(x, net, h1, h2, g_out, g_h1, g_h2, grad):
     column_sums(g_h1, grad.b1)
 
 
-@fast
+@compiled
 def network(x, net):
     """Outputs [n, k] of a network for float32 inputs [n, o]."""
     h1 = np.empty((x.shape[0], net.b1.size), np.float32)
@@ -262,7 +262,7 @@ def network(x, net):
     return out
 
 
-@fast
+@compiled
 def log_probabilities(means, log_std, actions):
     """Log density [n] of `actions` [n, a] under independent normals."""
     out = np.empty(means.shape[0], np.float32)
@@ -275,7 +275,7 @@ def log_probabilities(means, log_std, actions):
     return out
 
 
-@exact
+@compiled
 def generalised_advantages(rewards, values, next_values, ended, terminated, gamma, lam):
     """GAE (Schulman et al. 2016, eq. 16) over a rollout that may hold several episodes.
 
@@ -293,18 +293,15 @@ def generalised_advantages(rewards, values, next_values, ended, terminated, gamm
     return advantages
 
 
-@fast
+@compiled
 def clip_gradient(grad, max_norm):
-    total = 0.0
-    for i in range(grad.size):
-        total += grad[i] * grad[i]
-    norm = np.sqrt(total)
+    norm = np.sqrt(np.dot(grad, grad))
     if norm > max_norm:
         grad *= _F(max_norm / (norm + 1e-6))
     return norm
 
 
-@fast
+@compiled
 def adam(theta, grad, first, second, step, learning_rate, epsilon):
     """One Adam step in place (Kingma & Ba 2015, algorithm 1, betas .9 and .999)."""
     b1, b2 = _F(0.9), _F(0.999)
@@ -317,7 +314,7 @@ def adam(theta, grad, first, second, step, learning_rate, epsilon):
         theta[i] -= rate * first[i] / (np.sqrt(second[i]) * scale + eps)
 
 
-@fast
+@compiled
 def ppo_update(policy, gradient, optimiser, batch, orders, size, settings, learning_rate):
     """Epochs of clipped PPO on one rollout, in place; see `ppo.update_eager` for the same in torch.
 
@@ -410,3 +407,6 @@ def ppo_update(policy, gradient, optimiser, batch, orders, size, settings, learn
                 settings.adam_epsilon,
             )
     return totals / (orders.shape[0] * (orders.shape[1] // size))
+
+
+compiled_once("kernels")

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from active_rlhf import kernels
-from active_rlhf.compilation import exact, fast
+from active_rlhf.compilation import compiled, compiled_once
 from active_rlhf.kernels import adam, clip_gradient, column_sums
 from active_rlhf.policy import Moments
 
@@ -25,7 +25,7 @@ Member = namedtuple("Member", "flat weights biases")
 Settings = namedtuple("Settings", "keep learning_rate weight_decay max_grad_norm batch_size")
 
 
-@exact
+@compiled
 def _mix(counter, key):
     """A 32-bit hash of a counter: random bits that need no state and vectorise."""
     x = np.uint32(counter ^ key)
@@ -34,7 +34,7 @@ def _mix(counter, key):
     return np.uint32(x ^ (x >> np.uint32(15)))
 
 
-@fast
+@compiled
 def activate(x, bias, keep, key):
     """LeakyReLU(x + bias) in place, then inverted dropout that keeps a share `keep`."""
     rows, columns = x.shape
@@ -49,8 +49,8 @@ def activate(x, bias, keep, key):
             x[i, j] = value * scale if kept else _ZERO
 
 
-@fast
-def _through_activation(gradient, x, keep):
+@compiled
+def through_activation(gradient, x, keep):
     """Back through `activate`: the sign of its output tells kept from dropped and the slope."""
     g, h = gradient.ravel(), x.ravel()
     positive = np.float32(1.0 / keep)
@@ -59,7 +59,7 @@ def _through_activation(gradient, x, keep):
         g[i] *= positive if h[i] > _ZERO else (negative if h[i] < _ZERO else _ZERO)
 
 
-@fast
+@compiled
 def _predict(x, member, hidden, out):
     layers = len(member.weights)
     h = x
@@ -72,7 +72,7 @@ def _predict(x, member, hidden, out):
     out += member.biases[layers - 1][0]
 
 
-@fast
+@compiled
 def _fit(member, grad, first, second, step, data, order, bounds, keys, settings, work):
     """One epoch over weighted pairs, in place; returns the mean loss.
 
@@ -118,7 +118,7 @@ def _fit(member, grad, first, second, step, data, order, bounds, keys, settings,
             if layer > 0:
                 g_below = work.g_hidden[layer - 1][:rows]
                 np.dot(g, member.weights[layer].T, g_below)
-                _through_activation(g_below, below, settings.keep)
+                through_activation(g_below, below, settings.keep)
                 g = g_below
         decay = np.float32(settings.weight_decay)
         for i in range(grad.flat.size):
@@ -169,6 +169,7 @@ class RewardEnsemble:
         actions: int,
         generator: np.random.Generator,
     ):
+        compiled_once(f"reward-{len(config['hidden'])}")
         self.config, self.generator = config, generator
         self.sizes = [observations + actions, *config["hidden"], 1]
         count = sum((i + 1) * o for i, o in pairwise(self.sizes))

@@ -33,7 +33,6 @@ from active_rlhf.segments import SegmentStore
 from active_rlhf.selection.selectors import Context, needs_latents, select
 from active_rlhf.selection.vae import SegmentVAE
 from active_rlhf.tracking import Record, tracker
-from active_rlhf.warm_up import warm_up
 
 # One stream a purpose: runs with the same seed share environment, initial policy and teacher
 # noise whatever their selector draws.
@@ -267,7 +266,6 @@ def train(spec: dict[str, Any], out: str | Path, tracking: str = "none") -> None
     with _locked(out), threadpool_limits(1):
         torch.set_num_threads(1)
         (out / "run.json").unlink(missing_ok=True)
-        warm_up(len(spec["reward_model"]["hidden"]) if "reward_model" in spec else 2)
         record, close = tracker(tracking, spec, out)
         try:
             name = "{environment} {selector} seed {seed}".format(**spec)

@@ -1,10 +1,15 @@
-"""Compiling every kernel once a machine, before runs need them."""
+"""Compiling every kernel once a machine: `python -m active_rlhf.warm_up kernels | reward-<depth>`.
+
+Each function is called with the types that training uses, on next to nothing.
+"""
+
+import sys
 
 import numpy as np
 
-from active_rlhf import compilation, kernels, ppo
+from active_rlhf import kernels, ppo
 from active_rlhf.policy import Policy
-from active_rlhf.reward_model import RewardEnsemble
+from active_rlhf.reward_model import RewardEnsemble, activate, through_activation
 from active_rlhf.rollout import Actor, collect
 
 _POLICY = {
@@ -28,25 +33,35 @@ _REWARD = {
 }
 
 
-def warm_up(hidden_layers: int) -> None:
-    """Compile for reward networks of this depth unless that is done; parallel callers wait."""
-    compilation.warm_up(f"depth-{hidden_layers}", lambda: _exercise(hidden_layers))
-
-
-def _exercise(hidden_layers: int) -> None:
-    """Call every kernel once, with the types that training uses, on next to nothing."""
+def agent() -> None:
+    """Everything but what depends on the reward network's depth."""
     generator = np.random.default_rng(0)
     actor = Actor("HalfCheetah-v5", 0)
-    sizes = actor.observation_size, actor.action_size
-    policy = Policy.initial(*sizes, generator)
+    policy = Policy.initial(actor.observation_size, actor.action_size, generator)
     rollout = collect(actor, policy, 8, generator)
     data = ppo.batch(rollout, rollout.rewards, policy, _POLICY)
     state = ppo.optimiser(policy.parameters.flat.size)
     ppo.update(policy, state, data, _POLICY, 1e-3, generator)
     policy.log_probabilities(rollout.observations, rollout.actions)
-    ensemble = RewardEnsemble(_REWARD | {"hidden": [4] * hidden_layers}, *sizes, generator)
-    pairs = rollout.observations.reshape(2, 2, 2, -1), rollout.actions.reshape(2, 2, 2, -1)
-    ensemble.fit(*pairs, np.array([1.0, 0.0]))
-    ensemble.rewards(rollout.observations, rollout.actions)
     flat = np.zeros(8, np.float32)
     kernels.adam(flat, flat.copy(), flat.copy(), flat.copy(), 1, 1e-3, 1e-8)  # as the VAE does
+    square = np.ones((2, 2), np.float32)
+    activate(square, np.zeros(2, np.float32), 0.9, np.uint32(0))
+    through_activation(square, square, 0.9)
+
+
+def reward_networks(depth: int) -> None:
+    """Training and prediction of reward networks with `depth` hidden layers."""
+    generator = np.random.default_rng(0)
+    ensemble = RewardEnsemble(_REWARD | {"hidden": [4] * depth}, 2, 1, generator)
+    observations, actions = np.ones((2, 2, 2, 2), np.float32), np.ones((2, 2, 2, 1), np.float32)
+    ensemble.fit(observations, actions, np.array([1.0, 0.0]))
+    ensemble.rewards(observations, actions)
+
+
+if __name__ == "__main__":
+    what = sys.argv[1]
+    if what == "kernels":
+        agent()
+    else:
+        reward_networks(int(what.removeprefix("reward-")))
