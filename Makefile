@@ -41,8 +41,8 @@ figures: $(READY)  ## redo statistics, tables and figures without looking at the
 thesis-dry: $(READY)  ## show the jobs of the thesis study, starting none
 	snakemake --profile profiles/local --configfile config/thesis.yaml --dry-run --quiet rules
 
-test: $(READY) lint  ## style, types and the quick tests (CI_FULL=1: all tests)
-	pytest $(if $(CI_FULL),,-m 'not slow')
+test: $(READY) lint  ## style, types and every test
+	pytest --numprocesses 2 --dist loadfile
 
 lint: $(READY)  ## style and types of the package, style and checks of the workflow
 	ruff check .

@@ -97,7 +97,7 @@ def test_a_study_given_on_the_command_line_replaces_the_demo(tmp_path):
     shutil.copytree(REPOSITORY / "config", tmp_path / "config")
     study = Study(tmp_path)
     thesis = study.command("config/thesis.yaml")
-    for command, runs in ((thesis, 160), (thesis[: thesis.index("--configfile")], 24)):
+    for command, runs in ((thesis, 160), (thesis[: thesis.index("--configfile")], 36)):
         plan = study.run(*command, "--dry-run", "--quiet", "rules")
         assert f"train {runs} " in " ".join(plan.stdout.split()), plan.stdout + plan.stderr
 
