@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo report figures thesis-dry test lint clean
+.PHONY: benchmark help venv demo report figures thesis-dry test lint clean
 
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
@@ -50,6 +50,9 @@ lint: $(READY)  ## style and types of the package, style and checks of the workf
 	mypy
 	snakefmt --check Snakefile workflow
 	snakemake --lint
+
+benchmark: $(READY)  ## measure training against its references, on an otherwise idle machine
+	python benchmarks/training.py
 
 clean:  ## remove the demo's results and the tools' caches
 	rm -rf results/demo .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -74,7 +74,13 @@ DEFAULTS: dict[str, Any] = {
     "evaluation": {"every": 100_000, "episodes": 5},
     "baselines": False,
     "tracking": "none",
-    "statistics": {"endpoint": "final", "family": "environment", "alpha": 0.05, "bootstrap": 10000},
+    "statistics": {
+        "endpoint": "final",
+        "further": [],
+        "family": "environment",
+        "alpha": 0.05,
+        "bootstrap": 10000,
+    },
     "figures": {"interval": "bootstrap"},
     "exclude": [],
 }

@@ -30,7 +30,7 @@ TINY: dict[str, Any] = {
     "reward_model": {"hidden": [16, 16], "epochs": 1},
     "vae": {"latent": 4, "channels": [8], "segments": 64, "batch_size": 32, "epochs": 1},
     "evaluation": {"every": 4096, "episodes": 1},
-    "statistics": {"bootstrap": 200},
+    "statistics": {"bootstrap": 200, "further": ["best"]},
 }
 
 

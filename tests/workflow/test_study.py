@@ -35,6 +35,8 @@ def test_a_study_leaves_everything_it_promises(trained):
     results = trained.folder / "results/tiny"
     assert missing(results, RETURNS_ONLY + OWN_RUNS, "Hopper-v5") == []
     assert not list(results.glob("**/.*")), "temporary files were left behind"
+    compared = pd.read_csv(results / "statistics/comparisons.csv")["metric_type"]
+    assert set(compared) == {"endpoint", "auc", "best"}
 
 
 def test_a_study_is_watched(trained):

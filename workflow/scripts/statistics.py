@@ -18,6 +18,7 @@ with logged(snakemake.log[0]):
     tables = statistics(
         runs,
         endpoint=choices["endpoint"],
+        further=choices["further"],
         family=choices["family"],
         alpha=choices["alpha"],
         resamples=choices["bootstrap"],
