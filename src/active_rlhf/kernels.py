@@ -14,6 +14,9 @@ from pathlib import Path
 import llvmlite.binding as llvm
 import mujoco
 import numpy as np
+
+# The BLAS behind numba's np.dot, loaded now so that limits on threads reach it.
+import scipy.linalg.cython_blas  # noqa: F401
 from numba import types
 
 from active_rlhf.compilation import compiled, compiled_once
