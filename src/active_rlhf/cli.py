@@ -5,7 +5,6 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -128,9 +127,6 @@ def _train(args: argparse.Namespace) -> int:
     if _is_complete(args.out, spec, args.force):
         print(f"{name}: complete already in {args.out}, nothing to do")
         return 0
-
-    if tracking == "wandb" and find_spec("wandb") is None:
-        raise ConfigError("tracking: wandb needs `pip install active-rlhf[wandb]`")
 
     from active_rlhf.training import RunLocked, train
 

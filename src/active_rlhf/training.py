@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -265,8 +266,8 @@ def train(spec: dict[str, Any], out: str | Path, tracking: str = "none") -> None
     out = Path(out)
     with _locked(out), threadpool_limits(1):
         torch.set_num_threads(1)
-        (out / "run.json").unlink(missing_ok=True)
         record, close = tracker(tracking, spec, out)
+        (out / "run.json").unlink(missing_ok=True)
         try:
             name = "{environment} {selector} seed {seed}".format(**spec)
             _train(spec, out, Reporter(name, out), record)
@@ -367,13 +368,14 @@ def _train(
             torch.save(learner.ensemble.state(), temporary)
     with atomic(out / "policy.pt") as temporary:
         torch.save(policy.state(), temporary)
+    past_returns = [episode["return"] for episode in episodes]
     summary = {
         "status": "complete",
         "spec": spec,
         "code": code,
         "episodes": len(episodes),
         "steps": store.steps,
-        "final_return": float(np.mean([e["return"] for e in episodes[-RECENT_RETURNS:]])),
+        "final_return": fmean(last) if (last := past_returns[-RECENT_RETURNS:]) else None,
         "queries": learner.ledger.asked if learner else 0,
         "seconds": clock.seconds,
         **_cost(started),
