@@ -4,11 +4,14 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from conftest import REPOSITORY, TINY
+
+from active_rlhf.config import load_study
 
 README = (REPOSITORY / "README.md").read_text()
 COMMANDS = [
@@ -85,3 +88,34 @@ def test_there_are_commands():
 def test_the_files_the_readme_links_to_exist():
     links = re.findall(r"\]\(([^)#]+)\)", README)
     assert links and all((REPOSITORY / link).exists() for link in links)
+
+
+def block(language: str) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    assert found
+    return found.group(1)
+
+
+def test_the_selectors_of_the_readme_are_valid():
+    selectors = yaml.safe_load(block("yaml"))
+    study = load_study("readme.yaml", data=TINY | selectors)
+    assert study["environments"]["Hopper-v5"]["selectors"]["bald_dpp"]["picker"]["beta"] == 0.3
+    assert study["environments"]["Hopper-v5"]["selectors"]["duo_wide"]["keep"] == 0.9
+
+
+def test_the_score_of_the_readme_is_found_by_its_file_name(repository):
+    folder = repository / "src/active_rlhf/selection/scores"
+    (folder / "deviation.py").write_text(block("python"))
+    code = """
+import numpy as np
+from active_rlhf.selection.scores import SCORES
+from active_rlhf.selection.selectors import validate_composition
+assert validate_composition({"score": "deviation"})["score"] == "deviation"
+np.testing.assert_allclose(SCORES["deviation"](np.array([[0.0], [0.0], [np.log(3)]])), 1 / 6)
+"""
+    subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(repository / "src")},
+        check=True,
+    )
+    (folder / "deviation.py").unlink()
