@@ -158,7 +158,7 @@ def test_calibrated_members_have_mean_zero_and_unit_sd():
     model = ensemble()
     observations, actions, _ = labelled(50)
     model.flat[1] *= 3  # one member shouts
-    model.calibrate(observations, actions)
+    model.calibrate(model.member_rewards(observations, actions))
     rewards = model.member_rewards(observations, actions).reshape(3, -1)
     z = (rewards - model.output_mean[:, None]) / model.output_sd[:, None]
     np.testing.assert_allclose(z.mean(1), 0, atol=1e-5)

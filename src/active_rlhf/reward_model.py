@@ -217,15 +217,19 @@ class RewardEnsemble:
                 _predict(flat[part], member, self._work.hidden, rewards[part])
         return out.reshape(len(self.members), *inputs.shape[:-1])
 
-    def calibrate(self, observations: np.ndarray, actions: np.ndarray) -> None:
-        """Set each member's output to mean 0 and sd 1 over these steps (Christiano 2017, 2.2.1)."""
-        rewards = self.member_rewards(observations, actions).reshape(len(self.members), -1)
+    def calibrate(self, member_rewards: np.ndarray) -> None:
+        """Set each member's output [E, ...] to mean 0 and sd 1 (Christiano 2017, 2.2.1)."""
+        rewards = member_rewards.reshape(len(self.members), -1)
         self.output_mean = rewards.mean(1, dtype=np.float64)
         self.output_sd = rewards.std(1, dtype=np.float64) + 1e-8
 
     def rewards(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """The ensemble's reward float64 [n]: mean of the calibrated members."""
-        rewards = self.member_rewards(observations, actions)
+        """The ensemble's reward float64 [...] at raw observations [..., o], actions [..., a]."""
+        return self.combined(self.member_rewards(observations, actions))
+
+    def combined(self, member_rewards: np.ndarray) -> np.ndarray:
+        """Mean float64 [...] of the calibrated members' rewards [E, ...]."""
+        rewards = member_rewards
         shape = (-1, *[1] * (rewards.ndim - 1))
         return ((rewards - self.output_mean.reshape(shape)) / self.output_sd.reshape(shape)).mean(0)
 
@@ -271,8 +275,7 @@ class RewardEnsemble:
 
     def preferences(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """P(first preferred) of each member, float64 [E, n], for pairs [n, 2, H, .]."""
-        returns = self.member_rewards(observations, actions).sum(-1, dtype=np.float64)
-        return 1 / (1 + np.exp(np.clip(returns[..., 1] - returns[..., 0], -500, 500)))
+        return first_preferred(self.member_rewards(observations, actions))
 
     def state(self) -> dict[str, torch.Tensor]:
         """Weights, normaliser and output scale as named tensors."""
@@ -285,6 +288,12 @@ class RewardEnsemble:
         names = ("mean", "scale", "output_mean", "output_sd")
         arrays |= {name: getattr(self, name) for name in names}
         return {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
+
+
+def first_preferred(member_rewards: np.ndarray) -> np.ndarray:
+    """P(first preferred) of each member, float64 [E, n], from rewards [E, n, 2, H]."""
+    returns = member_rewards.sum(-1, dtype=np.float64)
+    return 1 / (1 + np.exp(np.clip(returns[..., 1] - returns[..., 0], -500, 500)))
 
 
 def loss_eager(

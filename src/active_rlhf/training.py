@@ -202,14 +202,13 @@ class PreferenceLearner:
         # Uniform over all behaviour, hence the same measure for every selector.
         drawn = self.store.draw(probe_stream, 2 * self.spec["labels"]["probe_pairs"], self.length)
         observations, actions = self.store.gather(drawn, self.length)
-        ensemble.calibrate(observations, actions)
-        predicted = ensemble.rewards(observations, actions).sum(-1)
+        rewards = ensemble.member_rewards(observations, actions)
+        ensemble.calibrate(rewards)
+        predicted = ensemble.combined(rewards).sum(-1)
         true = self.store.returns(drawn, self.length)
         pairs = (-1, 2)
-        probability = ensemble.preferences(
-            observations.reshape(*pairs, *observations.shape[1:]),
-            actions.reshape(*pairs, *actions.shape[1:]),
-        ).mean(0)
+        by_pair = rewards.reshape(len(rewards), *pairs, self.length)
+        probability = reward_model.first_preferred(by_pair).mean(0)
         answer = 0.5 + 0.5 * np.sign(-np.diff(true.reshape(pairs))[:, 0])
         measured = {}
         for name, labels in (("train", training), ("validation", validation)):
