@@ -93,10 +93,10 @@ def test_a_cold_cache_changes_nothing_and_a_warm_one_compiles_nothing(tmp_path):
     (tmp_path / "spec.json").write_text(json.dumps(spec("hybrid")))
     code = """
 import json, sys
-from active_rlhf import kernels, reward_model
+from active_rlhf import kernels, precision, reward_model
 from active_rlhf.training import train
 train(json.load(open(sys.argv[1])), sys.argv[2])
-for module in (kernels, reward_model):
+for module in (kernels, precision, reward_model):
     for name, kernel in vars(module).items():
         if hasattr(kernel, "py_func"):
             assert not kernel.stats.cache_misses, (name, kernel.stats)

@@ -27,7 +27,6 @@ THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
-NETWORK_DEPTHS = (2, 3)  # hidden layers of the reward networks in the shipped studies
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -211,12 +210,9 @@ def _results(args: argparse.Namespace) -> int:
 
 def _warm_up(args: argparse.Namespace) -> int:
     _one_thread()
-    from active_rlhf import kernels  # noqa: F401  compiles on import, if need be
-    from active_rlhf.compilation import compiled_once
+    from active_rlhf import compilation
 
-    for depth in NETWORK_DEPTHS:
-        compiled_once(f"reward-{depth}")
-    return 0
+    return 0 if compilation.COMPILED else 1  # it compiles on import, if need be
 
 
 if __name__ == "__main__":

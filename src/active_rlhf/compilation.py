@@ -17,7 +17,7 @@ import llvmlite.binding as llvm
 import numba
 
 _HERE = Path(__file__).parent
-_SOURCES = ("kernels.py", "reward_model.py")
+_SOURCES = ("kernels.py", "precision.py", "reward_model.py")
 
 
 def cache_folder() -> Path:
@@ -41,8 +41,44 @@ def cache_folder() -> Path:
     )
 
 
-FOLDER = cache_folder()
-numba.config.CACHE_DIR = str(FOLDER)  # type: ignore[attr-defined]
+_COMPILING = "ACTIVE_RLHF_COMPILING"  # set in the process that fills the cache
+
+
+def _compile_once() -> None:
+    """Fill the cache by `python -m active_rlhf.warm_up`, unless this machine has done so.
+
+    Parallel callers wait for the first; if it fails, the next one tries.
+    """
+    done = FOLDER / "ready"
+    if _COMPILING in os.environ or done.exists():
+        return
+    with (FOLDER / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            command = [sys.executable, "-m", "active_rlhf.warm_up"]
+            subprocess.run(
+                command, env=os.environ | {_COMPILING: "1"}, check=True, stderr=subprocess.PIPE
+            )
+            done.touch()
+
+
+try:
+    FOLDER = cache_folder()
+    numba.config.CACHE_DIR = str(FOLDER)  # type: ignore[attr-defined]
+    if not numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+        _compile_once()
+except (OSError, subprocess.CalledProcessError) as error:
+    reason = getattr(error, "stderr", b"").decode(errors="replace").strip().splitlines()
+    print(
+        f"warning: kernels do not compile ({reason[-1] if reason else error}); the eager reference "
+        "takes their place, a hundred times slower and with other roundings",
+        file=sys.stderr,
+    )
+    numba.config.DISABLE_JIT = 1  # type: ignore[attr-defined]
+
+COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
+"""Whether kernels run as machine code; else rollout, policy update and reward training run as the
+references that the tests compare them with. numba's NUMBA_DISABLE_JIT=1 asks for that."""
 
 compiled = numba.njit(cache=True, error_model="numpy")
 """Compile with arithmetic as written, and without the checks for division by zero that keep loops
@@ -51,21 +87,3 @@ from being vectorised.
 Never with `fastmath`: what it makes of a function depends on where the function is inlined and on
 what was loaded before, so that runs would depend on more than their spec.
 """
-
-_COMPILING = "ACTIVE_RLHF_COMPILING"  # set in the process that fills the cache
-
-
-def compiled_once(what: str) -> None:
-    """Fill the cache by `python -m active_rlhf.warm_up what`, unless this machine has done so.
-
-    Parallel callers wait for the first; if it fails, the next one tries.
-    """
-    done = FOLDER / f"{what}.ready"
-    if _COMPILING in os.environ or done.exists():
-        return
-    with (FOLDER / f"{what}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
-            command = [sys.executable, "-m", "active_rlhf.warm_up", what]
-            subprocess.run(command, env=os.environ | {_COMPILING: "1"}, check=True)
-            done.touch()

@@ -59,6 +59,7 @@ DEFAULTS: dict[str, Any] = {
         "epochs": 5,
         "batch_size": 32,
         "max_grad_norm": 1.0,
+        "precision": "bfloat16",
     },
     "vae": {
         "latent": 16,

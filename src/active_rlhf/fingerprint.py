@@ -26,6 +26,7 @@ AGENT = (
 # Of every run that learns from preferences.
 PREFERENCES = (
     "ledger.py",
+    "precision.py",
     "reward_model.py",
     "schedule.py",
     "selection/__init__.py",

@@ -19,7 +19,7 @@ import numpy as np
 import scipy.linalg.cython_blas  # noqa: F401
 from numba import types
 
-from active_rlhf.compilation import compiled, compiled_once
+from active_rlhf.compilation import compiled
 
 _LIBRARY = next(Path(mujoco.__file__).parent.glob("libmujoco*.[sd][oy]*"))
 llvm.load_library_permanently(str(_LIBRARY))
@@ -410,6 +410,3 @@ def ppo_update(policy, gradient, optimiser, batch, orders, size, settings, learn
                 settings.adam_epsilon,
             )
     return totals / (orders.shape[0] * (orders.shape[1] // size))
-
-
-compiled_once("kernels")

@@ -6,12 +6,15 @@ one pass over memory and saving is one array.
 
 from collections import namedtuple
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from active_rlhf import kernels
 from active_rlhf.kernels import Network
+
+if TYPE_CHECKING:
+    import torch
 
 HIDDEN = 64
 
@@ -46,6 +49,18 @@ def empty_moments(observations: int) -> Moments:
     return Moments(np.zeros(observations), np.ones(observations), np.full(1, 1e-4))
 
 
+def orthogonal(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+    """A uniformly random matrix [rows, columns]: orthonormal rows or columns, whichever are fewer.
+
+    Q of a Gaussian matrix, with R's diagonal made positive (Mezzadri 2007, section 5).
+    """
+    rows, columns = shape
+    gaussian = generator.standard_normal((max(shape), min(shape)))
+    q, r = np.linalg.qr(gaussian)
+    q *= np.sign(np.diag(r))
+    return q if rows >= columns else q.T
+
+
 @dataclass(frozen=True)
 class Policy:
     """Policy parameters with the normaliser of the raw observations they are used on."""
@@ -61,14 +76,10 @@ class Policy:
         """
         flat = np.zeros(parameter_count(observations, actions), np.float32)
         params = parameters(flat, observations, actions)
-        torch_generator = torch.Generator().manual_seed(int(generator.integers(2**63)))
         for network, gain in ((params.actor, 0.01), (params.critic, 1.0)):
             gains = (np.sqrt(2), np.sqrt(2), gain)
             for weight, g in zip((network.w1, network.w2, network.w3), gains, strict=True):
-                # torch keeps [outputs, inputs]
-                start = torch.empty(weight.shape[::-1])
-                torch.nn.init.orthogonal_(start, float(g), generator=torch_generator)
-                weight[:] = start.numpy().T
+                weight[:] = g * orthogonal(weight.shape, generator)
         return cls(params, empty_moments(observations))
 
     def normalise(self, raw: np.ndarray) -> np.ndarray:
@@ -93,8 +104,10 @@ class Policy:
             )
         return out
 
-    def state(self) -> dict[str, torch.Tensor]:
+    def state(self) -> dict[str, "torch.Tensor"]:
         """Everything needed to use the policy elsewhere, as named tensors."""
+        import torch
+
         names = ("w1", "b1", "w2", "b2", "w3", "b3")
         arrays = {
             f"{role}.{name}": value

@@ -6,14 +6,17 @@
 
 from collections import namedtuple
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from active_rlhf import kernels
+from active_rlhf.compilation import COMPILED
 from active_rlhf.policy import Parameters, Policy, parameters
 from active_rlhf.rollout import Rollout
+
+if TYPE_CHECKING:
+    import torch
 
 Settings = namedtuple(
     "Settings", "clip entropy_coefficient value_coefficient max_grad_norm adam_epsilon"
@@ -86,6 +89,8 @@ def update(
 
     Returns the losses averaged over the minibatches.
     """
+    if not COMPILED:
+        return update_eager(policy, state, data, config, learning_rate, generator)
     order = orders(len(data.values), config["epochs"], generator)
     params = policy.parameters
     shape = params.actor.w1.shape[0], params.log_std.size
@@ -98,9 +103,11 @@ def update(
 
 
 def losses_eager(
-    flat: torch.Tensor, shape: tuple[int, int], data: Batch, config: dict[str, Any]
-) -> dict[str, torch.Tensor]:
+    flat: "torch.Tensor", shape: tuple[int, int], data: Batch, config: dict[str, Any]
+) -> dict[str, "torch.Tensor"]:
     """The losses of one minibatch as torch scalars, differentiable in the flat parameters."""
+    import torch
+
     pieces = _views(flat, shape)
     x, actions, old_log_p, advantages, returns, old_values = map(torch.as_tensor, data)
 
@@ -133,7 +140,7 @@ def losses_eager(
     }
 
 
-def _views(flat: torch.Tensor, shape: tuple[int, int]) -> Parameters:
+def _views(flat: "torch.Tensor", shape: tuple[int, int]) -> Parameters:
     template = parameters(np.empty(flat.numel(), np.float32), *shape)
     arrays = [*template.actor, *template.critic, template.log_std]
     pieces = flat.split([array.size for array in arrays])
@@ -151,6 +158,8 @@ def update_eager(
     generator: np.random.Generator,
 ) -> Losses:
     """`update` written out in torch, with the same arguments, random stream and results."""
+    import torch
+
     order = orders(len(data.values), config["epochs"], generator)
     shape = policy.parameters.actor.w1.shape[0], policy.parameters.log_std.size
     flat = torch.from_numpy(policy.parameters.flat).requires_grad_()

@@ -7,22 +7,27 @@ model, P(first preferred) = sigmoid(R(first) - R(second)) with R the sum of per-
 """
 
 from collections import namedtuple
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from active_rlhf import kernels
-from active_rlhf.compilation import compiled, compiled_once
-from active_rlhf.kernels import adam, clip_gradient, column_sums
+from active_rlhf.compilation import COMPILED, compiled
+from active_rlhf.kernels import adam, clip_gradient
 from active_rlhf.policy import Moments
+from active_rlhf.precision import DTYPES, multiply, narrowed, store, widened
+
+if TYPE_CHECKING:
+    import torch
 
 SLOPE = np.float32(0.01)  # of LeakyReLU
-_ONE, _ZERO = np.float32(1), np.float32(0)
+_ZERO = np.float32(0)
+
+STATE = ("flat", "first", "second", "step", "mean", "scale", "output_mean", "output_sd")
 
 Member = namedtuple("Member", "flat weights biases")
-Settings = namedtuple("Settings", "keep learning_rate weight_decay max_grad_norm batch_size")
 
 
 @compiled
@@ -35,105 +40,68 @@ def _mix(counter, key):
 
 
 @compiled
-def activate(x, bias, keep, key):
-    """LeakyReLU(x + bias) in place, then inverted dropout that keeps a share `keep`."""
+def activate(x, bias, keep, key, out):
+    """LeakyReLU(x + bias), then inverted dropout that keeps a share `keep`, into `out`.
+
+    `out` must not share memory with `x`: the loop would not be vectorised.
+    """
     rows, columns = x.shape
     scale = np.float32(1.0 / keep)
     limit = np.uint32(min((1.0 - keep) * 2.0**32, 2.0**32 - 1))
     for i in range(rows):
         offset = np.uint32(i * columns)
         for j in range(columns):
-            value = x[i, j] + bias[j]
+            value = widened(x[i, j]) + bias[j]
             value = value if value > _ZERO else SLOPE * value
             kept = _mix(np.uint32(offset + np.uint32(j)), key) >= limit
-            x[i, j] = value * scale if kept else _ZERO
+            out[i, j] = narrowed(value * scale if kept else _ZERO, out[i, j])
 
 
 @compiled
-def through_activation(gradient, x, keep):
-    """Back through `activate`: the sign of its output tells kept from dropped and the slope."""
-    g, h = gradient.ravel(), x.ravel()
+def through_activation(gradient, x, keep, bias):
+    """Back through `activate` in place, given its output `x`; `bias` becomes the columns' sums."""
     positive = np.float32(1.0 / keep)
     negative = SLOPE * positive
-    for i in range(g.size):
-        g[i] *= positive if h[i] > _ZERO else (negative if h[i] < _ZERO else _ZERO)
+    rows, columns = gradient.shape
+    bias[:] = _ZERO
+    for i in range(rows):
+        for j in range(columns):
+            h = widened(x[i, j])
+            slope = positive if h > _ZERO else (negative if h < _ZERO else _ZERO)
+            value = widened(gradient[i, j]) * slope
+            gradient[i, j] = narrowed(value, gradient[i, j])
+            bias[j] += value
 
 
 @compiled
-def _predict(x, member, hidden, out):
-    layers = len(member.weights)
-    h = x
-    for layer in range(layers - 1):
-        a = hidden[layer][: x.shape[0]]
-        np.dot(h, member.weights[layer], a)
-        activate(a, member.biases[layer], 1.0, np.uint32(0))
-        h = a
-    np.dot(h, member.weights[layers - 1], out)
-    out += member.biases[layers - 1][0]
+def segment_differences(x, steps, out):
+    """Sum over the first segment's rows minus that over the second's: out [n, c] of x [n2H, c]."""
+    out[:] = _ZERO
+    for pair in range(out.shape[0]):
+        first = 2 * pair * steps
+        for i in range(first, first + steps):
+            for j in range(out.shape[1]):
+                out[pair, j] += widened(x[i, j]) - widened(x[i + steps, j])
 
 
 @compiled
-def _fit(member, grad, first, second, step, data, order, bounds, keys, settings, work):
-    """One epoch over weighted pairs, in place; returns the mean loss.
-
-    `order` are indices of pairs, `bounds` cut it into minibatches, `keys` seed their dropout.
-    """
-    layers = len(member.weights)
-    steps = data.inputs.shape[1] // 2
-    total, mass = 0.0, 0.0
-    for batch in range(bounds.size - 1):
-        pairs = order[bounds[batch] : bounds[batch + 1]]
-        rows = pairs.size * 2 * steps
-        x, out, g_out = work.x[:rows], work.out[:rows], work.g_out[:rows]
-        for i in range(pairs.size):
-            x[i * 2 * steps : (i + 1) * 2 * steps] = data.inputs[pairs[i]]
-        h = x
-        for layer in range(layers - 1):
-            a = work.hidden[layer][:rows]
-            np.dot(h, member.weights[layer], a)
-            activate(a, member.biases[layer], settings.keep, keys[batch, layer])
-            h = a
-        np.dot(h, member.weights[layers - 1], out)
-        for i in range(pairs.size):
-            begin, middle, end = i * 2 * steps, (i * 2 + 1) * steps, (i + 1) * 2 * steps
-            logit = 0.0
-            for row in range(begin, middle):
-                logit += out[row, 0] - out[row + steps, 0]
-            target, weight = data.targets[pairs[i]], data.counts[pairs[i]]
-            # softplus(logit) - target * logit, without overflow
-            total += weight * (max(logit, 0.0) + np.log1p(np.exp(-abs(logit))) - target * logit)
-            mass += weight
-            slope = np.float32(
-                weight * (1.0 / (1.0 + np.exp(-logit)) - target) / settings.batch_size
-            )
-            for row in range(begin, middle):
-                g_out[row, 0] = slope
-            for row in range(middle, end):
-                g_out[row, 0] = -slope
-        g = g_out
-        for layer in range(layers - 1, -1, -1):
-            below = x if layer == 0 else work.hidden[layer - 1][:rows]
-            np.dot(below.T, g, grad.weights[layer])
-            column_sums(g, grad.biases[layer])
-            if layer > 0:
-                g_below = work.g_hidden[layer - 1][:rows]
-                np.dot(g, member.weights[layer].T, g_below)
-                through_activation(g_below, below, settings.keep)
-                g = g_below
-        decay = np.float32(settings.weight_decay)
-        for i in range(grad.flat.size):
-            grad.flat[i] += decay * member.flat[i]
-        clip_gradient(grad.flat, settings.max_grad_norm)
-        step[0] += 1
-        adam(member.flat, grad.flat, first, second, step[0], settings.learning_rate, 1e-8)
-    return total / mass
+def through_differences(slopes, weight, steps, out):
+    """Back through `segment_differences` and the product with `weight` [c]: out [n2H, c]."""
+    for pair in range(slopes.size):
+        first = 2 * pair * steps
+        for j in range(weight.size):
+            value = slopes[pair] * weight[j]
+            plus, minus = narrowed(value, out[0, 0]), narrowed(-value, out[0, 0])
+            for i in range(first, first + steps):
+                out[i, j] = plus
+                out[i + steps, j] = minus
 
 
-Work = namedtuple("Work", "x hidden out g_hidden g_out")
-Pairs = namedtuple("Pairs", "inputs targets counts")
+Work = namedtuple("Work", "sums hidden gradients differences")
 
 
-def _member(flat: np.ndarray, sizes: list[int]) -> Member:
+def _member(flat: Any, sizes: list[int]) -> Member:
+    """Weights [inputs, outputs] and biases of each layer, views of a flat array or tensor."""
     weights, biases, begin = [], [], 0
     for inputs, outputs in pairwise(sizes):
         weights.append(flat[begin : begin + inputs * outputs].reshape(inputs, outputs))
@@ -143,20 +111,12 @@ def _member(flat: np.ndarray, sizes: list[int]) -> Member:
     return Member(flat, tuple(weights), tuple(biases))
 
 
-def _workspace(rows: int, sizes: list[int]) -> Work:
-    def buffers(widths: list[int]) -> tuple[np.ndarray, ...]:
-        return tuple(np.empty((rows, width), np.float32) for width in widths)
-
-    hidden = sizes[1:-1]
-    return Work(
-        *(*buffers(sizes[:1]), buffers(hidden), *buffers([1])), *(buffers(hidden), *buffers([1]))
-    )
-
-
 class RewardEnsemble:
     """E reward networks, the observation normaliser they use and the scale of their outputs.
 
-    `config` is the `reward_model` section of a run. All randomness (initial weights, bootstrap
+    `config` is the `reward_model` section of a run. With precision `bfloat16` the rows and weights
+    that matrix products meet are rounded to it; weights proper, sums, losses and Adam are float32
+    (mixed-precision training, Micikevicius et al. 2018). All randomness (initial weights, bootstrap
     samples, minibatch order, dropout) comes from `generator`.
     """
 
@@ -169,13 +129,12 @@ class RewardEnsemble:
         actions: int,
         generator: np.random.Generator,
     ):
-        compiled_once(f"reward-{len(config['hidden'])}")
         self.config, self.generator = config, generator
         self.sizes = [observations + actions, *config["hidden"], 1]
         count = sum((i + 1) * o for i, o in pairwise(self.sizes))
         self.flat = np.empty((config["members"], count), np.float32)
         self.first, self.second = np.zeros_like(self.flat), np.zeros_like(self.flat)
-        self.step = np.zeros((config["members"], 1), np.int64)
+        self.step = np.zeros(config["members"], np.int64)
         self.members = [_member(flat, self.sizes) for flat in self.flat]
         for member in self.members:
             for weight, bias in zip(member.weights, member.biases, strict=True):
@@ -187,7 +146,23 @@ class RewardEnsemble:
         self.scale = np.ones(observations)
         self.output_mean = np.zeros(config["members"])
         self.output_sd = np.ones(config["members"])
-        self._work = _workspace(self.CHUNK, self.sizes)
+        self._dtype = DTYPES[config["precision"] if COMPILED else "float32"]
+        self._gradient = _member(np.zeros(count, np.float32), self.sizes)
+        self._rounded = _member(np.zeros(count, self._dtype), self.sizes)
+        self._x = np.empty((self.CHUNK, self.sizes[0]), self._dtype)
+        self._sums = np.empty(self.CHUNK * max(self.sizes), self._dtype)
+        self._hidden = self._buffers(self.CHUNK)
+        self._top = np.empty((self.CHUNK, self.sizes[-2]), np.float32)
+
+    def _buffers(self, rows: int) -> tuple[np.ndarray, ...]:
+        return tuple(np.empty((rows, width), self._dtype) for width in self.sizes[1:-1])
+
+    def _for_products(self, member: Member) -> Member:
+        """The member's parameters as products take them: themselves, or rounded."""
+        if self._dtype == np.float32:
+            return member
+        store(member.flat, self._rounded.flat)
+        return self._rounded
 
     def observe(self, moments: Moments) -> None:
         """Take today's observation statistics as the members' normaliser."""
@@ -210,11 +185,24 @@ class RewardEnsemble:
 
     def _member_rewards(self, inputs: np.ndarray) -> np.ndarray:
         flat = inputs.reshape(-1, self.sizes[0])
-        out = np.empty((len(self.members), len(flat), 1), np.float32)
-        for begin in range(0, len(flat), self.CHUNK):
-            part = slice(begin, begin + self.CHUNK)
-            for member, rewards in zip(self.members, out, strict=True):
-                _predict(flat[part], member, self._work.hidden, rewards[part])
+        out = np.empty((len(self.members), len(flat)), np.float32)
+        for member, rewards in zip(self.members, out, strict=True):
+            weights = self._for_products(member).weights
+            for begin in range(0, len(flat), self.CHUNK):
+                part = flat[begin : begin + self.CHUNK]
+                h = store(part, self._x[: len(part)])
+                layers = zip(weights, member.biases, self._hidden, strict=False)
+                for layer, (weight, bias, hidden) in enumerate(layers):
+                    z = self._sums[: len(part) * bias.size].reshape(len(part), -1)
+                    multiply(h, weight, z)
+                    h = (self._top if layer == len(weights) - 2 else hidden)[: len(part)]
+                    if COMPILED:
+                        activate(z, bias, 1.0, np.uint32(0), h)
+                    else:
+                        np.copyto(h, np.maximum(z + bias, SLOPE * (z + bias)))
+                # The last product stays in float32, and so does the reward.
+                np.dot(h, member.weights[-1][:, 0], out=rewards[begin : begin + self.CHUNK])
+            rewards += member.biases[-1]
         return out.reshape(len(self.members), *inputs.shape[:-1])
 
     def calibrate(self, member_rewards: np.ndarray) -> None:
@@ -242,43 +230,135 @@ class RewardEnsemble:
         loss of the last epoch over draws and members.
         """
         config, n = self.config, len(preferences)
-        inputs = self.inputs(observations, actions)
-        inputs = inputs.reshape(n, -1, self.sizes[0])
+        inputs = self.inputs(observations, actions).reshape(n, -1, self.sizes[0])
+        inputs = store(inputs, np.empty(inputs.shape, self._dtype))
         batches = -(-n // config["batch_size"])
         # All draws distinct is possible, so the buffers hold a full minibatch.
-        work = _workspace(-(-n // batches) * inputs.shape[1], self.sizes)
-        settings = Settings(
-            1.0 - config["dropout"],
-            float(config["learning_rate"]),
-            float(config["weight_decay"]),
-            float(config["max_grad_norm"]),
-            n / batches,
-        )
-        gradient = _member(np.zeros_like(self.flat[0]), self.sizes)
+        largest = -(-n // batches)
+        rows = largest * inputs.shape[1]
+        differences = np.empty((largest, self.sizes[-2]), np.float32)
+        sums = np.empty(rows * max(self.sizes), self._dtype)
+        work = Work(sums, self._buffers(rows), self._buffers(rows), differences)
+        step = self._step if COMPILED else self._step_eager
         losses = []
-        for e, member in enumerate(self.members):
+        for e in range(len(self.members)):
             counts = np.bincount(self.generator.integers(n, size=n), minlength=n)
             drawn = np.flatnonzero(counts)
-            data = Pairs(inputs, preferences.astype(np.float64), counts.astype(np.float64))
             bounds = np.linspace(0, len(drawn), batches + 1).astype(np.int64)
             for _ in range(config["epochs"]):
                 order = self.generator.permutation(drawn)
                 keys = self.generator.integers(
                     2**32, size=(batches, len(config["hidden"])), dtype=np.uint32
                 )
-                loss = _fit(
-                    *(member, gradient, self.first[e], self.second[e], self.step[e]),
-                    *(data, order, bounds, keys, settings, work),
-                )
-            losses.append(loss)
+                loss = 0.0
+                for begin, end, key in zip(bounds[:-1], bounds[1:], keys, strict=True):
+                    pairs = order[begin:end]
+                    weights = counts[pairs] * (batches / n)
+                    loss += step(e, inputs[pairs], preferences[pairs], weights, key, work)
+            losses.append(loss / batches)
         return float(np.mean(losses))
+
+    def _step(
+        self,
+        e: int,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray,
+        keys: np.ndarray,
+        work: Work,
+    ) -> float:
+        """One step of Adam for member `e` on the weighted sum of the losses of pairs [n, 2H, .].
+
+        The loss depends on a pair through the difference D of its segments' sums of last hidden
+        units: logit = D w, and the output bias, cancelled, has no gradient.
+        """
+        config, member, gradient = self.config, self.members[e], self._gradient
+        network, keep = self._for_products(member), 1.0 - config["dropout"]
+        n, steps = len(inputs), inputs.shape[1] // 2
+        x = inputs.reshape(-1, inputs.shape[-1])
+        hidden = [h[: len(x)] for h in work.hidden]
+        gradients = [g[: len(x)] for g in work.gradients]
+        h = x
+        for layer, a in enumerate(hidden):
+            z = work.sums[: a.size].reshape(a.shape)
+            multiply(h, network.weights[layer], z)
+            activate(z, member.biases[layer], keep, keys[layer], a)
+            h = a
+        differences, w = work.differences[:n], member.weights[-1][:, 0]
+        segment_differences(h, steps, differences)
+        logits = (differences @ w).astype(np.float64)
+        loss = weights @ (np.logaddexp(0, logits) - targets * logits)
+        slopes = (weights * (_sigmoid(logits) - targets)).astype(np.float32)
+
+        gradient.weights[-1][:, 0] = slopes @ differences
+        gradient.biases[-1][:] = 0
+        through_differences(slopes, w, steps, gradients[-1])
+        for layer in reversed(range(len(hidden))):
+            g = gradients[layer]
+            through_activation(g, hidden[layer], keep, gradient.biases[layer])
+            multiply((hidden[layer - 1] if layer else x).T, g, gradient.weights[layer])
+            if layer:
+                multiply(g, network.weights[layer].T, gradients[layer - 1])
+        clip_gradient(gradient.flat, config["max_grad_norm"])
+        gradient.flat[:] += np.float32(config["weight_decay"]) * member.flat
+        self.step[e] += 1
+        adam(
+            *(member.flat, gradient.flat, self.first[e], self.second[e]),
+            *(int(self.step[e]), float(config["learning_rate"]), 1e-8),
+        )
+        return float(loss)
+
+    def _step_eager(
+        self,
+        e: int,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray,
+        keys: np.ndarray,
+        work: Work,
+    ) -> float:
+        """`_step` written out in torch: the same but for the bits that dropout draws."""
+        import torch
+
+        config = self.config
+        flat = torch.from_numpy(self.flat[e]).requires_grad_()
+        member = _member(flat, self.sizes)
+        torch.manual_seed(int(keys[0]))
+        pairs = torch.from_numpy(inputs).reshape(len(inputs), 2, -1, inputs.shape[-1])
+        answers = torch.from_numpy(targets).float()
+        losses = loss_eager(member.weights, member.biases, pairs, answers, config["dropout"])
+        loss = losses @ torch.from_numpy(weights).float()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([flat], config["max_grad_norm"])
+        adam = torch.optim.Adam(
+            [flat], lr=config["learning_rate"], weight_decay=config["weight_decay"]
+        )
+        adam.state[flat] = {
+            "step": torch.tensor(float(self.step[e])),
+            "exp_avg": torch.from_numpy(self.first[e]),
+            "exp_avg_sq": torch.from_numpy(self.second[e]),
+        }
+        adam.step()
+        self.step[e] += 1
+        return loss.item()
 
     def preferences(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """P(first preferred) of each member, float64 [E, n], for pairs [n, 2, H, .]."""
         return first_preferred(self.member_rewards(observations, actions))
 
-    def state(self) -> dict[str, torch.Tensor]:
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Weights, optimiser, normaliser and output scale: all that `fit` goes on from."""
+        return {name: getattr(self, name) for name in STATE}
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take over the state of an ensemble of the same configuration."""
+        for name in STATE:
+            getattr(self, name)[:] = state[name]
+
+    def state(self) -> dict[str, "torch.Tensor"]:
         """Weights, normaliser and output scale as named tensors."""
+        import torch
+
         arrays = {
             f"members.{e}.{kind}.{layer}": value
             for e, member in enumerate(self.members)
@@ -293,24 +373,30 @@ class RewardEnsemble:
 def first_preferred(member_rewards: np.ndarray) -> np.ndarray:
     """P(first preferred) of each member, float64 [E, n], from rewards [E, n, 2, H]."""
     returns = member_rewards.sum(-1, dtype=np.float64)
-    return 1 / (1 + np.exp(np.clip(returns[..., 1] - returns[..., 0], -500, 500)))
+    return _sigmoid(returns[..., 0] - returns[..., 1])
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(np.clip(-x, -500, 500)))
 
 
 def loss_eager(
-    weights: list[torch.Tensor],
-    biases: list[torch.Tensor],
-    inputs: torch.Tensor,
-    preferences: torch.Tensor,
+    weights: Sequence["torch.Tensor"],
+    biases: Sequence["torch.Tensor"],
+    inputs: "torch.Tensor",
+    preferences: "torch.Tensor",
     dropout: float = 0.0,
-) -> torch.Tensor:
-    """Bradley-Terry cross-entropy of one member on pairs [n, 2, H, o + a], in plain torch."""
+) -> "torch.Tensor":
+    """Bradley-Terry cross-entropy [n] of one member on pairs [n, 2, H, o + a], in plain torch."""
+    from torch.nn import functional
+
     h = inputs
     for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-        h = torch.nn.functional.leaky_relu(h @ weight + bias, float(SLOPE))
-        h = torch.nn.functional.dropout(h, dropout)
+        h = functional.leaky_relu(h @ weight + bias, float(SLOPE))
+        h = functional.dropout(h, dropout)
     returns = (h @ weights[-1] + biases[-1])[..., 0].sum(-1)
-    return torch.nn.functional.binary_cross_entropy_with_logits(
-        returns[:, 0] - returns[:, 1], preferences
+    return functional.binary_cross_entropy_with_logits(
+        returns[:, 0] - returns[:, 1], preferences, reduction="none"
     )
 
 

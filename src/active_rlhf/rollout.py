@@ -5,12 +5,14 @@ code where the task allows it and through gymnasium otherwise.
 """
 
 from collections import namedtuple
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from active_rlhf import environments, kernels
+from active_rlhf.compilation import COMPILED
 from active_rlhf.policy import Policy
 
 Buffers = namedtuple("Buffers", "observations normalised actions rewards")
@@ -34,6 +36,10 @@ class Rollout:
     following: np.ndarray
 
 
+class NotReproducible(RuntimeError):
+    """An environment behaves differently when it is asked to do the same again."""
+
+
 @dataclass
 class Actor:
     """An environment in mid-episode. `seed` starts its own random stream."""
@@ -45,6 +51,7 @@ class Actor:
     episode_length: int = field(init=False)
     elapsed: int = field(init=False, default=0)
     raw: np.ndarray = field(init=False)
+    _origin: dict[str, Any] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.env, self.episode_length = environments.make(self.name)
@@ -63,8 +70,40 @@ class Actor:
         return self.env.action_space.shape[0]
 
     def reset(self) -> None:
+        self._origin = self.env.np_random.bit_generator.state
         self.raw = self.env.reset()[0].astype(np.float64)
         self.elapsed = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """How to come back to here: the random state from which the episode began (None for the
+        first one), the steps since then and the observation they led to."""
+        return {"origin": self._origin, "elapsed": self.elapsed, "raw": self.raw}
+
+    def load_state_dict(
+        self, state: Mapping[str, Any], actions: np.ndarray, rewards: np.ndarray
+    ) -> None:
+        """Bring a new actor to where another one was, by living through the episode again.
+
+        actions [elapsed, a] as sampled and true rewards [elapsed] of the episode so far. Raises
+        NotReproducible if they now lead to other rewards or to another observation, as where an
+        environment's chance is not that of its `np_random`.
+        """
+        if state["origin"] is not None:
+            self.env.np_random.bit_generator.state = state["origin"]
+            self.reset()
+        same = True
+        for action, expected in zip(actions, rewards, strict=True):
+            raw, reward, *_ = self.env.step(self.control(action))
+            self.raw = np.array(raw, np.float64)
+            same = same and reward == expected
+        self.elapsed = len(actions)
+        if not same or not np.array_equal(self.raw, state["raw"]):
+            raise NotReproducible(f"{self.name} does not repeat an episode bit for bit")
+
+    def control(self, action: np.ndarray) -> np.ndarray:
+        """A sampled action as the environment takes it: float64, as the control that the kernel
+        writes."""
+        return np.clip(action, self.low, self.high).astype(np.float64)
 
     def advance(
         self, policy: Policy, noise: np.ndarray, learning: bool, start: int, out: Buffers
@@ -75,7 +114,7 @@ class Actor:
         """
         stop = min(len(noise), start + self.episode_length - self.elapsed)
         terminated = False
-        if self._task is not None:
+        if COMPILED and self._task is not None:
             kernels.rollout(
                 *(self._physics, self._task, policy.parameters.actor, noise, self.low, self.high),
                 *(policy.moments, learning, start, stop, self.raw, out),
@@ -102,9 +141,7 @@ def step_gymnasium(
         hidden = np.tanh(out.normalised[t] @ network.w1 + network.b1)
         hidden = np.tanh(hidden @ network.w2 + network.b2)
         out.actions[t] = hidden @ network.w3 + network.b3 + noise[t]
-        # float64, as the control that the kernel writes
-        action = np.clip(out.actions[t], actor.low, actor.high).astype(np.float64)
-        raw, reward, terminated, _, _ = actor.env.step(action)
+        raw, reward, terminated, _, _ = actor.env.step(actor.control(out.actions[t]))
         actor.raw = np.asarray(raw, np.float64)
         out.rewards[t] = reward
         kernels.normalise(actor.raw, policy.moments, learning, out.normalised[t + 1])

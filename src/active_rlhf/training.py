@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from threadpoolctl import threadpool_limits
 
 from active_rlhf import ppo, reward_model, teachers
@@ -264,7 +263,6 @@ def train(spec: dict[str, Any], out: str | Path, tracking: str = "none") -> None
     """
     out = Path(out)
     with _locked(out), threadpool_limits(1):
-        torch.set_num_threads(1)
         record, close = tracker(tracking, spec, out)
         (out / "run.json").unlink(missing_ok=True)
         try:
@@ -355,6 +353,8 @@ def _train(
             }
         )
         record(_scalars(losses, episodes[begin:], learner, evaluations), store.steps)
+
+    import torch  # slow to import, and not needed before
 
     _write_csv(episodes, ["step", "return", "length", "labels"], out / "episodes.csv")
     columns = ["step", "return_mean", "return_sd", "episodes", "labels"]

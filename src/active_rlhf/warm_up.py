@@ -1,15 +1,14 @@
-"""Compiling every kernel once a machine: `python -m active_rlhf.warm_up kernels | reward-<depth>`.
+"""Compiling every kernel once a machine: `python -m active_rlhf.warm_up`.
 
 Each function is called with the types that training uses, on next to nothing.
 """
-
-import sys
 
 import numpy as np
 
 from active_rlhf import kernels, ppo
 from active_rlhf.policy import Policy
-from active_rlhf.reward_model import RewardEnsemble, activate, through_activation
+from active_rlhf.precision import DTYPES
+from active_rlhf.reward_model import RewardEnsemble
 from active_rlhf.rollout import Actor, collect
 
 _POLICY = {
@@ -24,6 +23,7 @@ _POLICY = {
 }
 _REWARD = {
     "members": 1,
+    "hidden": [4, 4],
     "learning_rate": 1e-3,
     "weight_decay": 0.0,
     "dropout": 0.1,
@@ -34,7 +34,7 @@ _REWARD = {
 
 
 def agent() -> None:
-    """Everything but what depends on the reward network's depth."""
+    """Rollout, policy update and log-probabilities."""
     generator = np.random.default_rng(0)
     actor = Actor("HalfCheetah-v5", 0)
     policy = Policy.initial(actor.observation_size, actor.action_size, generator)
@@ -45,23 +45,18 @@ def agent() -> None:
     policy.log_probabilities(rollout.observations, rollout.actions)
     flat = np.zeros(8, np.float32)
     kernels.adam(flat, flat.copy(), flat.copy(), flat.copy(), 1, 1e-3, 1e-8)  # as the VAE does
-    square = np.ones((2, 2), np.float32)
-    activate(square, np.zeros(2, np.float32), 0.9, np.uint32(0))
-    through_activation(square, square, 0.9)
 
 
-def reward_networks(depth: int) -> None:
-    """Training and prediction of reward networks with `depth` hidden layers."""
+def reward_networks(precision: str) -> None:
+    """Training and prediction of reward networks."""
     generator = np.random.default_rng(0)
-    ensemble = RewardEnsemble(_REWARD | {"hidden": [4] * depth}, 2, 1, generator)
+    ensemble = RewardEnsemble(_REWARD | {"precision": precision}, 2, 1, generator)
     observations, actions = np.ones((2, 2, 2, 2), np.float32), np.ones((2, 2, 2, 1), np.float32)
     ensemble.fit(observations, actions, np.array([1.0, 0.0]))
     ensemble.rewards(observations, actions)
 
 
 if __name__ == "__main__":
-    what = sys.argv[1]
-    if what == "kernels":
-        agent()
-    else:
-        reward_networks(int(what.removeprefix("reward-")))
+    agent()
+    for precision in DTYPES:
+        reward_networks(precision)
