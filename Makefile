@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SNAKEMAKE := snakemake --profile profiles/local --cores $(CORES) --configfile $(CONFIG)
 ANALYSIS := statistics learning_curves endpoint_distributions effects rankings label_figures \
 	aggregate_figures overhead overhead_figure tables findings config config_page findings_page tables_page \
-	overhead_page all
+	overhead_page provenance all
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,7 @@ report: $(READY)  ## write the HTML report of a finished study
 	echo "The report is $$results/report.html"
 
 figures: $(READY)  ## redo statistics, tables and figures without looking at the runs
+	@active-rlhf results $(CONFIG) > /dev/null
 	$(SNAKEMAKE) --quiet rules --allowed-rules $(ANALYSIS)
 
 thesis-dry: $(READY)  ## show the jobs of the thesis study, starting none
@@ -51,7 +52,7 @@ lint: $(READY)  ## style and types of the package, style and checks of the workf
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 
-benchmark: $(READY)  ## measure training against its references, on an otherwise idle machine
+benchmark: $(READY)  ## measure training and planning against their references, on an idle machine
 	python benchmarks/training.py
 
 clean:  ## remove the demo's results and the tools' caches

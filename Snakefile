@@ -26,6 +26,14 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/overhead.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/provenance.smk"
+
+
+onstart:
+    require_room(RESULTS)
+    # SLURM's logs belong beside the study's others, which no profile can name.
+    if hasattr(workflow.scheduler._executor, "slurm_logdir"):
+        workflow.scheduler._executor.slurm_logdir = Path(f"{RESULTS}/logs/slurm").resolve()
 
 
 rule all:
@@ -33,18 +41,6 @@ rule all:
     input:
         # Named here too: Snakemake does not miss a file that nothing else asks for any more.
         runs,
-        rules.statistics.output,
-        rules.learning_curves.output,
-        rules.endpoint_distributions.output,
-        rules.effects.output,
-        rules.rankings.output,
-        rules.tables.output,
-        rules.findings_page.output,
-        expand(rules.tables_page.output, scope=["all", *EXPORTS]),
-        rules.config_page.output,
-        # What only the study's own runs record.
-        [rules.overhead_figure.output, rules.overhead_page.output] if TRAINED else [],
-        rules.label_figures.output if ASKING else [],
-        # What needs baselines.
-        rules.aggregate_figures.output if BASELINES else [],
+        list(MADE),
+        rules.provenance.output,
     localrule: True

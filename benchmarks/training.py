@@ -1,14 +1,15 @@
-"""What training costs: every figure beside its reference, measured in turns on one core.
+"""What a study costs: every figure beside its reference, measured in turns on one core.
 
     python benchmarks/training.py [--steps 40960] [--out benchmarks/results.json]
 
 Ratios count, not seconds: machines drift, so a figure and its reference take turns and medians are
-compared. The references are the physics alone (`mj_step` under random controls) and the same
-algorithm in plain torch: PPO by autograd, reward networks with a DataLoader.
+compared. The references (`reference.py`) are the physics alone and the same algorithms written
+plainly in torch.
 """
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -19,9 +20,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import mujoco
+import dag
 import numpy as np
 import torch
+from reference import PlainEnsemble, physics, plain_ppo
 from threadpoolctl import threadpool_limits
 
 from active_rlhf import ppo, training
@@ -29,11 +31,14 @@ from active_rlhf.config import load_study, resolve_run
 from active_rlhf.environments import ENVIRONMENTS
 from active_rlhf.policy import Policy
 from active_rlhf.reward_model import RewardEnsemble
+from active_rlhf.reward_scaling import RewardScale
 from active_rlhf.rollout import Actor, collect
 
 STUDY = Path(__file__).parents[1] / "config" / "thesis.yaml"
-SELECTORS = ("random", "duo", "variquery", "hybrid")
+SELECTORS = ("true_reward", "random", "duo", "variquery", "hybrid")
+SELECTION = ("candidates", "vae", "score", "pick")
 TURNS = 7
+ROLLOUT = 2048
 
 
 def cpu_seconds(work: Callable[[], Any]) -> float:
@@ -42,55 +47,64 @@ def cpu_seconds(work: Callable[[], Any]) -> float:
     return time.process_time() - begin
 
 
-def in_turns(**works: Callable[[], Any]) -> dict[str, float]:
+def in_turns(turns: int = TURNS, **works: Callable[[], Any]) -> dict[str, float]:
     """Median CPU seconds of each, after one call to warm up."""
     for work in works.values():
         work()
     times: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(TURNS):
+    for _ in range(turns):
         for name, work in works.items():
             times[name].append(cpu_seconds(work))
     return {name: median(values) for name, values in times.items()}
 
 
-def physics(actor: Actor, steps: int) -> Callable[[], None]:
-    """`steps` environment steps of nothing but MuJoCo, with random controls drawn beforehand."""
-    env = actor.env
-    controls = np.random.default_rng(0).uniform(actor.low, actor.high, (steps, len(actor.low)))
-
-    def run() -> None:
-        env.reset()
-        for control in controls:
-            env.data.ctrl[:] = control
-            mujoco.mj_step(env.model, env.data, nstep=env.frame_skip)
-
-    return run
+def thesis_run(environment: str, selector: str = "random", **changes: Any) -> dict[str, Any]:
+    """The thesis's settings of a run, some of them changed."""
+    study = load_study(STUDY, overrides=changes | {"selectors": [selector]})
+    return resolve_run(study, environment, selector, 1)
 
 
-def rollouts(environment: str) -> dict[str, Any]:
-    actor, other = Actor(environment, 1), Actor(environment, 2)
-    sizes = actor.observation_size, actor.action_size
-    policy = Policy.initial(*sizes, np.random.default_rng(0))
-    stream = np.random.default_rng(1)
+def agent(environment: str) -> dict[str, Any]:
+    """PPO on the true reward, rollout and update, against physics and a plain PPO."""
+    config = thesis_run(environment)["ppo"]
+    actor, stream = Actor(environment, 1), np.random.default_rng(0)
+    policy = Policy.initial(actor.observation_size, actor.action_size, stream)
+    state, scale = ppo.optimiser(policy.parameters.flat.size), RewardScale(config["gamma"])
+
+    def rollout() -> Any:
+        return collect(actor, policy, ROLLOUT, stream)
+
+    def iteration() -> None:
+        seen = rollout()
+        data = ppo.batch(seen, scale(seen.rewards, seen.ended), policy, config)
+        ppo.update(policy, state, data, config, config["learning_rate"], stream)
+
+    plain = {"plain": plain_ppo(environment, config)} if environment == "HalfCheetah-v5" else {}
     seconds = in_turns(
-        rollout=lambda: collect(actor, policy, 2048, stream), physics=physics(other, 2048)
+        *([3] if plain else []),
+        **{"agent": iteration, "rollout": rollout, "physics": physics(environment, ROLLOUT)},
+        **plain,
     )
+    speeds = {f"{name}_steps_per_s": ROLLOUT / value for name, value in seconds.items()}
     return {
         "env": environment,
-        "steps_per_s": 2048 / seconds["rollout"],
-        "physics_steps_per_s": 2048 / seconds["physics"],
-        "share_of_physics_speed": seconds["physics"] / seconds["rollout"],
+        "steps": ROLLOUT,
+        "steps_per_s": speeds.pop("agent_steps_per_s"),
+        **speeds,
+        "ratio_to_physics": seconds["agent"] / seconds["physics"],
+        "rollout_share_of_physics_speed": seconds["physics"] / seconds["rollout"],
+        **({"times_plain": seconds["plain"] / seconds["agent"]} if plain else {}),
     }
 
 
 def policy_update() -> dict[str, float]:
-    spec = resolve_run(load_study(STUDY), "HalfCheetah-v5", "random", 1)["ppo"]
+    config = thesis_run("HalfCheetah-v5")["ppo"]
     actor = Actor("HalfCheetah-v5", 1)
     policy = Policy.initial(17, 6, np.random.default_rng(0))
-    rollout = collect(actor, policy, 2048, np.random.default_rng(1))
-    data = ppo.batch(rollout, rollout.rewards, policy, spec)
+    seen = collect(actor, policy, ROLLOUT, np.random.default_rng(1))
+    data = ppo.batch(seen, seen.rewards, policy, config)
     state = ppo.optimiser(policy.parameters.flat.size)
-    arguments = policy, state, data, spec, 1e-4, np.random.default_rng(2)
+    arguments = policy, state, data, config, 1e-4, np.random.default_rng(2)
     seconds = in_turns(
         compiled=lambda: ppo.update(*arguments), eager=lambda: ppo.update_eager(*arguments)
     )
@@ -99,101 +113,166 @@ def policy_update() -> dict[str, float]:
 
 def reward_training(pairs: int = 400) -> dict[str, float]:
     """One epoch over `pairs` labels of the thesis's HalfCheetah ensemble."""
-    spec = resolve_run(load_study(STUDY), "HalfCheetah-v5", "random", 1)
-    config = spec["reward_model"] | {"epochs": 1}
+    config = thesis_run("HalfCheetah-v5")["reward_model"] | {"epochs": 1}
     g = np.random.default_rng(0)
     observations = g.standard_normal((pairs, 2, 50, 17), np.float32)
     actions = g.uniform(-1, 1, (pairs, 2, 50, 6)).astype(np.float32)
     preferences = (observations[:, 0, :, 0].sum(1) > observations[:, 1, :, 0].sum(1)).astype(float)
-    ensemble = RewardEnsemble(config, 17, 6, g)
-
-    def network() -> torch.nn.Module:
-        layers, inputs = [], 23
-        for width in config["hidden"]:
-            layers += [torch.nn.Linear(inputs, width), torch.nn.LeakyReLU()]
-            layers += [torch.nn.Dropout(config["dropout"])]
-            inputs = width
-        return torch.nn.Sequential(*layers, torch.nn.Linear(inputs, 1))
-
-    members = [network() for _ in range(config["members"])]
-    rate, decay = config["learning_rate"], config["weight_decay"]
-    adams = [torch.optim.Adam(m.parameters(), lr=rate, weight_decay=decay) for m in members]
-    data = torch.utils.data.TensorDataset(
-        torch.from_numpy(np.concatenate([observations, actions], -1)),
-        torch.from_numpy(preferences).float(),
-    )
-
-    def plain() -> None:
-        for member, adam in zip(members, adams, strict=True):
-            sample = torch.utils.data.Subset(data, torch.randint(pairs, (pairs,)).tolist())
-            loader = torch.utils.data.DataLoader(sample, config["batch_size"], shuffle=True)
-            for segments, answer in loader:
-                returns = member(segments)[..., 0].sum(-1)
-                loss = torch.nn.functional.binary_cross_entropy_with_logits(
-                    returns[:, 0] - returns[:, 1], answer
-                )
-                adam.zero_grad()
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(member.parameters(), config["max_grad_norm"])
-                adam.step()
-
-    seconds = in_turns(
-        compiled=lambda: ensemble.fit(observations, actions, preferences), plain_torch=plain
-    )
-    return seconds | {"ratio": seconds["compiled"] / seconds["plain_torch"]}
-
-
-def runs(environment: str, steps: int) -> list[dict[str, Any]]:
-    """Whole runs with the thesis's settings but `steps` steps and sessions in proportion."""
-    sessions = max(2, round(50 * steps / 1_000_000))
-    changes = {
-        "ppo": {"total_steps": steps},
-        "labels": {"sessions": sessions, "total": 10 * sessions, "initial": 10},
-        "evaluation": {"every": steps, "episodes": 1},
+    plain = PlainEnsemble(config, 23)
+    inputs = np.concatenate([observations, actions], -1)
+    fits = {}
+    for precision in ("bfloat16", "float32"):
+        ensemble = RewardEnsemble(config | {"precision": precision}, 17, 6, g)
+        fits[precision] = lambda e=ensemble: e.fit(observations, actions, preferences)
+    seconds = in_turns(**fits, plain_torch=lambda: plain.fit(inputs, preferences))
+    return seconds | {
+        f"ratio_{precision}": seconds[precision] / seconds["plain_torch"] for precision in fits
     }
-    rows = []
-    for selector in ("true_reward", *SELECTORS):
-        study = load_study(STUDY, overrides=changes | {"selectors": [selector]})
-        spec = resolve_run(study, environment, selector, 1)
-        actor = Actor(environment, 1)
-        reference = median(cpu_seconds(physics(actor, 8192)) for _ in range(3)) / 8192
-        with tempfile.TemporaryDirectory() as folder:
-            cpu_s = cpu_seconds(lambda: training.train(spec, folder))  # noqa: B023
-            result = json.loads((Path(folder) / "run.json").read_text())
-        rows.append(
-            {
-                "env": environment,
-                "selector": selector,
-                "steps": result["steps"],
-                "wall_s": result["wall_s"],
-                "cpu_s": cpu_s,
-                "physics_s": reference * result["steps"],
-                "ratio_to_physics": cpu_s / (reference * result["steps"]),
-                "seconds_by_stage": result["seconds"],
-                "peak_rss_mb": result["peak_rss_mb"],
-            }
+
+
+def run(environment: str, selector: str, steps: int) -> dict[str, Any]:
+    """One run in a process of its own: thesis settings, sessions in proportion to `steps`."""
+    sessions = max(2, round(50 * steps / 1_000_000))
+    spec = thesis_run(
+        *(environment, selector),
+        ppo={"total_steps": steps},
+        labels={"sessions": sessions, "total": 10 * sessions, "initial": 10},
+        evaluation={"every": steps, "episodes": 1},
+    )
+    work = physics(environment, 8192)
+    before = cpu_seconds(work)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "active_rlhf.cli", "train", "--spec", "/dev/stdin"]
+        subprocess.run(
+            [*command, "--out", folder],
+            **{"input": json.dumps(spec), "text": True, "check": True},
+            stdout=subprocess.DEVNULL,
         )
-    base = next(row for row in rows if row["selector"] == "random")
-    return [
-        row | {"ratio_to_random": row["ratio_to_physics"] / base["ratio_to_physics"]}
-        for row in rows
-    ]
+        result = json.loads((Path(folder) / "run.json").read_text())
+    reference = (before + cpu_seconds(work)) / 2 / 8192 * result["steps"]
+    return run_row(result, reference)
+
+
+def run_row(result: dict[str, Any], physics_s: float) -> dict[str, Any]:
+    """A run's record as a row of the table; its stages are the work, without process start."""
+    return {
+        "env": result["spec"]["environment"],
+        "selector": result["spec"]["selector"],
+        "steps": result["steps"],
+        "wall_s": result["wall_s"],
+        "cpu_s": result["cpu_s"],
+        "work_s": sum(result["seconds"].values()),
+        "physics_s": physics_s,
+        "ratio_to_physics": sum(result["seconds"].values()) / physics_s,
+        "seconds_by_stage": result["seconds"],
+        "peak_rss_mb": result["peak_rss_mb"],
+    }
+
+
+def with_ratio_to_random(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    base = {row["env"]: row["ratio_to_physics"] for row in rows if row["selector"] == "random"}
+    return [row | {"ratio_to_random": row["ratio_to_physics"] / base[row["env"]]} for row in rows]
+
+
+def selectors(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Seconds of selection in each run, as a share of its work."""
+    shares = []
+    for row in rows:
+        spent = {stage: row["seconds_by_stage"].get(stage, 0.0) for stage in SELECTION}
+        share = sum(spent.values()) / row["work_s"]
+        shares.append({"env": row["env"], "selector": row["selector"], **spent, "share": share})
+    return [row for row in shares if row["selector"] != "true_reward"]
 
 
 def startup() -> float:
-    """Wall seconds from the command to the end of a run of one step, median of three."""
-    command = [sys.executable, "-m", "active_rlhf.cli", "train", "--study", str(STUDY)]
-    command += ["--env", "HalfCheetah-v5", "--selector", "true_reward", "--seed", "1"]
-    tiny = ["ppo.total_steps=32", "ppo.rollout_steps=32", "evaluation.episodes=1"]
-    command += ["--set", "selectors=[true_reward]"]
-    command += [part for change in tiny for part in ("--set", change)]
+    """Wall seconds from the command to the first environment step, median of five."""
+    spec = thesis_run(
+        *("HalfCheetah-v5", "random"),
+        ppo={"total_steps": 256, "rollout_steps": 128},
+        labels={"sessions": 2, "total": 2, "initial": 1, "probe_pairs": 2},
+        evaluation={"every": 256, "episodes": 1},
+    )
+    command = [sys.executable, "-m", "active_rlhf.cli", "train", "--spec", "/dev/stdin"]
     times = []
-    for _ in range(3):
+    for _ in range(5):
         with tempfile.TemporaryDirectory() as folder:
-            begin = time.perf_counter()
-            subprocess.run([*command, "--out", folder], check=True, stdout=subprocess.DEVNULL)
-            times.append(time.perf_counter() - begin)
+            begin = time.time()
+            subprocess.run(
+                [*command, "--out", folder],
+                **{"input": json.dumps(spec), "text": True, "check": True},
+                stdout=subprocess.DEVNULL,
+            )
+            result = json.loads((Path(folder) / "run.json").read_text())
+            times.append(result["started"] + result["seconds"]["startup"] - begin)
     return median(times)
+
+
+def side_by_side(steps: int) -> dict[str, float]:
+    """Work seconds of a run alone and of as many at once as there are cores."""
+    cores = os.cpu_count() or 1
+    spec = thesis_run("HalfCheetah-v5", "random", ppo={"total_steps": steps})
+    spec["labels"] |= {"sessions": 4, "total": 40, "initial": 10}
+
+    def work(count: int) -> float:
+        command = [sys.executable, "-m", "active_rlhf.cli", "train", "--spec", "/dev/stdin"]
+        with tempfile.TemporaryDirectory() as folder:
+            outs = [Path(folder) / str(i) for i in range(count)]
+            processes = [
+                subprocess.Popen(
+                    [*command, "--out", str(out)],
+                    **{"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True},
+                )
+                for out in outs
+            ]
+            for process in processes:
+                assert process.stdin
+                process.stdin.write(json.dumps(spec))
+                process.stdin.close()
+            if any(process.wait() for process in processes):
+                raise RuntimeError("a run failed")
+            records = [json.loads((out / "run.json").read_text()) for out in outs]
+        return sum(sum(record["seconds"].values()) for record in records) / count
+
+    alone, together = [], []
+    for _ in range(3):
+        alone.append(work(1))
+        together.append(work(cores))
+    return {
+        "runs": cores,
+        "alone_s": median(alone),
+        "together_s": median(together),
+        "slower_by": median(together) / median(alone) - 1,
+    }
+
+
+def table(results: dict[str, Any]) -> str:
+    """What there is to say in a terminal."""
+    lines = [
+        f"{row['env']:<16} agent {row['ratio_to_physics']:.2f} x physics, rollout at "
+        f"{row['rollout_share_of_physics_speed']:.0%} of its speed"
+        + (f", {row['times_plain']:.1f} x plain PPO" if "times_plain" in row else "")
+        for row in results["agent"]
+    ]
+    lines += [f"PPO update       {results['update']['ratio']:.3f} of eager torch"]
+    reward = results["reward_training"]
+    lines += [
+        f"reward training  {reward['ratio_bfloat16']:.2f} (bfloat16), "
+        f"{reward['ratio_float32']:.2f} (float32) of plain torch"
+    ]
+    lines += [f"first step after {results['startup_s']:.1f} s"]
+    together = results["side_by_side"]
+    lines += [f"{together['runs']} runs at once: each {together['slower_by']:.0%} slower"]
+    lines += [
+        f"{row['env']:<16} {row['selector']:<12} {row['ratio_to_physics']:.2f} x physics, "
+        f"{row['ratio_to_random']:.2f} x random, {row['peak_rss_mb']:.0f} MB"
+        for row in results["runs"]
+    ]
+    lines += [
+        f"{row['runs']:>6} runs      {row['noop_cpu_s']} CPU s to see that nothing is to do, "
+        f"{row['fresh_cpu_s']} to plan all, {row['peak_rss_mb']} MB"
+        for row in results["dag"]
+    ]
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -203,25 +282,21 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     with threadpool_limits(1):
+        rows = [run(name, s, args.steps) for name in ENVIRONMENTS for s in SELECTORS]
+        rows = with_ratio_to_random(rows)
         results = {
             "machine": {"cpu": training._processor(), "python": platform.python_version()},
-            "rollout": [rollouts(name) for name in ENVIRONMENTS],
+            "agent": [agent(name) for name in ENVIRONMENTS],
+            "runs": rows,
             "update": policy_update(),
             "reward_training": reward_training(),
+            "selectors": selectors(rows),
             "startup_s": startup(),
-            "runs": [row for name in ("HalfCheetah-v5",) for row in runs(name, args.steps)],
+            "side_by_side": side_by_side(args.steps),
+            "dag": [dag.measure(size) for size in dag.SIZES],
         }
     args.out.write_text(json.dumps(results, indent=1) + "\n")
-    for row in results["rollout"]:
-        print(f"{row['env']:<16} rollout at {row['share_of_physics_speed']:.0%} of physics speed")
-    for name in ("update", "reward_training"):
-        print(f"{name:<16} {results[name]['ratio']:.2f} of plain torch")
-    print(f"{'start-up':<16} {results['startup_s']:.1f} s")
-    for row in results["runs"]:
-        print(
-            f"{row['env']} {row['selector']:<12} {row['ratio_to_physics']:.2f} x physics, "
-            f"{row['ratio_to_random']:.2f} x random, {row['peak_rss_mb']:.0f} MB"
-        )
+    print(table(results))
 
 
 if __name__ == "__main__":

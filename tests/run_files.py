@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from active_rlhf.collect import EPISODES, EVALUATIONS, SESSIONS
+from active_rlhf.files import sha256
 
 STUDY: dict[str, Any] = {
     "study": "tiny",
@@ -57,7 +58,30 @@ def write_run(directory: Path, spec: dict[str, Any], code: str = "0" * 64) -> No
         "gpu_s": 0.0,
         "peak_rss_mb": 400.5,
         "seconds": dict.fromkeys(stages, 0.25),
+        "files": {path.name: sha256(path) for path in directory.glob("*.csv")},
         "episodes": 4,
         "steps": 4096,
     }
     (directory / "run.json").write_text(json.dumps(result))
+
+
+# What a run's result says about time and place, and nothing else of it, may differ.
+CIRCUMSTANCES = (
+    *("started", "finished", "resumed", "wall_s", "cpu_s", "gpu_s", "peak_rss_mb", "seconds"),
+    *("host", "cpu", "cores", "versions"),
+)
+
+
+def assert_same_results(a: Path, b: Path) -> None:
+    """Every byte that two runs of one spec left, but for when, where and how fast."""
+    names = {path.name for path in a.iterdir()} - {"tensorboard"}
+    assert names == {path.name for path in b.iterdir()}
+    for name in names - {"run.json", "finished.json", "progress.json", "timings.csv"}:
+        assert (a / name).read_bytes() == (b / name).read_bytes(), name
+    first, second = (json.loads((run / "run.json").read_text()) for run in (a, b))
+    for result in (first, second):
+        result["files"].pop("timings.csv", None)
+        for key in CIRCUMSTANCES:
+            del result[key]
+    assert first == second
+    assert (a / "finished.json").read_bytes() == (a / "run.json").read_bytes()

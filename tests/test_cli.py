@@ -74,8 +74,9 @@ def test_the_list_names_everything_and_imports_nothing_heavy():
         ([*RUN[:3], "Ant-v5", *RUN[4:]], "study demo: unknown environment 'Ant-v5'; known: Half"),
         (RUN[:-2], "--seed: missing"),
         ([*RUN[:-1], "-1"], "seed: must be at least 0, not -1"),
-        ([*RUN, "--set", "clip"], "--set clip: not of the form key=value"),
+        ([*RUN, "--set", "clip"], "--set 'clip': not of the form key=value"),
         ([*RUN, "--spec", "spec.json"], "--spec: is a whole run"),
+        ([*RUN, "--checkpoint-every", "-1"], "--checkpoint-every: must be at least 0, not -1.0"),
         (["--spec", DEMO], f"{DEMO}: cannot be read as JSON"),
     ],
 )
@@ -183,7 +184,10 @@ def test_the_results_folder_of_a_study(capsys):
     assert capsys.readouterr().out == "results/demo\n"
 
 
-@pytest.mark.parametrize("name", ["train", "spec", "list", "results", "warm-up", "watch"])
+COMMANDS = ["train", "spec", "list", "results", "verify", "provenance", "warm-up", "watch"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help(name, capsys):
     with pytest.raises(SystemExit) as done:
         main([name, "--help"])

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,8 @@ from run_files import STUDY, write_run
 
 from active_rlhf.collect import collect, export_name, gather_overhead
 from active_rlhf.config import load_study, resolve_run
-from active_rlhf.export import ExportError, read_runs
+from active_rlhf.export import ExportError, read_csv, read_runs
+from active_rlhf.files import sha256
 
 ENVIRONMENT = "Hopper-v5"
 
@@ -59,9 +61,8 @@ def test_the_stamp_is_ten_digits_of_the_specs_hash(study):
 def test_the_same_runs_give_the_same_bytes(study, results):
     first, second = export(study, results), export(study, results, "again")
     names = sorted(path.name for path in first.iterdir())
-    assert names == [
-        f"{ENVIRONMENT}{part}.csv" for part in ("", ".evaluations", ".overhead", ".sessions")
-    ]
+    parts = (".csv", ".evaluations.csv", ".overhead.csv", ".sessions.csv", ".sha256")
+    assert names == [f"{ENVIRONMENT}{part}" for part in parts]
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes()
 
@@ -76,6 +77,25 @@ def test_an_export_can_be_read_back(study, results):
         assert frame["step"].tolist() == episodes["step"].tolist()
 
 
+@pytest.mark.parametrize("part", ["", ".evaluations", ".overhead", ".sessions"])
+def test_an_export_that_was_edited_is_refused(study, results, part):
+    path = export(study, results) / f"{ENVIRONMENT}{part}.csv"
+    text = path.read_text()
+    read_csv(path)
+    for edited in ("".join(text.splitlines(keepends=True)[:-1]), text.replace("1", "2", 1)):
+        path.write_text(edited)
+        with pytest.raises(ExportError, match="changed since it was made; delete it") as error:
+            read_csv(path)
+        assert str(error.value).startswith(str(path))
+
+
+def test_sums_are_those_of_sha256sum(study, results):
+    exports = export(study, results)
+    command = ["sha256sum", "--check", "--strict", f"{ENVIRONMENT}.sha256"]
+    done = subprocess.run(command, cwd=exports, capture_output=True, text=True, check=True)
+    assert done.stdout.count(": OK") == 4
+
+
 def test_runs_without_labels_have_no_sessions_but_a_cost(study, results):
     exports = export(study, results)
     sessions = pd.read_csv(exports / f"{ENVIRONMENT}.sessions.csv")
@@ -87,11 +107,13 @@ def test_runs_without_labels_have_no_sessions_but_a_cost(study, results):
 
 
 def test_overhead_of_several_environments_has_every_stage(tmp_path):
-    (tmp_path / "a.csv").write_text("env,method,wall_s,host,vae_s\nA,duo,1.1,x,0.5\n")
-    (tmp_path / "b.csv").write_text("env,method,wall_s,host,pick_s\nB,duo,2,y,0.25\n")
+    head = "env,method,seed,wall_s,cpu_s,gpu_s,peak_rss_mb,host"
+    (tmp_path / "a.csv").write_text(f"{head},vae_s\nA,1,3,1.1,1,0,400,x,0.5\n")
+    (tmp_path / "b.csv").write_text(f"{head},pick_s\nB,duo,3,2,1,0,400,01,0.25\n")
     gather_overhead([tmp_path / "a.csv", tmp_path / "b.csv"], tmp_path / "all.csv")
     frame = pd.read_csv(tmp_path / "all.csv")
     assert frame["vae_s"].tolist() == [0.5, 0.0] and frame["pick_s"].tolist() == [0.0, 0.25]
+    assert (tmp_path / "all.csv").read_text().splitlines()[2].startswith("B,duo,3,2.0,1,0,400,01,")
 
 
 def edit(name, change):
@@ -115,11 +137,21 @@ DAMAGE = {
         r"ppo\.total_steps is 8192, the study says 4096",
     ),
     "no cost": (edit("run.json", lambda t: t.replace('"cpu_s": 1.5', '"cpu_s": null')), "cost"),
-    "no episodes file": (remove("episodes.csv"), "missing"),
+    "no episodes file": (remove("episodes.csv"), "no such file"),
     "lost episode": (
         edit("episodes.csv", lambda t: "".join(t.splitlines(keepends=True)[:-1])),
-        "3 episodes, run.json says 4",
+        "not as the run wrote it",
     ),
+    "another return": (
+        edit("episodes.csv", lambda t: re.sub(r"(?m)^2000,[^,]+", "2000,9.5", t)),
+        "not as the run wrote it",
+    ),
+    "lost session": (
+        edit("sessions.csv", lambda t: "".join(t.splitlines(keepends=True)[:-1])),
+        "not as the run wrote it",
+    ),
+    "no hashes": (edit("run.json", lambda t: t.replace('"files"', '"flies"')), "not as the run"),
+    "nesting": (edit("run.json", lambda t: "[" * 100_000), "not readable as JSON"),
     "half a line": (edit("evaluations.csv", lambda t: t[: t.rindex(",")]), "labels is nan"),
     "a word": (edit("episodes.csv", lambda t: t.replace("3000", "many")), "many in line 4"),
     "infinite return": (
@@ -131,11 +163,11 @@ DAMAGE = {
         edit("sessions.csv", lambda t: t.replace("asked", "queried")),
         "column asked is missing",
     ),
-    "empty": (edit("sessions.csv", lambda t: ""), "not readable as CSV"),
-    "only a header": (edit("sessions.csv", lambda t: t.splitlines()[0] + "\n"), "no rows"),
+    "empty": (edit("sessions.csv", lambda t: ""), "not a readable CSV file"),
+    "only a header": (edit("sessions.csv", lambda t: t.splitlines()[0] + "\n"), "not as the run"),
     "bytes": (
         lambda directory: (directory / "episodes.csv").write_bytes(b"\xff\xfe\x00\x01"),
-        "not readable as CSV",
+        "not a readable CSV file",
     ),
 }
 
@@ -148,7 +180,18 @@ def test_an_unsound_run_is_refused_by_name(study, results, damage):
     with pytest.raises(ExportError, match=message) as error:
         export(study, results)
     assert str(error.value).startswith(str(directory)) and "\n" not in str(error.value)
+    assert str(error.value).endswith(("snakemake trains it again", "let snakemake finish it"))
     assert list((results / "exports").iterdir()) == []
+
+
+def test_a_run_without_episodes_is_refused_with_what_to_do(study, results):
+    directory = results / "runs" / ENVIRONMENT / "random" / "11"
+    edit("episodes.csv", lambda t: t.splitlines()[0] + "\n")(directory)
+    result = json.loads((directory / "run.json").read_text())
+    result["files"]["episodes.csv"] = sha256(directory / "episodes.csv")
+    (directory / "run.json").write_text(json.dumps(result))
+    with pytest.raises(ExportError, match=r"no episode was finished; raise ppo\.total_steps"):
+        export(study, results)
 
 
 def test_a_failed_export_leaves_the_last_one_as_it_was(study, results):

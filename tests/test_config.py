@@ -245,6 +245,7 @@ def test_what_is_no_part_of_a_run_changes_no_spec():
     unchanged = specs()
     for key, value in {
         "tracking": "tensorboard",
+        "checkpoint_every": 5,
         "statistics": {"alpha": 0.01, "endpoint": "best"},
         "figures": {"interval": "sd"},
         "methods": {"duo": "D", "random": "R"},
@@ -376,8 +377,13 @@ MISTAKES = {
     "teacher.eps_skip=.1": "unknown setting of oracle 'eps_skip'; known: tie_quantile",
     "teacher={tie_quantile: .1, tie_threshold: 1}": "give tie_quantile or tie_threshold, not both",
     "tracking=tensorbord": "tracking: must be one of none, tensorboard, wandb, not 'tensorbord'",
+    "checkpoint_every=-1": "checkpoint_every: must be at least 0, not -1",
     "statistics.endpoint=auc": "statistics.endpoint: must be one of final, last, ema, best",
     "methods={dou: DUO}": "methods: unknown selector 'dou', did you mean 'duo'?",
+    "ppo={rollout_steps: 64, minibatches: 64}": "ppo.minibatches: 64 leaves one step each",
+    "methods={duo: ' '}": "methods.duo: ' ' must be more than blanks",
+    "methods={duo: random}": "methods.random: duo is called 'random' too",
+    "environments=[all]": "environments.all: results use this name otherwise",
     "exclude=[{env: Ant-v5, method: duo, seed: 1, reason: x}]": "exclude[0].env: unknown",
     "exclude=[{env: HalfCheetah-v5, method: dou, seed: 1, reason: x}]": "exclude[0].method: unkn",
     "exclude=[{env: HalfCheetah-v5, method: duo, seed: 9, reason: x}]": "exclude[0].seed: 9 is not",

@@ -191,6 +191,17 @@ def test_a_hole_in_one_run_does_not_excuse_another(write):
         read_runs({ENV: path})
 
 
+def test_an_episode_that_was_cut_out_is_missed_where_lengths_are_known(write):
+    table = study().assign(episode_length=100)
+    fourth = table.index[table["exp_name"] == f"{ENV}__duo__2__17"][3]
+    with pytest.raises(ExportError, match="duo__2__17: an episode is missing before row"):
+        read_runs({ENV: write(table.drop(fourth))})
+    with pytest.raises(ExportError, match="rand__1__17: an episode is missing before row 1"):
+        read_runs({ENV: write(table.iloc[1:])})
+    reset = table.assign(global_step=table["global_step"] + table["global_step"] // 100)
+    assert len(read_runs({ENV: write(reset)})) == len(table)  # a step each to reset
+
+
 def test_a_long_last_episode_is_no_missing_end(write):
     """Most runs fail early and have short episodes; a good one may stop within a long episode."""
     short = [
@@ -242,6 +253,9 @@ def test_a_method_without_runs_names_file_and_key(write):
         (f"exp_name,seed,{METRIC},global_step\n{ENV}__duo__1__1,1\n", "missing or no number"),
         (f"exp_name,seed,{METRIC},global_step\n{ENV}__duo__1__1,1,True,5\n", "no number"),
         (f"exp_name,seed,{METRIC},global_step\n{ENV}__duo__1__1,1,1e999,5\n", "not finite"),
+        (f"exp_name,seed,{METRIC},global_step\n{ENV}__duo__1__1,1,1e51,5\n", "beyond 1e\\+50"),
+        (f"exp_name,seed,{METRIC},global_step\n{ENV}__duo__1__1,1,1\x002,5\n", "zero bytes"),
+        (f"{'x' * 5000},seed\n1,2\n", "column exp_name is missing"),
     ],
 )
 def test_unusable_files(tmp_path, text, said):
@@ -249,7 +263,7 @@ def test_unusable_files(tmp_path, text, said):
     path.write_text(text)
     with pytest.raises(ExportError, match=said) as caught:
         read_runs({ENV: path})
-    assert str(path) in str(caught.value)
+    assert str(path) in str(caught.value) and len(str(caught.value)) < 1000
 
 
 def test_no_file_and_a_folder(tmp_path):
@@ -311,6 +325,27 @@ def test_records_share_names_order_and_exclusions(write):
         ["DUO", 2, 1],
         ["DUO", 2, 2],
     ]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t: t.assign(session=[1, 1]), "session does not increase at row 2"),
+        (lambda t: t.assign(labels=["8", "x"]), "labels is x in line 3, expected a number"),
+        (lambda t: t.assign(probe_accuracy=np.inf), "probe_accuracy is inf in line 2"),
+        (lambda t: t.drop(columns="probe_accuracy"), "column probe_accuracy is missing"),
+    ],
+)
+def test_damaged_records_are_refused(write, change, said):
+    name = f"{ENV}__duo__1__9"
+    table = pd.DataFrame({"exp_name": name, "seed": 1, "session": [1, 2], "labels": [8, 16]})
+    table["probe_accuracy"] = [np.nan, 0.5]
+    needed = ("session", "labels"), ("probe_accuracy",)
+    assert len(read_records({ENV: write(table)}, None, None, *needed)) == 2
+    path = write(change(table))
+    with pytest.raises(ExportError, match=said) as caught:
+        read_records({ENV: path}, None, None, *needed)
+    assert str(path) in str(caught.value)
 
 
 def test_published_runs_are_read_whole(published):

@@ -260,6 +260,7 @@ def test_what_is_not_there_is_said():
         efficiency(frames["efficiency"].iloc[:0], frames["aggregates"], terms),
         improvement_matrix(frames["improvement"].iloc[:0], frames["summary"], terms),
         critical_difference_diagram(frames["ranks"].iloc[:0], terms),
+        forest(frames["comparisons"].iloc[:0], terms),
     ):
         assert figure.axes[0].texts[0].get_text()
         assert faults(figure) == []

@@ -85,12 +85,13 @@ def typeset(built: list[Table], folder: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("methods", "envs", "n", "hosts"),
     [
+        (names(1), ENVS[:1], 3, 1),
         (names(2), ENVS[:1], 1, 1),
         (names(4), ENVS, 10, 2),
         (NASTY, ["50%_&$x$^{\\}~#-v5", "β–é"], 3, 3),
         (names(12), [*ENVS, *(f"A-Longer-Environment-Name-{i}-v0" for i in range(4))], 6, 12),
     ],
-    ids=["least", "usual", "nasty names", "most"],
+    ids=["alone", "least", "usual", "nasty names", "most"],
 )
 def test_latex_sets_every_table_without_error_or_overfull_box(methods, envs, n, hosts, tmp_path):
     assert typeset(build_all(methods, envs, n, hosts), tmp_path) == []
@@ -292,6 +293,15 @@ def test_a_family_that_can_reject_nothing_is_named():
     frames, terms = study(names(4), ENVS[:1], 10)
     table = tables.significance(frames["comparisons"], terms, ENVS[0])
     assert not any("nothing can be rejected" in text for text in table.notes)
+
+
+def test_one_method_is_compared_with_nothing():
+    frames, terms = study(names(1), ENVS[:2], 3)
+    for table in (
+        tables.significance(frames["comparisons"], terms, ENVS[0]),
+        tables.significance_combined(frames["comparisons"], terms),
+    ):
+        assert table.rows == () and "nothing is tested" in table.notes[0]
 
 
 def test_labels_that_were_not_enough_are_not_reached():

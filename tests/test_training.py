@@ -25,7 +25,10 @@ SHORT = {
     "evaluation": {"every": 3000, "episodes": 1},
 }
 # Everything in these files is a function of the spec.
-RESULTS = ("episodes.csv", "evaluations.csv", "sessions.csv", "labels.npz")
+RESULTS = (
+    *("episodes.csv", "evaluations.csv", "sessions.csv", "labels.npz"),
+    *("policy.pt", "reward_model.pt"),
+)
 
 
 def spec(selector: str, seed: int = 1, **sections) -> dict:
@@ -93,10 +96,10 @@ def test_a_cold_cache_changes_nothing_and_a_warm_one_compiles_nothing(tmp_path):
     (tmp_path / "spec.json").write_text(json.dumps(spec("hybrid")))
     code = """
 import json, sys
-from active_rlhf import kernels, precision, reward_model
+from active_rlhf import kernels, precision, reward_model, sparse_rows
 from active_rlhf.training import train
 train(json.load(open(sys.argv[1])), sys.argv[2])
-for module in (kernels, precision, reward_model):
+for module in (kernels, precision, reward_model, sparse_rows):
     for name, kernel in vars(module).items():
         if hasattr(kernel, "py_func"):
             assert not kernel.stats.cache_misses, (name, kernel.stats)
@@ -203,7 +206,7 @@ def test_a_reward_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
     from active_rlhf.reward_model import RewardEnsemble
 
     monkeypatch.setattr(RewardEnsemble, "rewards", lambda self, o, a: np.full(o.shape[:-1], np.nan))
-    with pytest.raises(FloatingPointError, match=r"step 1024: reward"):
+    with pytest.raises(FloatingPointError, match=r"step 1024: prediction: rewards not finite"):
         run(tmp_path, "random")
     assert not (tmp_path / "run" / "run.json").exists()
 

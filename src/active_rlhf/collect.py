@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from active_rlhf.config import baselines, resolve_run, selectors
-from active_rlhf.export import ExportError
-from active_rlhf.files import atomic
+from active_rlhf.export import ExportError, read_csv
+from active_rlhf.files import atomic, sha256
 
 # Columns of a run directory's tables; those that may be empty (a selector without a score has no
 # mean score) apart.
@@ -31,6 +31,9 @@ SESSIONS = (
     *OPTIONAL,
 )
 
+COSTS = ("wall_s", "cpu_s", "gpu_s", "peak_rss_mb")
+REMEDY = "delete the run's folder, and snakemake trains it again"
+
 # A run's episodes under the names of the thesis's export, which other tools read.
 EXPORTED = {
     "return": "charts/episodic_return",
@@ -43,19 +46,24 @@ EXPORTED = {
 def collect(study: dict[str, Any], environment: str, runs: Path, exports: Path) -> None:
     """Write `<environment>.csv`, `.evaluations.csv`, `.sessions.csv` and `.overhead.csv`.
 
-    And `.baselines.csv`, the episodes of the baselines, if the study trains them.
+    And `.baselines.csv`, the episodes of the baselines, if the study trains them, and `.sha256`,
+    by which `read_csv` tells that one of them was changed since.
     `runs` holds `<environment>/<selector>/<seed>/`. Runs come in the study's order, rows by step;
     the same runs give the same bytes. Nothing is written unless every run is sound.
 
     Raises ExportError naming the first run that is missing, unfinished, damaged or of other
     settings than the study's.
     """
-    names = ("", ".evaluations", ".sessions")
     overhead: list[dict[str, Any]] = []
+    made: dict[str, Path] = {}
     with ExitStack() as stack:
-        parts = [
-            stack.enter_context(atomic(exports / f"{environment}{name}.csv")) for name in names
-        ]
+
+        def begun(name: str) -> Path:
+            made[name] = stack.enter_context(atomic(exports / name))
+            return made[name]
+
+        sums = stack.enter_context(atomic(exports / f"{environment}.sha256"))
+        parts = [begun(f"{environment}{kind}.csv") for kind in ("", ".evaluations", ".sessions")]
         for directory, spec in _runs(study, environment, runs, selectors(study)):
             result = read_result(directory, spec)
             overhead.append(_overhead(directory, spec, result))
@@ -63,20 +71,20 @@ def collect(study: dict[str, Any], environment: str, runs: Path, exports: Path) 
                 frame.to_csv(
                     part, mode="a", header=len(overhead) == 1, index=False, lineterminator="\n"
                 )
-        part = stack.enter_context(atomic(exports / f"{environment}.overhead.csv"))
-        _write_overhead(pd.DataFrame(overhead), part)
+        _write_overhead(pd.DataFrame(overhead), begun(f"{environment}.overhead.csv"))
         if baselines(study):
-            part = stack.enter_context(atomic(exports / f"{environment}.baselines.csv"))
             episodes = [
                 _tables(directory, spec, read_result(directory, spec))[0]
                 for directory, spec in _runs(study, environment, runs, baselines(study))
             ]
+            part = begun(f"{environment}.baselines.csv")
             pd.concat(episodes).to_csv(part, index=False, lineterminator="\n")
+        sums.write_text("".join(f"{sha256(path)}  {name}\n" for name, path in made.items()))
 
 
 def gather_overhead(parts: Iterable[Path], path: Path) -> None:
     """Join the overhead tables of several environments into one."""
-    frame = pd.concat([pd.read_csv(part) for part in parts])
+    frame = pd.concat([read_csv(part, ("seed", *COSTS)) for part in parts])
     with atomic(path) as temporary:
         _write_overhead(frame, temporary)
 
@@ -94,15 +102,18 @@ def read_result(directory: Path, spec: dict[str, Any]) -> dict[str, Any]:
     try:
         result = json.loads(path.read_text())
     except FileNotFoundError:
-        raise ExportError(f"{directory}: the run is not complete (it has no run.json)") from None
-    except ValueError as error:
-        raise ExportError(f"{path}: not readable as JSON ({error})") from None
+        raise ExportError(
+            f"{directory}: the run is not complete (it has no run.json); let snakemake finish it"
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ExportError(f"{path}: not readable as JSON ({error}); {REMEDY}") from None
     if not isinstance(result, dict) or result.get("status") != "complete":
-        raise ExportError(f"{directory}: the run is not complete (its status says so)")
+        raise ExportError(f"{directory}: the run is not complete (its status says so); {REMEDY}")
     found = result.get("spec")
     if found != spec:
         raise ExportError(
-            f"{directory}: the run has other settings than the study: {_difference(found, spec)}"
+            f"{directory}: the run has other settings than the study: "
+            f"{_difference(found, spec)}; {REMEDY}"
         )
     return result
 
@@ -136,15 +147,10 @@ def _tables(
     directory: Path, spec: dict[str, Any], result: dict[str, Any]
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """One run's rows of the episodes, evaluations and sessions exports."""
-    episodes = _read_table(directory / "episodes.csv", EPISODES)
-    if len(episodes) != result.get("episodes"):
-        raise ExportError(
-            f"{directory / 'episodes.csv'}: {len(episodes)} episodes, "
-            f"run.json says {result.get('episodes')}"
-        )
-    evaluations = _read_table(directory / "evaluations.csv", EVALUATIONS)
+    episodes = _read_table(directory / "episodes.csv", EPISODES, result)
+    evaluations = _read_table(directory / "evaluations.csv", EVALUATIONS, result)
     if "labels" in spec:
-        sessions = _read_table(directory / "sessions.csv", SESSIONS)
+        sessions = _read_table(directory / "sessions.csv", SESSIONS, result)
     else:  # a baseline that learns from the true reward asks nothing
         sessions = pd.DataFrame(columns=list(SESSIONS))
     episodes = episodes[list(EXPORTED)].rename(columns=EXPORTED)
@@ -161,39 +167,28 @@ def _overhead(directory: Path, spec: dict[str, Any], result: dict[str, Any]) -> 
             "env": spec["environment"],
             "method": spec["selector"],
             "seed": spec["seed"],
-            **{key: float(result[key]) for key in ("wall_s", "cpu_s", "gpu_s", "peak_rss_mb")},
+            **{key: float(result[key]) for key in COSTS},
             "host": str(result["host"]),
             **{f"{stage}_s": float(value) for stage, value in result["seconds"].items()},
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ExportError(
-            f"{directory / 'run.json'}: a cost is missing or not a number ({error})"
+            f"{directory / 'run.json'}: a cost is missing or not a number ({error}); {REMEDY}"
         ) from None
 
 
-def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """These columns of a run's table; all rows must hold finite numbers and be in order."""
+def _read_table(path: Path, columns: tuple[str, ...], result: dict[str, Any]) -> pd.DataFrame:
+    """These columns of a run's table: finite numbers, in order, and as `result` says they were."""
+    numbers = [name for name in columns if name not in OPTIONAL]
     try:
-        frame = pd.read_csv(path)
-    except FileNotFoundError:
-        raise ExportError(f"{path}: missing from a run that says it is complete") from None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise ExportError(f"{path}: not readable as CSV ({error})") from None
-    for name in columns:
-        if name not in frame:
-            raise ExportError(
-                f"{path}: column {name} is missing (found {', '.join(map(str, frame))})"
-            )
-    if frame.empty:
-        raise ExportError(f"{path}: no rows")
-    for name in columns:
-        values = pd.to_numeric(frame[name], errors="coerce").to_numpy(float)
-        bad = ~np.isfinite(values) & ~(frame[name].isna() & (name in OPTIONAL)).to_numpy()
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0])
-            raise ExportError(
-                f"{path}: {name} is {frame[name].iloc[row]} in line {row + 2}, expected a number"
-            )
+        frame = read_csv(path, numbers, [name for name in columns if name in OPTIONAL])
+    except ExportError as error:
+        raise ExportError(f"{error}; {REMEDY}") from None
     if (np.diff(frame["step"].to_numpy(float)) < 0).any():
-        raise ExportError(f"{path}: steps go backwards")
+        raise ExportError(f"{path}: steps go backwards; {REMEDY}")
+    files = result.get("files")
+    if not isinstance(files, dict) or files.get(path.name) != sha256(path):
+        raise ExportError(f"{path}: not as the run wrote it, by run.json's hash; {REMEDY}")
+    if frame.empty:
+        raise ExportError(f"{path}: no rows: no episode was finished; raise ppo.total_steps")
     return frame[list(columns)]

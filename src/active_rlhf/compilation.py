@@ -17,28 +17,39 @@ import llvmlite.binding as llvm
 import numba
 
 _HERE = Path(__file__).parent
-_SOURCES = ("kernels.py", "precision.py", "reward_model.py")
+_SOURCES = ("kernels.py", "precision.py", "reward_model.py", "sparse_rows.py")
 
 
 def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/active-rlhf/<key>`, else the same below the temporary folder."""
+    """`$XDG_CACHE_HOME/active-rlhf/<key>`, else the same below the temporary folder.
+
+    Only one that nobody else could have written to, since numba runs what it finds there.
+    """
     key = hashlib.sha256()
     for source in _SOURCES:
         key.update((_HERE / source).read_bytes())
     key.update(f"{numba.__version__} {llvm.get_host_cpu_name()}".encode())
     key.update(llvm.get_host_cpu_features().flatten().encode())
-    name = Path("active-rlhf") / key.hexdigest()[:16]
+    name = key.hexdigest()[:16]
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     for base in (home, Path(tempfile.gettempdir())):
-        try:
-            (base / name).mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(base / name, os.W_OK):
-            return base / name
+        if _own(base / "active-rlhf") and _own(base / "active-rlhf" / name):
+            return base / "active-rlhf" / name
     raise OSError(
         f"no place for compiled code: neither {home} nor the temporary folder is writable"
     )
+
+
+def _own(folder: Path) -> bool:
+    """Make a folder, or take one that is there, into which this user alone can write."""
+    try:
+        folder.mkdir(0o700, parents=True, exist_ok=True)
+        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+            return False
+        folder.chmod(0o700)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
 
 
 _COMPILING = "ACTIVE_RLHF_COMPILING"  # set in the process that fills the cache

@@ -75,6 +75,8 @@ DEFAULTS: dict[str, Any] = {
     "evaluation": {"every": 100_000, "episodes": 5},
     "baselines": False,
     "tracking": "none",
+    "checkpoint_every": 60.0,
+    "resources": {"mem_mb": 2000, "runtime": 60},
     "statistics": {
         "endpoint": "final",
         "further": [],
@@ -86,6 +88,7 @@ DEFAULTS: dict[str, Any] = {
     "exclude": [],
 }
 PAIRING = ("pairing", "clusters")
+RESERVED = ("all", "overhead")  # files of results that are about every environment
 SECTIONS = ("ppo", "labels", "teacher", "reward_model", "vae", "evaluation")
 
 # Teachers by the name a study may use, with all their settings. B-Pref's presets (Lee et al. 2021)
@@ -160,6 +163,10 @@ def load_study(
             study[key] = {name: study[key].get(name, {}) for name in changes[key]}
     study = _merge(study, changes)
     validate(study, label)
+    for key in ("environments", "imported"):
+        for name in study.get(key, {}):
+            if name in RESERVED:
+                raise ConfigError(f"{label}: {key}.{name}: results use this name otherwise")
     if "seeds" in study:
         check_unique(study["seeds"], "seeds", label)
         study["seeds"] = [int(seed) for seed in study["seeds"]]
@@ -290,8 +297,9 @@ def parse_set(text: str) -> dict[str, Any]:
     key, equals, value = text.partition("=")
     names = key.strip().split(".")
     if not equals or not all(names):
-        raise ConfigError(f"--set {text}: not of the form key=value, as in ppo.total_steps=20480")
-    tree = parse_yaml(value, f"--set {text}")
+        shown = show(text)
+        raise ConfigError(f"--set {shown}: not of the form key=value, as in ppo.total_steps=20480")
+    tree = parse_yaml(value, f"--set {show(text)}")
     for name in reversed(names):
         tree = {name: tree}
     return tree
@@ -450,6 +458,8 @@ def _check_run(settings: dict[str, Any], environment: str, label: str, place: st
         fail("ppo.total_steps", f"{steps} is less than one rollout of {rollout} steps")
     if rollout % ppo["minibatches"]:
         fail("ppo.minibatches", f"{ppo['minibatches']} does not divide rollout_steps = {rollout}")
+    if rollout == ppo["minibatches"]:
+        fail("ppo.minibatches", f"{rollout} leaves one step each, which cannot be normalised")
     if "labels" not in settings:
         return
 
@@ -530,6 +540,10 @@ def _check_methods(study: dict[str, Any], label: str) -> None:
                 raise ConfigError(unknown(f"{label}: methods", "selector", name, known))
         rest = {name: name for name in selectors(study) if name not in names}
         names = {k: v for k, v in (names | rest).items() if k in study["selectors"]}
+        for name, shown in names.items():
+            same = [other for other in names if names[other] == shown]
+            if name != same[0]:
+                raise ConfigError(f"{label}: methods.{name}: {same[0]} is called {show(shown)} too")
         study["methods"] = names
     methods = {*(names or {}), *(names or {}).values(), *selectors(study)}
     for i, entry in enumerate(study["exclude"]):

@@ -47,6 +47,8 @@ def make(name: str) -> Any:
     import gymnasium
     import mujoco
 
+    if ":" in name:
+        raise ValueError(f"environment {name!r} would import a module; register it, name it alone")
     mujoco.set_mju_user_warning(_warn)
     options = ENVIRONMENTS[name].options if name in ENVIRONMENTS else {}
     try:

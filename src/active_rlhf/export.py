@@ -12,21 +12,69 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from active_rlhf.errors import InputError
+from active_rlhf.files import sha256
+
 METRIC = "charts/episodic_return"
+TEXT = ("env", "method", "method_a", "method_b", "host", "hosts", "reference", "environments")
 NEEDED = {"global_step": "step", METRIC: "return"}
 OPTIONAL = {"episode_length": "length", "labels": "labels"}
 # An environment's name holds no double underscore; a method's may.
 RUN_NAME = r"^(?P<env>(?:(?!__).)+)__(?P<method>.+)__(?P<seed>\d{1,18})__(?P<stamp>[^_]+)$"
+LARGEST = 1e50  # return, so that its fourth power is still a number
 REMEDY = "mend the file, or list the run under `exclude:` with a reason"
 
 Exclusions = Sequence[Mapping[str, Any]]
 
 
-class ExportError(ValueError):
+class ExportError(InputError):
     """An exported file cannot be used; the message is one line that says which, where and why."""
 
-    def __init__(self, message: str):
-        super().__init__(" ".join(message.splitlines()))  # names from a damaged file may hold any
+
+def read_csv(
+    path: str | Path, numbers: Sequence[str] = (), optional: Sequence[str] = (), **options: Any
+) -> pd.DataFrame:
+    """A CSV file by pandas; the columns `numbers` hold finite ones, the `optional` also nothing.
+
+    Names stay text, whatever they look like. Zero bytes, which a crashed machine leaves in a file,
+    would cut cells short unnoticed. Raises ExportError naming the file, also if its hash is not
+    that in the `.sha256` beside it (`<hash>  <file name>`, as by sha256sum).
+    """
+    path = Path(path)
+    try:
+        with open(path, "rb") as file:
+            if any(b"\0" in block for block in iter(lambda: file.read(2**20), b"")):
+                raise ValueError("it holds zero bytes")
+        dtype = dict.fromkeys(TEXT, str) | options.pop("dtype", {})
+        frame = pd.read_csv(
+            path,
+            encoding="utf-8-sig",
+            low_memory=False,
+            dtype=dtype,
+            keep_default_na=False,
+            na_values=[""],
+            **options,
+        )
+    except FileNotFoundError:
+        raise ExportError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:  # pandas' parser and decoding errors are ValueErrors
+        raise ExportError(f"{path}: not a readable CSV file: {error}") from None
+    sums = path.with_name(f"{path.name.split('.')[0]}.sha256")
+    listed = sums.read_text("utf-8", "replace").splitlines() if sums.exists() else []
+    hashes = [line[:64] for line in listed if line[64:] == f"  {path.name}"]
+    if hashes and sha256(path) not in hashes:
+        raise ExportError(f"{path}: changed since it was made; delete it, and snakemake mends it")
+    for name in (*numbers, *optional):
+        if name not in frame:
+            held = ", ".join(map(str, frame))
+            raise ExportError(f"{path}: column {name} is missing (found {held})")
+        values = pd.to_numeric(frame[name], errors="coerce").to_numpy(float)
+        bad = ~np.isfinite(values) & ~(frame[name].isna() & (name in optional)).to_numpy()
+        if bad.any():
+            row = int(np.argmax(bad))
+            value = frame[name].iloc[row]
+            raise ExportError(f"{path}: {name} is {value} in line {row + 2}, expected a number")
+    return frame
 
 
 def read_runs(
@@ -73,15 +121,21 @@ def read_records(
     paths: Mapping[str, str | Path],
     methods: Mapping[str, str] | None = None,
     exclude: Exclusions | None = None,
+    numbers: Sequence[str] = (),
+    optional: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Rows of `<env>.evaluations.csv` or `<env>.sessions.csv`: `env, method, seed` and the rest.
 
     Methods are selected, named and ordered and runs excluded as in `read_runs`, but a method
-    without rows is no error: a baseline that asks nothing has no sessions.
+    without rows is no error: a baseline that asks nothing has no sessions. The first of `numbers`,
+    checked as in `read_csv`, increases within a run.
     """
     frames = []
     for env, path in paths.items():
-        frame = _of_environment(path, env, methods)
+        frame = _of_environment(path, env, methods, numbers, optional)
+        for name in numbers[:1]:
+            gap = frame.groupby("exp_name", observed=True)[name].diff()
+            _refuse(path, _faults(frame, gap <= 0, f"{name} does not increase at row {{row}}"))
         for entry in exclude or ():
             frame = frame[~((frame["env"] == entry["env"]) & _is_run(frame, entry))]
         rest = [name for name in frame if name not in _KEYS]
@@ -103,9 +157,15 @@ def _joined(
     return pd.concat(frames, ignore_index=True)
 
 
-def _of_environment(path: str | Path, env: str, methods: Mapping[str, str] | None) -> pd.DataFrame:
+def _of_environment(
+    path: str | Path,
+    env: str,
+    methods: Mapping[str, str] | None,
+    numbers: Sequence[str] = (),
+    optional: Sequence[str] = (),
+) -> pd.DataFrame:
     """The rows of one environment's wanted methods; `method` is the name, `part` what was given."""
-    frame = _named(path)
+    frame = _named(path, numbers, optional)
     rows = frame[frame["env"] == env]
     if rows.empty and len(frame):
         raise ExportError(f"{path}: no runs of {env} (it holds {', '.join(frame['env'].unique())})")
@@ -157,19 +217,11 @@ def _shown(entry: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {entry[key]}" for key in ("env", "method", "seed"))
 
 
-def _named(path: str | Path) -> pd.DataFrame:
+def _named(
+    path: str | Path, numbers: Sequence[str] = (), optional: Sequence[str] = ()
+) -> pd.DataFrame:
     """The file with `env, method, part` (the method part), `seed` from exp_name, `stated_seed`."""
-    try:
-        frame = pd.read_csv(
-            path,
-            encoding="utf-8-sig",
-            dtype={"exp_name": "category"},
-            low_memory=False,
-        )
-    except FileNotFoundError:
-        raise ExportError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:  # pandas' parser and decoding errors are ValueErrors
-        raise ExportError(f"{path}: not a readable CSV file: {error}") from None
+    frame = read_csv(path, numbers, optional, dtype={"exp_name": "category"})
     frame.columns = frame.columns.astype(str).str.strip()
     for name in ("exp_name", "seed"):
         if name not in frame:
@@ -233,7 +285,7 @@ def _value_faults(frame: pd.DataFrame, columns: list[str]) -> Iterator[tuple[str
         if column == "stated_seed":
             fault, wrong = "differs from the one in exp_name", values != frame["seed"]
         elif column == "return":
-            fault, wrong = "is not finite", np.isinf(values)
+            fault, wrong = "is not finite or beyond 1e+50", np.abs(values) > LARGEST
         else:
             fault = "is not a whole number"
             wrong = (values < 0) | (values >= 2**53) | (values % 1 != 0)
@@ -248,7 +300,11 @@ def _run_faults(
     yield from _faults(frame, gap == 0, "duplicate episode: row {row} has the step before it again")
     yield from _faults(frame, gap < 0, "steps do not increase at row {row}")
 
-    length = frame["length"] if "length" in frame else gap.fillna(frame["step"])
+    gap = gap.fillna(frame["step"])
+    length = frame.get("length", gap)
+    # One step between two episodes is the reset that some tools count.
+    lost = (gap - length > 1) & (gap > 0)
+    yield from _faults(frame, lost, "an episode is missing before row {row}, as its length says")
     runs = (
         frame.assign(length=length)
         .groupby("exp_name", observed=True)

@@ -1,10 +1,20 @@
-"""Writing files so that a reader never meets half of one."""
+"""Files: written so that a reader never meets half of one, and told apart by their content."""
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+# What a run leaves beside its run.json, and what one that asks for preferences leaves besides.
+RUN_FILES = ("episodes.csv", "evaluations.csv", "policy.pt")
+PREFERENCE_FILES = ("labels.npz", "reward_model.pt", "sessions.csv", "timings.csv")
+
+# What is in a run's directory beside its results, until the run is complete.
+CHECKPOINT, LOCK = "checkpoint", ".lock"
+_UNFINISHED = "unfinished-"
 
 
 @contextmanager
@@ -15,7 +25,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    prefix = f".{path.stem}.{_UNFINISHED}"
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -24,3 +35,20 @@ def atomic(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sha256(path: str | Path) -> str:
+    """The SHA-256 of a file's content, as hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def result_files(spec: dict[str, Any]) -> list[str]:
+    """The files of a finished run of this spec, beside its run.json."""
+    return sorted(RUN_FILES + PREFERENCE_FILES if "selection" in spec else RUN_FILES)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed writers left in `folder`, where nothing may be writing meanwhile."""
+    for path in folder.glob(f".*.{_UNFINISHED}*"):
+        path.unlink()

@@ -21,6 +21,7 @@ AGENT = (
     "reward_scaling.py",
     "rollout.py",
     "segments.py",
+    "sparse_rows.py",
     "training.py",
 )
 # Of every run that learns from preferences.
@@ -45,8 +46,11 @@ PARTS = ("selection/scores", "selection/pickers", "teachers")
 # Used by training, but unable to change what a run with a given spec computes.
 NEUTRAL = (
     "__init__.py",
+    "checkpoint.py",
+    "errors.py",
     "files.py",
     "fingerprint.py",
+    "parts.py",
     "plain_yaml.py",
     "reporting.py",
     "tracking.py",

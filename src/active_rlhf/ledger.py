@@ -1,5 +1,6 @@
 """Every query ever put to the teacher, with its answer. Nothing is forgotten or changed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ class Labels:
 
 
 COLUMNS = (*(field.name for field in fields(Labels)), "sessions", "held_out")
+BEHAVIOUR = ("observations", "actions")
 
 
 class Ledger:
@@ -115,6 +117,18 @@ class Ledger:
         columns: dict[str, Any] = {name: self.column(name) for name in self._columns}
         with atomic(path) as temporary:
             np.savez(temporary, budget=np.int64(self.budget), **columns)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """All columns but the behaviour, which is kept elsewhere and which `pairs` name."""
+        names = [name for name in self._columns if name not in BEHAVIOUR]
+        return {name: self.column(name) for name in names}
+
+    def load_state_dict(
+        self, state: Mapping[str, np.ndarray], observations: np.ndarray, actions: np.ndarray
+    ) -> None:
+        """Fill an empty ledger, with what its pairs show as in `Labels`."""
+        columns = {**state, "observations": observations, "actions": actions}
+        self._add({name: columns[name] for name in COLUMNS})
 
     @classmethod
     def load(cls, path: str | Path) -> "Ledger":

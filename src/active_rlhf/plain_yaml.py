@@ -7,8 +7,10 @@ from typing import Any
 
 import yaml
 
+from active_rlhf.errors import InputError
 
-class ConfigError(ValueError):
+
+class ConfigError(InputError):
     """A setting that cannot work; the message is one line saying where, what and what would."""
 
 
@@ -84,3 +86,21 @@ for _tag, _pattern, _first in (
     ("float", rf"(?:{_FLOAT}|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z", list("-+0123456789.")),
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that readers of YAML 1.1 or 1.2 would take for anything else."""
+
+
+_Dumper.yaml_implicit_resolvers = {
+    first: [
+        *yaml.SafeDumper.yaml_implicit_resolvers.get(first, []),
+        *_Loader.yaml_implicit_resolvers.get(first, []),
+    ]
+    for first in {**yaml.SafeDumper.yaml_implicit_resolvers, **_Loader.yaml_implicit_resolvers}
+}
+
+
+def dump_yaml(tree: Any) -> str:
+    """Plain data as YAML, keys in their order, that `parse_yaml` and Snakemake read back alike."""
+    return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True)

@@ -104,10 +104,8 @@ class Policy:
             )
         return out
 
-    def state(self) -> dict[str, "torch.Tensor"]:
-        """Everything needed to use the policy elsewhere, as named tensors."""
-        import torch
-
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything needed to use the policy elsewhere, by name; the arrays are the policy's."""
         names = ("w1", "b1", "w2", "b2", "w3", "b3")
         arrays = {
             f"{role}.{name}": value
@@ -115,5 +113,10 @@ class Policy:
             for name, value in zip(names, getattr(self.parameters, role), strict=True)
         }
         arrays |= {"log_std": self.parameters.log_std}
-        arrays |= {f"observations.{k}": v for k, v in self.moments._asdict().items()}
-        return {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
+        return arrays | {f"observations.{k}": v for k, v in self.moments._asdict().items()}
+
+    def state(self) -> dict[str, "torch.Tensor"]:
+        """A copy of `arrays` as tensors."""
+        import torch
+
+        return {name: torch.from_numpy(value.copy()) for name, value in self.arrays().items()}

@@ -1,7 +1,9 @@
 """What a run tells the world while it works: `progress.json` for watchers, lines for logs."""
 
 import json
+import math
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +13,20 @@ FILE_EVERY, LINE_EVERY = 1.0, 10.0  # seconds
 
 
 class Reporter:
-    """Called with a run's status after every rollout; writes as often as a reader could want."""
+    """Called with a run's status after every rollout; writes as often as a reader could want.
 
-    def __init__(self, name: str, out: Path):
-        self.name, self.path = name, out / "progress.json"
-        self.started = time.time()
-        self._written = self._said = 0.0
+    `begun` is the step from which this process goes on.
+    """
+
+    def __init__(self, name: str, out: Path, begun: int = 0):
+        self.name, self.path, self.begun = name, out / "progress.json", begun
+        self.started, self._began = time.time(), time.monotonic()
+        self._written = self._said = -math.inf
 
     def __call__(self, status: dict[str, Any]) -> None:
         """status: step, total_steps, labels, labels_total, last_return (None before the first)."""
-        now = time.time()
-        rate = status["step"] / max(now - self.started, 1e-9)
+        now = time.monotonic()  # which no one sets
+        rate = (status["step"] - self.begun) / max(now - self._began, 1e-9)
         last = status["step"] == status["total_steps"]
         if last or now - self._written >= FILE_EVERY:
             self._written = now
@@ -30,9 +35,10 @@ class Reporter:
                 **status,
                 "steps_per_second": rate,
                 "started": self.started,
-                "updated": now,
+                "updated": time.time(),
             }
-            with atomic(self.path) as temporary:
+            # A full disk may have room again before the results are written.
+            with suppress(OSError), atomic(self.path) as temporary:
                 temporary.write_text(json.dumps(content) + "\n")
         if last or now - self._said >= LINE_EVERY:
             self._said = now

@@ -173,9 +173,11 @@ class RewardEnsemble:
         """Network inputs float32 [..., o + a] of raw observations and executed actions."""
         limit = kernels.OBSERVATION_CLIP
         x = np.empty((*observations.shape[:-1], self.sizes[0]), np.float32)
-        x[..., : observations.shape[-1]] = np.clip(
-            (observations - self.mean) / self.scale, -limit, limit
-        )
+        z = x[..., : observations.shape[-1]]
+        # In place and cast on the way, as float64 copies would be the largest things in memory.
+        np.subtract(observations, self.mean, out=z, casting="same_kind")
+        np.divide(z, self.scale, out=z, casting="same_kind")
+        np.clip(z, -limit, limit, out=z)
         x[..., observations.shape[-1] :] = actions
         return x
 
@@ -355,10 +357,8 @@ class RewardEnsemble:
         for name in STATE:
             getattr(self, name)[:] = state[name]
 
-    def state(self) -> dict[str, "torch.Tensor"]:
-        """Weights, normaliser and output scale as named tensors."""
-        import torch
-
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Weights, normaliser and output scale by name; the arrays are the ensemble's."""
         arrays = {
             f"members.{e}.{kind}.{layer}": value
             for e, member in enumerate(self.members)
@@ -366,8 +366,13 @@ class RewardEnsemble:
             for layer, value in enumerate(getattr(member, kind))
         }
         names = ("mean", "scale", "output_mean", "output_sd")
-        arrays |= {name: getattr(self, name) for name in names}
-        return {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
+        return arrays | {name: getattr(self, name) for name in names}
+
+    def state(self) -> dict[str, "torch.Tensor"]:
+        """A copy of `arrays` as tensors."""
+        import torch
+
+        return {name: torch.from_numpy(value.copy()) for name, value in self.arrays().items()}
 
 
 def first_preferred(member_rewards: np.ndarray) -> np.ndarray:

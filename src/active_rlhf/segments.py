@@ -5,9 +5,14 @@ Observations are kept as the environment gave them: whoever scores old behaviour
 today's statistics. True rewards are kept for teachers and measurements only.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from active_rlhf.rollout import Rollout
+from active_rlhf.sparse_rows import SparseRows
+
+CHUNK = 1 << 14  # steps in a piece of `SegmentStore.rows`
 
 
 class SegmentStore:
@@ -16,16 +21,16 @@ class SegmentStore:
     def __init__(self, capacity: int, low: np.ndarray, high: np.ndarray, observations: int):
         self.low, self.high = low, high
         # Pages are only taken from the system as they are written.
-        self._observations = np.empty((capacity, observations), np.float32)
+        self._observations = SparseRows(capacity, observations)
         self._actions = np.empty((capacity, low.size), np.float32)
         self._rewards = np.empty(capacity)
         self._starts = [0]
         self.steps = 0
 
     @property
-    def observations(self) -> np.ndarray:
-        """Raw observations, float32 [steps, o]."""
-        return self._observations[: self.steps]
+    def observations(self) -> SparseRows:
+        """Raw observations, float32 [steps, o] to be had in slices."""
+        return self._observations
 
     @property
     def actions(self) -> np.ndarray:
@@ -42,11 +47,39 @@ class SegmentStore:
         begin, end = self.steps, self.steps + len(rollout.rewards)
         if end > len(self._rewards):
             raise ValueError(f"store of {len(self._rewards)} steps cannot take step {end}")
-        self._observations[begin:end] = rollout.observations
+        self._observations.append(rollout.observations)
         self._actions[begin:end] = rollout.actions
         self._rewards[begin:end] = rollout.rewards
         self._starts.extend((begin + 1 + np.flatnonzero(rollout.ended)).tolist())
         self.steps = end
+
+    @property
+    def row(self) -> np.dtype:
+        """The type of a step in `rows`."""
+        observation = ("observation", np.float32, (self._observations.columns,))
+        action = ("action", np.float32, self._actions.shape[1:])
+        return np.dtype([observation, action, ("reward", np.float64), ("ended", np.bool_)])
+
+    def rows(self, begin: int) -> Iterator[np.ndarray]:
+        """All that is known of the steps from `begin` on, in pieces, for `extend`."""
+        ends = np.asarray(self._starts[1:], np.int64) - 1
+        for first in range(begin, self.steps, CHUNK):
+            part = slice(first, min(first + CHUNK, self.steps))
+            rows = np.zeros(part.stop - part.start, self.row)
+            rows["observation"] = self._observations[part]
+            rows["action"] = self._actions[part]
+            rows["reward"] = self._rewards[part]
+            rows["ended"][ends[(ends >= part.start) & (ends < part.stop)] - first] = True
+            yield rows
+
+    def extend(self, rows: np.ndarray) -> None:
+        """Add steps as `rows` gave them."""
+        part = slice(self.steps, self.steps + len(rows))
+        self._observations.append(rows["observation"])
+        self._actions[part] = rows["action"]
+        self._rewards[part] = rows["reward"]
+        self._starts.extend((self.steps + 1 + np.flatnonzero(rows["ended"])).tolist())
+        self.steps = part.stop
 
     def episodes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Starts, lengths (int64 [k]) and whether finished (bool [k]), in time order.

@@ -1,13 +1,18 @@
 """The loop of one run: act, ask, learn the reward, improve the policy."""
 
+import csv
 import fcntl
+import hashlib
+import io
 import json
 import os
 import platform
 import resource
+import shutil
 import socket
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -16,23 +21,33 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from active_rlhf import ppo, reward_model, teachers
-from active_rlhf.files import atomic
+from active_rlhf.checkpoint import Checkpoints, Interval
+from active_rlhf.compilation import COMPILED
+from active_rlhf.errors import InputError
+from active_rlhf.files import (
+    CHECKPOINT,
+    LOCK,
+    atomic,
+    remove_unfinished,
+    result_files,
+    sha256,
+)
 from active_rlhf.fingerprint import code_fingerprint
 from active_rlhf.ledger import Ledger
+from active_rlhf.parts import PartError
 from active_rlhf.policy import Policy
 from active_rlhf.reporting import Reporter
 from active_rlhf.reward_model import RewardEnsemble
 from active_rlhf.reward_scaling import RewardScale
-from active_rlhf.rollout import Actor, Rollout, collect, evaluate
+from active_rlhf.rollout import Actor, NotReproducible, Rollout, collect, evaluate
 from active_rlhf.schedule import held_out_per_session, queries_per_session, session_rollouts
 from active_rlhf.segments import SegmentStore
 from active_rlhf.selection.selectors import Context, needs_latents, select
 from active_rlhf.selection.vae import SegmentVAE
-from active_rlhf.tracking import Record, tracker
+from active_rlhf.tracking import Tracker, tracker
 
 # One stream a purpose: runs with the same seed share environment, initial policy and teacher
 # noise whatever their selector draws.
@@ -52,6 +67,11 @@ STREAMS = (
 )
 RECENT_RETURNS = 10  # true returns that scale a B-Pref teacher, and that make a run's final return
 TIE_PAIRS = 1000  # uniformly drawn pairs that fix the oracle's tie threshold
+# A workflow deletes run.json when it restarts a job whose end it did not see; the copy stays.
+RESULT, COPY = "run.json", "finished.json"
+FAILURE = ("failure.txt", "failure.npz")  # what a failed run leaves: a traceback, arrays
+NO_COST = {"resumed": 0, "wall_s": 0.0, "cpu_s": 0.0, "peak_rss_mb": 0.0}
+LIBRARIES = ("gymnasium", "mujoco", "numba", "numpy", "scikit-learn", "scipy", "torch")
 
 
 @dataclass
@@ -151,6 +171,29 @@ class PreferenceLearner:
             {"session": len(self.timings), "step": store.steps, **selection.seconds}
         )
 
+    def state_dict(self) -> dict[str, Any]:
+        """All that later sessions depend on, but for the store and the random streams."""
+        return {
+            "ensemble": self.ensemble.state_dict(),
+            "vae": self.vae.state_dict() if self.vae else None,
+            "ledger": self.ledger.state_dict(),
+            "train_accuracy": self.train_accuracy,
+            "sessions": self.sessions,
+            "timings": self.timings,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there; the store must hold the behaviour that was asked about."""
+        self.ensemble.load_state_dict(state["ensemble"])
+        if self.vae:
+            self.vae.load_state_dict(state["vae"])
+        if state["ledger"]:
+            self.asked_pairs = state["ledger"]["pairs"]
+            behaviour = self.store.gather(self.asked_pairs, self.length)
+            self.ledger.load_state_dict(state["ledger"], *behaviour)
+        self.train_accuracy = state["train_accuracy"]
+        self.sessions, self.timings = state["sessions"], state["timings"]
+
     def _context(self, policy: Policy, pool_size: int) -> Context:
         trained = False
 
@@ -160,7 +203,10 @@ class PreferenceLearner:
             if not trained:
                 count = self.spec["vae"]["segments"]
                 drawn = self.store.draw(self.streams["vae"], count, self.length)
-                self.vae.fit(self.store.gather(drawn, self.length)[0])
+                segments = self.store.gather(drawn, self.length)[0]
+                loss = self.vae.fit(segments)
+                weights = {"parameters": self.vae.flat, "segments": segments}
+                _check(self.store.steps, "vae", loss=loss, **weights)
                 trained = True
             return self.vae.encode(self.store.gather(ids, self.length)[0])
 
@@ -197,7 +243,14 @@ class PreferenceLearner:
         ensemble.observe(policy.moments)
         training, validation = self.ledger.training(), self.ledger.validation()
         if len(training.preferences):
-            ensemble.fit(training.observations, training.actions, training.preferences)
+            loss = ensemble.fit(training.observations, training.actions, training.preferences)
+            _check(
+                self.store.steps,
+                "reward_model",
+                **{"loss": loss, "parameters": ensemble.flat},
+                observations=training.observations,
+                preferences=training.preferences,
+            )
         # Uniform over all behaviour, hence the same measure for every selector.
         drawn = self.store.draw(probe_stream, 2 * self.spec["labels"]["probe_pairs"], self.length)
         observations, actions = self.store.gather(drawn, self.length)
@@ -224,16 +277,208 @@ class PreferenceLearner:
         return measured
 
 
-def _write_csv(rows: list[dict[str, Any]], columns: list[str], path: Path) -> None:
-    with atomic(path) as temporary:
-        pd.DataFrame(rows, columns=columns).to_csv(temporary, index=False, lineterminator="\n")
+class Run:
+    """One run under way: everything that its next rollout depends on."""
+
+    def __init__(self, spec: dict[str, Any]):
+        self.begun, self.former_cost = time.perf_counter(), NO_COST | {"started": time.time()}
+        self.spec, self.clock = spec, Clock()
+        sequences = np.random.SeedSequence(spec["seed"]).spawn(len(STREAMS))
+        self.streams = dict(zip(STREAMS, map(np.random.default_rng, sequences), strict=True))
+        self.size = spec["ppo"]["rollout_steps"]
+        self.rollouts = spec["ppo"]["total_steps"] // self.size
+        self.done = 0  # rollouts
+        with self.clock.stage("startup"):
+            self.actor, self.judge = (
+                Actor(spec["environment"], int(self.streams[name].integers(2**31)))
+                for name in ("environment", "evaluation")
+            )
+            shape = self.actor.observation_size, self.actor.action_size
+            self.policy = Policy.initial(*shape, self.streams["initial_policy"])
+            self.untrained = spec["selector"] == "random_policy"
+            if self.untrained:
+                self.policy.parameters.flat[:] = 0
+            self.optimiser = ppo.optimiser(self.policy.parameters.flat.size)
+            capacity = self.rollouts * self.size
+            self.store = SegmentStore(capacity, self.actor.low, self.actor.high, shape[0])
+            self.scale = RewardScale(spec["ppo"]["gamma"])
+            self.learner = (
+                PreferenceLearner(
+                    spec, self.actor, self.store, self.rollouts, self.streams, self.clock
+                )
+                if "selection" in spec
+                else None
+            )
+        self.episodes: list[dict[str, Any]] = []
+        self.evaluations: list[dict[str, Any]] = []
+
+    @property
+    def labels(self) -> int:
+        """Queries asked so far."""
+        return self.learner.ledger.asked if self.learner else 0
+
+    def advance(self) -> dict[str, float]:
+        """Collect one rollout, ask if it is time to, and improve the policy; scalars to track."""
+        learner, clock, config = self.learner, self.clock, self.spec["ppo"]
+        begin = len(self.episodes)
+        with clock.stage("environment"):
+            exploration = self.streams["exploration"]
+            rollout = collect(
+                self.actor, self.policy, self.size, exploration, uniform=self.untrained
+            )
+            _check_behaviour(self.store.steps, rollout, self.actor.raw)
+            self._note_episodes(rollout)
+        if learner and self.done in learner.schedule:
+            past = [episode["return"] for episode in self.episodes]
+            learner.session(self.policy, past, *learner.schedule[self.done])
+        with clock.stage("prediction"):
+            rewards = rollout.rewards
+            if learner:
+                executed = np.clip(rollout.actions, self.actor.low, self.actor.high)
+                rewards = learner.ensemble.rewards(rollout.observations, executed)
+            _check(self.store.steps, "prediction", rewards=rewards, inputs=rollout.observations)
+            rewards = self.scale(rewards, rollout.ended)
+        losses = None
+        if not self.untrained:
+            with clock.stage("policy_update"):
+                share = 1.0 - self.done / self.rollouts if config["anneal"] else 1.0
+                batch = ppo.batch(rollout, rewards, self.policy, config)
+                losses = ppo.update(
+                    *(self.policy, self.optimiser, batch, config),
+                    *(config["learning_rate"] * share, self.streams["minibatches"]),
+                )
+                _check(
+                    self.store.steps,
+                    "policy_update",
+                    **{"parameters": self.policy.parameters.flat, **batch._asdict()},
+                    **{f"{name}_loss": value for name, value in vars(losses).items()},
+                )
+        self.done += 1
+        every, steps = self.spec["evaluation"]["every"], self.store.steps
+        if steps // every > (steps - self.size) // every or self.done == self.rollouts:
+            self._evaluate()
+        return _scalars(losses, self.episodes[begin:], learner, self.evaluations)
+
+    def _note_episodes(self, rollout: Rollout) -> None:
+        """Append the rollout to the store and the episodes that ended in it to the list."""
+        store, done = self.store, len(self.episodes)
+        store.append(rollout)
+        starts, lengths, finished = (column[done:] for column in store.episodes())
+        for start, length in zip(starts[finished], lengths[finished], strict=True):
+            self.episodes.append(
+                {
+                    "step": int(start + length),
+                    "return": float(store.rewards[start : start + length].sum()),
+                    "length": int(length),
+                    "labels": self.labels,
+                }
+            )
+
+    def _evaluate(self) -> None:
+        with self.clock.stage("evaluation"):
+            returns = evaluate(self.judge, self.policy, self.spec["evaluation"]["episodes"])
+            _check(self.store.steps, "evaluation", returns=returns)
+        self.evaluations.append(
+            {
+                "step": self.store.steps,
+                "return_mean": float(returns.mean()),
+                "return_sd": float(returns.std(ddof=1)) if len(returns) > 1 else 0.0,
+                "episodes": len(returns),
+                "labels": self.labels,
+            }
+        )
+
+    def status(self) -> dict[str, Any]:
+        """How far it is, for a Reporter."""
+        return {
+            "step": self.store.steps,
+            "total_steps": self.rollouts * self.size,
+            "labels": self.labels,
+            "labels_total": self.spec["labels"]["total"] if self.learner else 0,
+            "last_return": self.episodes[-1]["return"] if self.episodes else None,
+        }
+
+    def _generators(self) -> dict[str, np.random.Generator]:
+        return self.streams | {"judge": self.judge.env.np_random}
+
+    def _agent(self) -> list[np.ndarray]:
+        return [self.policy.parameters.flat, *self.policy.moments, *self.optimiser]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the store, as a tree for a checkpoint."""
+        return {
+            "done": self.done,
+            "streams": {name: g.bit_generator.state for name, g in self._generators().items()},
+            "actor": self.actor.state_dict(),
+            "agent": self._agent(),
+            "scale": vars(self.scale),
+            "learner": self.learner.state_dict() if self.learner else None,
+            "episodes": self.episodes,
+            "evaluations": self.evaluations,
+            "seconds": self.clock.seconds,
+            "cost": _cost(self.former_cost, self.begun),
+        }
+
+    def load_state_dict(self, state: dict[str, Any], rows: Iterable[np.ndarray]) -> None:
+        """Take a new run to where another one was, whose store gave `rows`.
+
+        Raises NotReproducible if the environment does not come back to where it was.
+        """
+        for part in rows:
+            self.store.extend(part)
+        steps, elapsed = self.store.steps, state["actor"]["elapsed"]
+        episode = slice(steps - elapsed, steps)
+        self.actor.load_state_dict(
+            state["actor"], self.store.actions[episode], self.store.rewards[episode]
+        )
+        for name, generator in self._generators().items():
+            generator.bit_generator.state = state["streams"][name]
+        for array, saved in zip(self._agent(), state["agent"], strict=True):
+            array[:] = saved
+        self.done, self.scale = state["done"], RewardScale(**state["scale"])
+        if self.learner:
+            self.learner.load_state_dict(state["learner"])
+        self.episodes, self.evaluations = state["episodes"], state["evaluations"]
+        for stage, seconds in state["seconds"].items():
+            self.clock.add(stage, seconds)
+        self.former_cost = state["cost"] | {"resumed": state["cost"]["resumed"] + 1}
+
+    def write(self, out: Path, code: str) -> None:
+        """Write the results of a run that is done; `run.json` last, after its copy."""
+        learner = self.learner
+        _write_csv(self.episodes, ["step", "return", "length", "labels"], out / "episodes.csv")
+        columns = ["step", "return_mean", "return_sd", "episodes", "labels"]
+        _write_csv(self.evaluations, columns, out / "evaluations.csv")
+        if learner:
+            _write_csv(learner.sessions, list(learner.sessions[0]), out / "sessions.csv")
+            _write_csv(learner.timings, list(learner.timings[0]), out / "timings.csv")
+            learner.ledger.save(out / "labels.npz")
+            _write_tensors(learner.ensemble.state(), out / "reward_model.pt")
+        _write_tensors(self.policy.state(), out / "policy.pt")
+        last = [episode["return"] for episode in self.episodes[-RECENT_RETURNS:]]
+        summary = {
+            "status": "complete",
+            "spec": self.spec,
+            "code": code,
+            "episodes": len(self.episodes),
+            "steps": self.store.steps,
+            "final_return": fmean(last) if last else None,
+            "queries": self.labels,
+            "seconds": self.clock.seconds,
+            "files": {name: sha256(out / name) for name in result_files(self.spec)},
+            **_cost(self.former_cost, self.begun),
+            **_machine(),
+        }
+        for name in (COPY, RESULT):
+            with atomic(out / name) as temporary:
+                temporary.write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n")
 
 
 @contextmanager
 def _locked(out: Path) -> Iterator[None]:
     """Keep a second process from training the same run; the lock goes with the process."""
     out.mkdir(parents=True, exist_ok=True)
-    path = out / ".lock"
+    path = out / LOCK
     with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -252,159 +497,204 @@ class RunLocked(RuntimeError):
     """The run's directory is in use by another process."""
 
 
-def train(spec: dict[str, Any], out: str | Path, tracking: str = "none") -> None:
+class Stopped(Exception):
+    """A run ended before its end because it was told to; the message says where it goes on."""
+
+
+def train(
+    spec: dict[str, Any],
+    out: str | Path,
+    tracking: str = "none",
+    checkpoint_every: float = 60.0,
+    force: bool = False,
+    stopping: Callable[[], bool] = lambda: False,
+) -> None:
     """Train the run that `spec` describes and write its directory `out`; `run.json` comes last.
 
-    The result depends on `spec` alone: not on `tracking`, the number of cores, nor on what else
-    runs. Progress goes to standard output and `out/progress.json`.
+    The result depends on `spec` alone: not on `tracking`, the number of cores, what else runs, nor
+    on how often the run was killed. A run goes on from its last checkpoint; `checkpoint_every` is
+    the seconds of work that a kill may cost (0: all of it). One that is complete is left alone.
+    `force` starts afresh instead. Progress goes to standard output and `out/progress.json`.
 
-    Raises RunLocked if another process is at it, and FloatingPointError, naming step and stage, if
-    a reward or parameter is not finite.
+    `stopping` is asked before each rollout; once it says yes there is a checkpoint and Stopped.
+    Raises RunLocked if another process is at it; NotFinite, naming step and stage, if anything
+    that is learned or learned from is not finite; PartError if a selector's or teacher's own code
+    fails. What shows either is kept in `out` (FAILURE), and named.
     """
     out = Path(out)
-    with _locked(out), threadpool_limits(1):
-        record, close = tracker(tracking, spec, out)
-        (out / "run.json").unlink(missing_ok=True)
+    name = "{environment} {selector} seed {seed}".format(**spec)
+
+    def say(line: str) -> None:
+        print(f"{name}: {line}", file=sys.stderr, flush=True)
+
+    quiet = np.errstate(over="ignore", invalid="ignore")  # what is not finite is checked for
+    with _locked(out), threadpool_limits(1), quiet:
+        remove_unfinished(out)
+        code = code_fingerprint(spec)  # of the files as they were when the run began
+        complete = not force and _restore_result(out, spec, code)
+        if force or complete:
+            shutil.rmtree(out / CHECKPOINT, ignore_errors=True)
+        if complete:
+            print(f"{name}: complete already in {out}, nothing to do")
+            return
+        for former in FAILURE:
+            (out / former).unlink(missing_ok=True)
+        with _explained(out):
+            run, checkpoints = _begin(spec, code, out / CHECKPOINT, say)
+            tracked = tracker(tracking, spec, out, run.store.steps)
+            for former in (COPY, RESULT):
+                (out / former).unlink(missing_ok=True)
+            try:
+                report = Reporter(name, out, run.store.steps)
+                _train(run, checkpoints, Interval(checkpoint_every), stopping, tracked, report, say)
+            finally:
+                tracked.close()
+        run.write(out, code)
+        checkpoints.remove()
+
+
+def _restore_result(out: Path, spec: dict[str, Any], code: str) -> bool:
+    """Whether just this run is complete; if so, its run.json is there afterwards."""
+    for name in (RESULT, COPY):
         try:
-            name = "{environment} {selector} seed {seed}".format(**spec)
-            _train(spec, out, Reporter(name, out), record)
-        finally:
-            close()
+            text = (out / name).read_text(encoding="utf-8")
+            found = json.loads(text)
+            if (found["spec"], found["code"]) != (spec, code):
+                continue
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+        if name == COPY:
+            with atomic(out / RESULT) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        return True
+    return False
+
+
+def _begin(
+    spec: dict[str, Any], code: str, folder: Path, say: Callable[[str], None]
+) -> tuple[Run, Checkpoints]:
+    """The run where its last checkpoint left it, or at its start."""
+    run = Run(spec)
+    identity = {
+        "spec": hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest(),
+        "code": code,
+        "arithmetic": "compiled" if COMPILED else "eager",
+        **{name: version(name) for name in LIBRARIES},
+    }
+    checkpoints = Checkpoints(folder, identity, run.store.row, say)
+    state = checkpoints.load()
+    if state is None:
+        return run, checkpoints
+    try:
+        run.load_state_dict(state, checkpoints.rows())
+    except NotReproducible as error:
+        say(f"cannot go on from a checkpoint, as {error}: starting afresh")
+        checkpoints.remove()
+        return Run(spec), checkpoints
+    say(f"going on from step {run.store.steps:,}")
+    return run, checkpoints
 
 
 def _train(
-    spec: dict[str, Any],
-    out: Path,
-    report: Callable[[dict[str, Any]], None],
-    record: Record,
+    run: Run,
+    checkpoints: Checkpoints,
+    interval: Interval,
+    stopping: Callable[[], bool],
+    tracked: Tracker,
+    report: Reporter,
+    say: Callable[[str], None],
 ) -> None:
-    started, clock = time.time(), Clock()
-    code = code_fingerprint(spec)  # of the files as they were when the run began
-    config = spec["ppo"]
-    sequences = np.random.SeedSequence(spec["seed"]).spawn(len(STREAMS))
-    streams = dict(zip(STREAMS, map(np.random.default_rng, sequences), strict=True))
-    steps, size = config["total_steps"], config["rollout_steps"]
-    rollouts = steps // size
-    with clock.stage("startup"):
-        actor = Actor(spec["environment"], int(streams["environment"].integers(2**31)))
-        judge = Actor(spec["environment"], int(streams["evaluation"].integers(2**31)))
-        shape = actor.observation_size, actor.action_size
-        policy = Policy.initial(*shape, streams["initial_policy"])
-        untrained = spec["selector"] == "random_policy"
-        if untrained:
-            policy.parameters.flat[:] = 0
-        optimiser = ppo.optimiser(policy.parameters.flat.size)
-        store = SegmentStore(rollouts * size, actor.low, actor.high, shape[0])
-        scale = RewardScale(config["gamma"])
-        learner = (
-            PreferenceLearner(spec, actor, store, rollouts, streams, clock)
-            if "selection" in spec
-            else None
-        )
-    episodes: list[dict[str, Any]] = []
-    evaluations: list[dict[str, Any]] = []
-
-    for index in range(rollouts):
-        labels = learner.ledger.asked if learner else 0
-        with clock.stage("environment"):
-            rollout = collect(actor, policy, size, streams["exploration"], uniform=untrained)
-            begin = len(episodes)
-            _note_episodes(rollout, store, labels, episodes)
-        if learner and index in learner.schedule:
-            past = [episode["return"] for episode in episodes]
-            learner.session(policy, past, *learner.schedule[index])
-            labels = learner.ledger.asked
-        with clock.stage("prediction"):
-            rewards = rollout.rewards
-            if learner:
-                executed = np.clip(rollout.actions, actor.low, actor.high)
-                rewards = learner.ensemble.rewards(rollout.observations, executed)
-            _check(rewards, "reward", store.steps)
-            rewards = scale(rewards, rollout.ended)
-        losses = None
-        if not untrained:
-            with clock.stage("policy_update"):
-                share = 1.0 - index / rollouts if config["anneal"] else 1.0
-                losses = ppo.update(
-                    *(policy, optimiser, ppo.batch(rollout, rewards, policy, config), config),
-                    *(config["learning_rate"] * share, streams["minibatches"]),
-                )
-                _check(policy.parameters.flat, "policy update", store.steps)
-        every = spec["evaluation"]["every"]
-        if store.steps // every > (store.steps - size) // every or index == rollouts - 1:
-            with clock.stage("evaluation"):
-                returns = evaluate(judge, policy, spec["evaluation"]["episodes"])
-            evaluations.append(
-                {
-                    "step": store.steps,
-                    "return_mean": returns.mean(),
-                    "return_sd": returns.std(ddof=1) if len(returns) > 1 else 0.0,
-                    "episodes": len(returns),
-                    "labels": labels,
-                }
+    """Take the run to its end, with checkpoints on the way."""
+    while run.done < run.rollouts:
+        stop = stopping()
+        if stop or interval.due():
+            tracked.flush()
+            try:
+                with run.clock.stage("checkpoint"):
+                    checkpoints.save(run.state_dict(), run.store.rows(checkpoints.rows_saved))
+            except OSError as error:  # such as a full disk; there may be room the next time
+                say(f"no checkpoint at step {run.store.steps:,}: {error}")
+            interval.restart()
+        if stop:
+            raise Stopped(
+                f"stopped at step {run.store.steps:,}; "
+                f"the same command goes on from step {checkpoints.rows_saved:,}"
             )
-        report(
-            {
-                "step": store.steps,
-                "total_steps": rollouts * size,
-                "labels": labels,
-                "labels_total": spec["labels"]["total"] if learner else 0,
-                "last_return": episodes[-1]["return"] if episodes else None,
-            }
-        )
-        record(_scalars(losses, episodes[begin:], learner, evaluations), store.steps)
+        scalars = run.advance()
+        report(run.status())
+        tracked.record(scalars, run.store.steps)
 
+
+def _write_csv(rows: list[dict[str, Any]], columns: list[str], path: Path) -> None:
+    """A table whose missing numbers are empty cells."""
+    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
+        table = csv.DictWriter(file, columns, lineterminator="\n")
+        table.writeheader()
+        for row in rows:
+            # NaN is what differs from itself
+            table.writerow({name: value if value == value else "" for name, value in row.items()})
+
+
+def _write_tensors(tensors: dict[str, Any], path: Path) -> None:
+    """The same tensors give the same bytes: torch would write a file's name into it."""
     import torch  # slow to import, and not needed before
 
-    _write_csv(episodes, ["step", "return", "length", "labels"], out / "episodes.csv")
-    columns = ["step", "return_mean", "return_sd", "episodes", "labels"]
-    _write_csv(evaluations, columns, out / "evaluations.csv")
-    if learner:
-        _write_csv(learner.sessions, list(learner.sessions[0]), out / "sessions.csv")
-        _write_csv(learner.timings, list(learner.timings[0]), out / "timings.csv")
-        learner.ledger.save(out / "labels.npz")
-        with atomic(out / "reward_model.pt") as temporary:
-            torch.save(learner.ensemble.state(), temporary)
-    with atomic(out / "policy.pt") as temporary:
-        torch.save(policy.state(), temporary)
-    past_returns = [episode["return"] for episode in episodes]
-    summary = {
-        "status": "complete",
-        "spec": spec,
-        "code": code,
-        "episodes": len(episodes),
-        "steps": store.steps,
-        "final_return": fmean(last) if (last := past_returns[-RECENT_RETURNS:]) else None,
-        "queries": learner.ledger.asked if learner else 0,
-        "seconds": clock.seconds,
-        **_cost(started),
-        **_machine(),
-    }
-    with atomic(out / "run.json") as temporary:
-        temporary.write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n")
+    buffer = io.BytesIO()  # as torch takes a full disk for an error of its own
+    torch.save(tensors, buffer)
+    with atomic(path) as temporary:
+        temporary.write_bytes(buffer.getvalue())
 
 
-def _note_episodes(
-    rollout: Rollout, store: SegmentStore, labels: int, episodes: list[dict[str, Any]]
-) -> None:
-    """Append the rollout to the store and the episodes that ended in it to the list."""
-    done = len(episodes)
-    store.append(rollout)
-    starts, lengths, finished = (column[done:] for column in store.episodes())
-    for start, length in zip(starts[finished], lengths[finished], strict=True):
-        episodes.append(
-            {
-                "step": int(start + length),
-                "return": float(store.rewards[start : start + length].sum()),
-                "length": int(length),
-                "labels": labels,
-            }
+class NotFinite(FloatingPointError):
+    """Something became nan or infinite; `arrays` show it and what it was made from, by name."""
+
+    def __init__(self, step: int, stage: str, names: list[str], arrays: dict[str, Any]):
+        super().__init__(f"step {step}: {stage}: {', '.join(names)} not finite")
+        self.arrays = arrays
+
+
+def _check(step: int, stage: str, **arrays: Any) -> None:
+    """Raise NotFinite if one of these is not."""
+    names = [name for name, values in arrays.items() if not np.isfinite(values).all()]
+    if names:
+        raise NotFinite(step, stage, names, arrays)
+
+
+def _check_behaviour(step: int, rollout: Rollout, then: np.ndarray) -> None:
+    """Raise NotFinite at the first bad step of a rollout that began after `step`.
+
+    then: the raw observation after its last step, or of a new episode.
+    """
+    _check(step, "environment", observations=rollout.observations[:1])
+    after = np.concatenate([rollout.observations[1:], then[None].astype(np.float32)])
+    finite = np.isfinite(after).all(1) & np.isfinite(rollout.following).all(1)
+    finite &= np.isfinite(rollout.rewards)
+    if not finite.all():
+        seen = slice(int(np.argmin(finite)) + 1)
+        _check(
+            step + seen.stop,
+            "environment",
+            observations=np.concatenate([after[seen], rollout.following[seen]]),
+            rewards=rollout.rewards[seen],
+            actions=rollout.actions[seen],
         )
 
 
-def _check(values: np.ndarray, stage: str, step: int) -> None:
-    if not np.isfinite(values).all():
-        raise FloatingPointError(f"step {step}: {stage} gave a value that is not finite")
+@contextmanager
+def _explained(out: Path) -> Iterator[None]:
+    """Keep what a failure knows in the run's directory, and say so in its message."""
+    account, dump = (out / name for name in FAILURE)
+    try:
+        yield
+    except NotFinite as failure:
+        with atomic(dump) as temporary:
+            np.savez(temporary, **failure.arrays)
+        kept = ", ".join(failure.arrays)
+        raise FloatingPointError(f"{failure}; {kept} are in {dump}") from failure
+    except PartError as failure:
+        with atomic(account) as temporary:
+            temporary.write_text(failure.account, encoding="utf-8")
+        raise InputError(f"{failure}; its traceback is in {account}") from failure
 
 
 def _scalars(
@@ -427,16 +717,21 @@ def _scalars(
     return scalars
 
 
-def _cost(started: float) -> dict[str, Any]:
+def _cost(former: dict[str, Any], begun: float) -> dict[str, Any]:
+    """What the run took in this process, begun then, and in those before it.
+
+    What a killed process did after its last checkpoint is not in it.
+    """
     usage = resource.getrusage(resource.RUSAGE_SELF)
     unit = 1024 if platform.system() == "Linux" else 1024**2  # kilobytes, but bytes on macOS
     return {
-        "started": started,
+        "started": former["started"],
         "finished": time.time(),
-        "wall_s": time.time() - started,
-        "cpu_s": usage.ru_utime + usage.ru_stime,
+        "resumed": former["resumed"],
+        "wall_s": former["wall_s"] + time.perf_counter() - begun,
+        "cpu_s": former["cpu_s"] + usage.ru_utime + usage.ru_stime,
         "gpu_s": 0.0,  # nothing here runs on a GPU
-        "peak_rss_mb": usage.ru_maxrss / unit,
+        "peak_rss_mb": max(former["peak_rss_mb"], usage.ru_maxrss / unit),
     }
 
 

@@ -10,6 +10,7 @@ from active_rlhf.policy import Policy
 from active_rlhf.precision import DTYPES
 from active_rlhf.reward_model import RewardEnsemble
 from active_rlhf.rollout import Actor, collect
+from active_rlhf.segments import SegmentStore
 
 _POLICY = {
     "epochs": 1,
@@ -34,11 +35,14 @@ _REWARD = {
 
 
 def agent() -> None:
-    """Rollout, policy update and log-probabilities."""
+    """Rollout, store, policy update and log-probabilities."""
     generator = np.random.default_rng(0)
     actor = Actor("HalfCheetah-v5", 0)
     policy = Policy.initial(actor.observation_size, actor.action_size, generator)
     rollout = collect(actor, policy, 8, generator)
+    store = SegmentStore(8, actor.low, actor.high, actor.observation_size)
+    store.append(rollout)
+    store.gather(np.arange(2), 2)
     data = ppo.batch(rollout, rollout.rewards, policy, _POLICY)
     state = ppo.optimiser(policy.parameters.flat.size)
     ppo.update(policy, state, data, _POLICY, 1e-3, generator)

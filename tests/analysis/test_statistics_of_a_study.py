@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from active_rlhf.analysis.study import read_table, statistics, write_table
+from active_rlhf.export import ExportError
 
 BASELINES = {"A": (0.0, 1000.0), "B": (0.0, 1200.0)}
 DOCUMENT = Path(__file__).parents[2] / "docs" / "statistics.md"
@@ -65,3 +66,23 @@ def test_tables_read_back_exactly(make_runs, tmp_path):
         "comparisons.csv",
         "comparisons.parquet",
     ]
+
+
+def test_names_stay_names(tmp_path):
+    """Methods and environments may be called what pandas takes for a number or for nothing."""
+    table = pd.DataFrame({"env": ["1", "nan"], "method": ["01", "None"], "mean": [0.5, np.nan]})
+    write_table(table, tmp_path / "table.csv")
+    found = read_table(tmp_path / "table.csv")
+    assert found.to_csv() == table.to_csv() and found["env"].tolist() == ["1", "nan"]
+
+
+def test_an_edited_table_is_refused(make_runs, tmp_path):
+    path = tmp_path / "summary.csv"
+    write_table(statistics(make_runs(seeds=3), resamples=50)["summary"], path)
+    text = path.read_text()
+    read_table(path)
+    for edited in (text[: len(text) // 2], text.replace("final", "best", 1) + "x\n", ""):
+        path.write_text(edited)
+        with pytest.raises(ExportError) as caught:
+            read_table(path)
+        assert str(caught.value).startswith(f"{path}: ")

@@ -83,7 +83,7 @@ class Study:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> subprocess.CompletedProcess[str]:
     """The tiny study, trained and analysed while `active-rlhf watch` looks on."""
-    study = Study(tmp_path_factory.mktemp("study") / "trained")
+    study = Study(tmp_path_factory.mktemp("study") / "o ü 研究 dir")
     study.folder.mkdir()
     study.configure()
     watch = [sys.executable, "-m", "active_rlhf.cli", "watch", "study.yaml", "--"]

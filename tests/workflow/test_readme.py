@@ -83,6 +83,7 @@ def test_command(command, repository, request):
 
 def test_there_are_commands():
     assert {"make demo", "make test", "active-rlhf list"} <= set(COMMANDS)
+    assert "active-rlhf verify results/thesis" in COMMANDS
 
 
 def test_the_files_the_readme_links_to_exist():

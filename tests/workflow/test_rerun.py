@@ -59,13 +59,13 @@ def test_writing_the_same_config_otherwise_changes_nothing(study):
 
 
 def test_tracking_retrains_nothing(study):
-    study.configure(tracking="tensorboard")
+    study.configure(tracking="tensorboard", checkpoint_every=1)
     assert "train" not in study.plan()
 
 
 def test_a_plot_style_redraws_and_trains_nothing(study):
     study.configure(figures={"interval": "sd"})
-    assert study.plan().keys() == FIGURES | {"config", "config_page"}
+    assert study.plan().keys() == FIGURES | {"config", "config_page", "provenance"}
 
 
 def test_a_statistics_setting_computes_again_and_trains_nothing(study):
@@ -100,6 +100,7 @@ def test_a_fresh_copy_of_the_repository_changes_nothing(editable):
         ("selection/pickers/kmeans.py", set()),
         ("analysis/comparisons.py", set()),
         ("progress.py", set()),
+        ("provenance.py", set()),
     ],
 )
 def test_editing_code_retrains_the_runs_that_use_it(editable, file, runs):
@@ -116,7 +117,7 @@ def test_editing_statistics_computes_them_again(editable):
 
 def test_editing_a_figure_redraws_figures_only(editable):
     edit(editable, "src/active_rlhf/figures/style.py")
-    assert editable.plan().keys() == FIGURES
+    assert editable.plan().keys() == FIGURES | {"provenance"}
 
 
 def test_editing_a_tables_caption_writes_tables_only(editable):

@@ -14,7 +14,7 @@ from active_rlhf.training import train
 
 THESIS = REPOSITORY.parent / "shared" / "thesis"
 RETURNS_ONLY = """
-    config.yaml findings.md statistics/comparisons.csv statistics/summary.parquet
+    config.yaml provenance.json findings.md statistics/comparisons.csv statistics/summary.parquet
     tables/tables.tex tables/summary.tex tables/{0}/summary.md tables/{0}/significance_endpoint.tex
     figures/learning_curves.pdf figures/{0}/learning_curves.png figures/{0}/effects.pdf
     figures/endpoints.png figures/improvement.png figures/critical_difference.pdf

@@ -7,6 +7,7 @@ import shlex
 import sys
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from active_rlhf.config import (
     TRUE_REWARD,
@@ -17,13 +18,27 @@ from active_rlhf.config import (
     resolve_run,
     selectors,
 )
+from active_rlhf.errors import InputError, explained
+from active_rlhf.files import atomic
 from active_rlhf.fingerprint import PACKAGE, code_fingerprint
 
+FROZEN = "ACTIVE_RLHF_STUDY"  # names the file of the study as the workflow began with it
+
 try:
-    for file in workflow.configfiles:  # Snakemake's own reading passes over what this refuses
-        read_yaml(file)
-    config = load_study(os.path.relpath(workflow.configfiles[0]), data=config)
-except ConfigError as error:
+    if workflow.is_main_process:
+        # Snakemake's own reading passes over what this refuses.
+        for file in map(os.path.relpath, workflow.configfiles):
+            if "__use_yte__" in read_yaml(file):
+                raise ConfigError(f"{file}: __use_yte__: a study is plain data, not a template")
+        config = load_study(os.path.relpath(workflow.configfiles[0]), data=config)
+        frozen = json.dumps(config)
+        digest = hashlib.sha256(frozen.encode()).hexdigest()
+        os.environ[FROZEN] = os.path.abspath(f".snakemake/studies/{digest}.json")
+        with atomic(os.environ[FROZEN]) as path:
+            path.write_text(frozen, encoding="utf-8")
+    else:  # a cluster's job, which would read what the files say by now
+        config = json.loads(Path(os.environ[FROZEN]).read_text(encoding="utf-8"))
+except InputError as error:
     sys.exit(f"error: {error}")
 
 RESULTS = f"results/{config['study']}"
@@ -52,6 +67,16 @@ STATISTICS = {
     )
 }
 
+# Where training jobs run, as SLURM's executor calls it; the profile's where the study is silent.
+PLACEMENT = {
+    resource: config["resources"][key]
+    for key, resource in (
+        ("partition", "slurm_partition"),
+        ("account", "slurm_account"),
+        ("gres", "gres"),
+    )
+    if key in config["resources"]
+}
 
 # Jobs find the commands of the environment that Snakemake itself runs in, activated or not.
 shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
@@ -93,7 +118,9 @@ def runs(wildcards):
 
 def settings(*keys, **more):
     """Parts of the config as one text; their order counts, as methods are listed in it."""
-    return json.dumps({key: config.get(key) for key in keys} | more)
+    text = json.dumps({key: config.get(key) for key in keys} | more)
+    text = text.replace("<", "\\u003c")  # reports hold it inside a <script>, which it must not end
+    return lambda wildcards: text  # what a function returns is not searched for wildcards
 
 
 @cache
@@ -103,8 +130,24 @@ def sources(*patterns):
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
+def require_room(folder):
+    """End here if the folder cannot be written: Snakemake's own words for it are a traceback."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
+    except OSError as error:
+        sys.exit(f"error: {folder}: {explained(error)}")
+
+
 def place(kind, name, scope=""):
     return "/".join(filter(None, (RESULTS, kind, scope, name)))
+
+
+def named(path):
+    """A file as the record names it: from the results folder, or as the runs of an environment."""
+    imported = {} if TRAINED else {file: f"imported/{name}" for name, file in EXPORTS.items()}
+    return imported.get(path, path.removeprefix(f"{RESULTS}/"))
 
 
 def table_names(scope):

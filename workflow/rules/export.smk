@@ -10,6 +10,7 @@ rule export:
         evaluations=f"{RESULTS}/exports/{{environment}}.evaluations.csv",
         sessions=f"{RESULTS}/exports/{{environment}}.sessions.csv",
         overhead=f"{RESULTS}/exports/{{environment}}.overhead.csv",
+        sums=f"{RESULTS}/exports/{{environment}}.sha256",
     log:
         f"{RESULTS}/logs/export/{{environment}}.log",
     localrule: True

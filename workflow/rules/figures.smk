@@ -26,6 +26,7 @@ use rule learning_curves as endpoint_distributions with:
         drawn("endpoints"),
     log:
         f"{RESULTS}/logs/figures/endpoints.log",
+    localrule: True
 
 
 use rule learning_curves as effects with:
@@ -35,6 +36,7 @@ use rule learning_curves as effects with:
         drawn("effects", SCOPES),
     log:
         f"{RESULTS}/logs/figures/effects.log",
+    localrule: True
 
 
 use rule learning_curves as rankings with:
@@ -47,6 +49,7 @@ use rule learning_curves as rankings with:
         drawn("critical_difference"),
     log:
         f"{RESULTS}/logs/figures/rankings.log",
+    localrule: True
 
 
 use rule learning_curves as aggregate_figures with:
@@ -59,6 +62,7 @@ use rule learning_curves as aggregate_figures with:
         drawn("efficiency"),
     log:
         f"{RESULTS}/logs/figures/aggregates.log",
+    localrule: True
 
 
 use rule learning_curves as label_figures with:
@@ -70,6 +74,7 @@ use rule learning_curves as label_figures with:
         drawn("reward_accuracy"),
     log:
         f"{RESULTS}/logs/figures/labels.log",
+    localrule: True
 
 
 use rule learning_curves as overhead_figure with:
@@ -79,3 +84,4 @@ use rule learning_curves as overhead_figure with:
         drawn("overhead", category="Overhead"),
     log:
         f"{RESULTS}/logs/figures/overhead.log",
+    localrule: True

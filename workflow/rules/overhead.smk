@@ -12,6 +12,7 @@ rule overhead:
             category="Overhead",
             labels={"result": "means as CSV", "environment": "each and all"},
         ),
+        parquet=f"{RESULTS}/statistics/overhead.parquet",
     log:
         f"{RESULTS}/logs/overhead.log",
     localrule: True

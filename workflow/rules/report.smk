@@ -46,6 +46,7 @@ use rule config_page as findings_page with:
         ),
     log:
         f"{RESULTS}/logs/report/findings.log",
+    localrule: True
 
 
 use rule config_page as tables_page with:
@@ -60,6 +61,7 @@ use rule config_page as tables_page with:
         ),
     log:
         f"{RESULTS}/logs/report/tables/{{scope}}.log",
+    localrule: True
 
 
 use rule config_page as overhead_page with:
@@ -74,3 +76,4 @@ use rule config_page as overhead_page with:
         ),
     log:
         f"{RESULTS}/logs/report/overhead.log",
+    localrule: True

@@ -10,14 +10,18 @@ rule train:
         "../envs/active-rlhf.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1500 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        **PLACEMENT,
+        mem_mb=lambda wildcards, attempt: attempt * config["resources"]["mem_mb"],
+        runtime=lambda wildcards, attempt: attempt * config["resources"]["runtime"],
     params:
         spec=spec,
         code=code,
         # Functions of the output are not tracked: moving or tracking a run does not retrain it.
         out=lambda wildcards, output: str(Path(output[0]).parent),
         tracking=lambda wildcards, output: config["tracking"],
+        checkpoint_every=lambda wildcards, output: config["checkpoint_every"],
     shell:
-        "active-rlhf train --spec /dev/stdin --out {params.out:q} --tracking {params.tracking}"
+        # In place of the shell, which would die of the signal that a cluster sends before its limit.
+        "exec active-rlhf train --spec /dev/stdin --out {params.out:q} --tracking {params.tracking}"
+        " --checkpoint-every {params.checkpoint_every}"
         " <<< {params.spec:q} &> {log:q}"

@@ -14,9 +14,10 @@ from active_rlhf.figures.aggregates import (
 from active_rlhf.figures.curves import efficiency, learning_curves
 from active_rlhf.figures.effects import forest
 from active_rlhf.figures.endpoints import endpoint_distributions
-from active_rlhf.figures.labels import label_efficiency, reward_accuracy
+from active_rlhf.figures.labels import ACCURACIES, label_efficiency, reward_accuracy
 from active_rlhf.figures.overhead import overhead_bars
 from active_rlhf.figures.style import save
+from active_rlhf.provenance import mark
 from logged import logged
 
 study = json.loads(snakemake.params.study)
@@ -36,7 +37,7 @@ def sessions():
     silent = (TRUE_REWARD, (methods or {}).get(TRUE_REWARD))
     exclude = [run for run in exclude if run["method"] not in silent]
     paths = dict(zip(study["exports"], snakemake.input.sessions, strict=True))
-    return read_records(paths, asking, exclude)
+    return read_records(paths, asking, exclude, ("session", "labels"), list(ACCURACIES))
 
 
 DRAW = {
@@ -53,7 +54,10 @@ DRAW = {
 }
 
 with logged(snakemake.log[0]):
+    made_from = mark(
+        snakemake.config["study"], snakemake.input, snakemake.params.study, snakemake.params.code
+    )
     for path in map(Path, snakemake.output):
         if path.suffix == ".png":
             scope = path.parent.name if path.parent.name in study["exports"] else ""
-            save(DRAW[path.stem](scope), path.with_suffix(""))
+            save(DRAW[path.stem](scope), path.with_suffix(""), made_from)

@@ -1,9 +1,12 @@
 """What a script prints, and why it failed, goes to the log of its rule."""
 
+import os
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+
+from active_rlhf.errors import InputError, explained
 
 
 @contextmanager
@@ -12,8 +15,11 @@ def logged(path: str) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            if type(error).__module__.startswith("active_rlhf."):
-                print(f"error: {error}")  # bad data: the message says what and where
-            else:
-                traceback.print_exc()
+            known = isinstance(error, InputError | OSError)  # the message says what and where
+            said = f"error: {explained(error)}\n" if known else traceback.format_exc()
+            try:
+                print(said, end="", flush=True)
+            except OSError:  # the log is on a full disk
+                sys.__stderr__.write(said)
+                os.dup2(os.open(os.devnull, os.O_WRONLY), log.fileno())
             sys.exit(1)

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 from active_rlhf.files import atomic
+from active_rlhf.provenance import mark
 from logged import logged
 from markdown_it import MarkdownIt
 
@@ -21,6 +22,8 @@ def markdown(path):
 with logged(snakemake.log[0]), atomic(snakemake.output[0]) as page:
     text = "\n\n".join(markdown(Path(path)) for path in snakemake.input)
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    made_from = mark(snakemake.config["study"], snakemake.input)
+    head = f'<meta charset="utf-8">\n<meta name="source" content="{made_from}">'
     page.write_text(
-        f'<!doctype html>\n<meta charset="utf-8">\n<style>{STYLE}</style>\n{body}', encoding="utf-8"
+        f"<!doctype html>\n{head}\n<style>{STYLE}</style>\n{body}", encoding="utf-8"
     )

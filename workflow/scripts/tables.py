@@ -5,6 +5,7 @@ from active_rlhf.analysis import tables
 from active_rlhf.analysis.study import read_table
 from active_rlhf.analysis.wording import Terms
 from active_rlhf.files import atomic
+from active_rlhf.provenance import mark
 from logged import logged
 
 study = json.loads(snakemake.params.study)
@@ -30,12 +31,13 @@ def build(name, env):
 
 with logged(snakemake.log[0]):
     document = Path(snakemake.output.document)
+    made_from = mark(study["study"], snakemake.input, snakemake.params.study, snakemake.params.code)
     sections = {}
     for path in map(Path, snakemake.output):
         if path.suffix == ".md":
             env = path.parent.name if path.parent != document.parent else ""
-            tables.write(build(path.stem, env), path.with_suffix(""))
+            tables.write(build(path.stem, env), path.with_suffix(""), made_from)
             name = path.relative_to(document.parent).with_suffix("").as_posix()
             sections.setdefault(env or "All environments", []).append(name)
     with atomic(document) as temporary:
-        temporary.write_text(tables.document(study["study"], sections), encoding="utf-8")
+        temporary.write_text(tables.document(study["study"], sections, made_from), encoding="utf-8")

@@ -45,15 +45,15 @@ def findings(
     paragraphs = [
         "# Findings",
         f"Compared: {listed([markdown_text(m) for m in terms.order(summary)])}, by "
-        f"{listed(metrics)}. "
+        f"{listed(metrics)}."
         + (
-            f"{TEST}; {family(comparisons, terms)}, α = {terms.alpha:g}. Differences, first named "
+            f" {TEST}; {family(comparisons, terms)}, α = {terms.alpha:g}. Differences, first named "
             f"minus second, are Hodges-Lehmann estimates with exact {terms.level} intervals (HL); "
             "the intervals are not corrected for the number of tests, the p-values are. dz is the "
             "mean difference over its standard deviation. A difference that was not shown may "
             "still exist: its interval holds the values that the data do not exclude."
             if len(comparisons)
-            else "There is one method only, so nothing is tested."
+            else ""
         ),
         *power_notes(comparisons, terms),
         markdown_text(excluded_runs(terms)),

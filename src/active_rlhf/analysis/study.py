@@ -1,13 +1,15 @@
 """All statistics of a study, from its runs to the tables under results/<study>/statistics/."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from active_rlhf.analysis.aggregate import (
     Baselines,
     aggregates,
+    baseline_returns,
     efficiency,
     improvements,
     profiles,
@@ -19,6 +21,8 @@ from active_rlhf.analysis.endpoints import endpoints
 from active_rlhf.analysis.labels import label_curves, labels_needed
 from active_rlhf.analysis.power import power_table
 from active_rlhf.analysis.ranks import ranks
+from active_rlhf.config import RANDOM_POLICY, TRUE_REWARD
+from active_rlhf.export import METRIC, ExportError, read_csv, read_records, read_runs
 from active_rlhf.files import atomic
 
 
@@ -53,6 +57,29 @@ def statistics(
     }
 
 
+def statistics_of_exports(study: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Every table of a study, from its exports.
+
+    study: `methods`, `exclude` and `statistics` as in the config; by environment, `exports` and
+    `baselines` (paths) and `total_steps`. Raises ExportError for runs that cannot be compared.
+    """
+    methods, exclude, choices = (study[key] for key in ("methods", "exclude", "statistics"))
+    runs = read_runs(study["exports"], methods, exclude, study["total_steps"])
+    baselines: Baselines = {}
+    if study["baselines"]:
+        episodes = read_records(study["baselines"], numbers=("global_step", METRIC))
+        baselines = baseline_returns(episodes, METRIC, RANDOM_POLICY, TRUE_REWARD)
+    return statistics(
+        runs,
+        endpoint=choices["endpoint"],
+        further=choices["further"],
+        family=choices["family"],
+        alpha=choices["alpha"],
+        resamples=choices["bootstrap"],
+        baselines=baselines,
+    )
+
+
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:
     """Write `path` (a .csv) and its .parquet twin; floats read back exactly equal."""
     path = Path(path)
@@ -63,5 +90,12 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """A table written by `write_table`, from its CSV."""
-    return pd.read_csv(path)
+    """A table written by `write_table`; raises ExportError if the twins have become unlike."""
+    path, twin = Path(path), Path(path).with_suffix(".parquet")
+    frame = read_csv(path)
+    if twin.exists() and pd.read_parquet(twin).to_csv(index=False) != path.read_text("utf-8"):
+        raise ExportError(
+            f"{path}: edited or damaged, it differs from {twin.name}; delete both, and snakemake "
+            "makes them again"
+        )
+    return frame

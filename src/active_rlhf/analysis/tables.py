@@ -142,9 +142,12 @@ _TEMPLATES.filters |= {
 }
 
 
-def latex(table: Table) -> str:
-    """A LaTeX table that needs the packages booktabs and graphicx, for `\\input`."""
-    return _TEMPLATES.get_template("table.tex.jinja").render(table=table)
+def latex(table: Table, mark: str = "") -> str:
+    """A LaTeX table that needs the packages booktabs and graphicx, for `\\input`.
+
+    mark: what it was made from (`provenance.mark`), kept in a comment.
+    """
+    return _TEMPLATES.get_template("table.tex.jinja").render(table=table, mark=mark)
 
 
 def markdown(table: Table) -> str:
@@ -152,14 +155,15 @@ def markdown(table: Table) -> str:
     return _TEMPLATES.get_template("table.md.jinja").render(table=table)
 
 
-def document(title: str, sections: Mapping[str, Sequence[str]]) -> str:
+def document(title: str, sections: Mapping[str, Sequence[str]], mark: str = "") -> str:
     """A LaTeX document of the tables in the files `<name>.tex` beside it: heading -> names."""
-    return _TEMPLATES.get_template("tables.tex.jinja").render(title=title, sections=sections)
+    template = _TEMPLATES.get_template("tables.tex.jinja")
+    return template.render(title=title, sections=sections, mark=mark)
 
 
-def write(table: Table, path_without_suffix: str | Path) -> None:
+def write(table: Table, path_without_suffix: str | Path, mark: str = "") -> None:
     """Write `<path>.tex` and `<path>.md`."""
-    for suffix, text in ((".tex", latex(table)), (".md", markdown(table))):
+    for suffix, text in ((".tex", latex(table, mark)), (".md", markdown(table))):
         with atomic(f"{path_without_suffix}{suffix}") as path:
             path.write_text(text, encoding="utf-8")
 

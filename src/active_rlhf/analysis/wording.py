@@ -111,7 +111,7 @@ def duration(seconds: Iterable[float]) -> tuple[str, float]:
 
 def seeds(counts: Iterable[float]) -> str:
     """'n = 10' or, where the numbers of seeds differ, 'n = 9 to 10'."""
-    ns = sorted({int(n) for n in counts})
+    ns = sorted({int(n) for n in counts}) or [0]
     return f"n = {ns[0]}" if len(ns) == 1 else f"n = {ns[0]} to {ns[-1]}"
 
 
@@ -129,12 +129,14 @@ def family(comparisons: pd.DataFrame, terms: Terms) -> str:
     """Which tests Holm corrects together: 'Holm within environment × endpoint (6 tests)'."""
     sizes = sorted(set(power_table(comparisons, terms.alpha)["tests"]))
     scope = "the whole study" if terms.family == "study" else "environment × endpoint"
-    tests = "1 test" if sizes == [1] else f"{listed([str(size) for size in sizes])} tests"
+    tests = "1 test" if sizes == [1] else f"{listed([str(size) for size in sizes]) or 'no'} tests"
     return f"Holm within {scope} ({tests})"
 
 
 def power_notes(comparisons: pd.DataFrame, terms: Terms) -> list[str]:
     """What these families can show: their power, and a warning if they can reject nothing."""
+    if comparisons.empty:
+        return ["There is one method only, so nothing is tested."]
     table = power_table(comparisons, terms.alpha).drop_duplicates(["n", "tests", "warning"])
     notes = [text for text in table["warning"].unique() if text]
     for row in table[table["rejection_possible"]].itertuples():

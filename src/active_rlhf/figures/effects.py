@@ -12,7 +12,7 @@ from active_rlhf.analysis.wording import (
     number,
     power_notes,
 )
-from active_rlhf.figures.style import note, panels, styled, title, wrap
+from active_rlhf.figures.style import blank, note, panels, styled, title, wrap
 
 
 @styled
@@ -29,6 +29,8 @@ def forest(
     rows = comparisons[comparisons["metric_type"] == metric_type]
     if env is not None:
         rows = rows[rows["env"] == env]
+    if rows.empty:
+        return blank("Fewer than two methods.")
     envs = list(rows["env"].unique())
     pairs = list(dict.fromkeys(zip(rows["method_a"], rows["method_b"], strict=True)))
     labels = [wrap(f"{a} − {b}", 30 if env is None else 24) for a, b in pairs]

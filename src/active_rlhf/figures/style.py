@@ -77,11 +77,14 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return inner
 
 
-def save(figure: Figure, path_without_suffix: str | Path) -> None:
-    """Write `<path>.pdf` and `<path>.png`; the same figure gives the same bytes on any day."""
+def save(figure: Figure, path_without_suffix: str | Path, mark: str = "") -> None:
+    """Write `<path>.pdf` and `<path>.png`; the same figure gives the same bytes on any day.
+
+    mark: what it was made from (`provenance.mark`), kept in the metadata of both.
+    """
     metadata: dict[str, dict[str, Any]] = {
-        ".pdf": {"CreationDate": None},
-        ".png": {"Software": None},
+        ".pdf": {"CreationDate": None, "Subject": mark or None},
+        ".png": {"Software": None, "Source": mark or None},
     }
     with mpl.rc_context(RC):
         for suffix, values in metadata.items():

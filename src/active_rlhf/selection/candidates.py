@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from active_rlhf.errors import InputError
+
 if TYPE_CHECKING:  # checking a configuration needs no simulator
     from active_rlhf.segments import SegmentStore
 
+CHUNK = 1 << 15  # steps looked at at once, of all that was ever done
 ROUNDS = 100  # of drawing again for pairs that came out twice; only tiny stores need more than two
 
 LogProbabilities = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -29,8 +32,11 @@ def on_policy_weights(
         return np.zeros(len(starts))
     last = np.flatnonzero(eligible)[-1]
     end = starts[last] + lengths[last]
-    steps = log_probabilities(store.observations[:end], store.actions[:end])
-    likelihood = np.add.reduceat(steps.astype(np.float64), starts[: last + 1])
+    steps = np.empty(end)
+    for begin in range(0, end, CHUNK):
+        part = slice(begin, min(begin + CHUNK, end))
+        steps[part] = log_probabilities(store.observations[part], store.actions[part])
+    likelihood = np.add.reduceat(steps, starts[: last + 1])
     weights = np.zeros(len(starts))
     weights[eligible] = likelihood[eligible[: last + 1]]
     # The z-score's denominator is common to all and so drops out of a proportion.
@@ -58,13 +64,15 @@ def independent_pairs(
     """`count` pairs int64 [count, 2] of independently drawn distinct segments, none twice.
 
     A pair counts as the same in either order. Fewer come back only if there are no more.
-    Raises ValueError if fewer than two segments can be drawn.
+    Raises InputError if fewer than two segments can be drawn.
     """
     _, lengths, _ = store.episodes()
     windows = np.maximum(lengths - length + 1, 0)
     available = int(windows.sum() if weights is None else windows[weights > 0].sum())
     if available < 2:
-        raise ValueError(f"no two segments of {length} steps to compare: {available} seen so far")
+        raise InputError(
+            f"labels.segment_length: no two segments of {length} steps to compare: {available} seen"
+        )
     count = min(count, available * (available - 1) // 2)
     pairs = np.empty((0, 2), np.int64)
     for _ in range(ROUNDS):

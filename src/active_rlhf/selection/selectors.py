@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from reprlib import repr as short
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from active_rlhf.errors import InputError
+from active_rlhf.parts import blamed
 from active_rlhf.selection import candidates as generators
 from active_rlhf.selection.filters import consensual, shortlist
 from active_rlhf.selection.pickers import PICKERS
@@ -78,14 +81,15 @@ class Selection:
 def select(composition: Mapping[str, Any], context: Context, batch: int) -> Selection:
     """The `batch` distinct pairs that the composition chooses from a pool of `context.pool_size`.
 
-    Raises ValueError if the behaviour so far has fewer than `batch` pairs to offer.
+    Raises InputError if the behaviour so far has fewer than `batch` pairs to offer, and PartError
+    naming a part that fails or gives what it must not.
     """
     parts = validate_composition(composition)
     seconds = dict.fromkeys(STAGES, 0.0)
     wanted, picker = parts["candidates"], PICKERS[parts["picker"]["name"]]
     generator = context.candidate_generator
 
-    with _timed(seconds, "candidates"):
+    with _timed(seconds, "candidates"), blamed("candidates", wanted["name"]):
         pairs = generators.independent_pairs(
             *(context.store, context.segment_length, context.pool_size),
             *(_episode_weights(wanted, context), generator),
@@ -103,7 +107,9 @@ def select(composition: Mapping[str, Any], context: Context, batch: int) -> Sele
             )
             pairs = across if len(across) else pairs
     if len(pairs) < batch:
-        raise ValueError(f"{len(pairs)} candidate pairs are too few to choose {batch} queries")
+        raise InputError(
+            f"labels: {len(pairs)} pairs of segments seen so far are too few to ask {batch} queries"
+        )
 
     with _timed(seconds, "score"):
         scores, passing, differences = np.zeros(len(pairs)), None, None
@@ -113,7 +119,7 @@ def select(composition: Mapping[str, Any], context: Context, batch: int) -> Sele
             members = rewards.sum(axis=-1)
             members = members[..., 0] - members[..., 1]
             if scored:
-                scores = SCORES[parts["score"]](members)
+                scores = _scores(parts["score"], members)
             accuracy = context.train_accuracy
             gate = parts["filter"]
             if gate and accuracy is not None and accuracy > gate["train_accuracy"]:
@@ -130,7 +136,9 @@ def select(composition: Mapping[str, Any], context: Context, batch: int) -> Sele
             *(_segments(context, pairs, stay) if "segments" in picker.needs else (None, None)),
         )
         settings = {key: value for key, value in parts["picker"].items() if key != "name"}
-        chosen = stay[picker.pick(pool, batch, context.selector_generator, **settings)]
+        with blamed("picker", parts["picker"]["name"]):
+            chosen = picker.pick(pool, batch, context.selector_generator, **settings)
+            chosen = stay[_distinct(np.asarray(chosen), batch, len(stay))]
     return Selection(
         pairs=pairs[chosen],
         pool_size=len(pairs),
@@ -155,6 +163,26 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
     begin = time.perf_counter()
     yield
     seconds[stage] += time.perf_counter() - begin
+
+
+def _scores(name: str, members: np.ndarray) -> np.ndarray:
+    """What a score gives for return differences [E, m]: m finite numbers."""
+    members.flags.writeable = False
+    with blamed("score", name):
+        scores = np.asarray(SCORES[name](members))
+        if scores.shape != members.shape[1:]:
+            raise ValueError(f"gave scores {scores.shape}, not one a pair {members.shape[1:]}")
+        if not np.isfinite(scores).all():
+            raise ValueError(f"gave {(~np.isfinite(scores)).sum()} scores that are not finite")
+    return scores
+
+
+def _distinct(chosen: np.ndarray, batch: int, count: int) -> np.ndarray:
+    """`batch` different indices below `count`, if it is them."""
+    whole = chosen.shape == (batch,) and chosen.dtype.kind in "iu"
+    if not whole or len(np.unique(chosen)) < batch or chosen.min() < 0 or chosen.max() >= count:
+        raise ValueError(f"must give {batch} different indices below {count}, not {chosen!r}")
+    return chosen
 
 
 def _episode_weights(wanted: Mapping[str, Any], context: Context) -> np.ndarray | None:
@@ -207,7 +235,8 @@ def validate_composition(composition: Any) -> dict[str, Any]:
     one line that starts with the key at fault.
     """
     if not isinstance(composition, Mapping):
-        raise ValueError(f"must be a mapping of candidates, score, picker, not {composition!r}")
+        found = short(composition)
+        raise ValueError(f"must be a mapping of candidates, score, picker, not {found}")
     _known("", composition, ("candidates", "filter", "score", "keep", "picker"))
 
     given = _part("candidates", composition.get("candidates", "uniform"))
@@ -244,7 +273,7 @@ def validate_composition(composition: Any) -> dict[str, Any]:
 def _part(key: str, value: Any) -> Mapping[str, Any]:
     part = {"name": value} if isinstance(value, str) else value
     if not isinstance(part, Mapping):
-        raise ValueError(f"{key}: must be a name or a mapping with a name, not {value!r}")
+        raise ValueError(f"{key}: must be a name or a mapping with a name, not {short(value)}")
     return part
 
 
@@ -253,7 +282,7 @@ def _choice(key: str, value: Any, known: Iterable[str]) -> str:
     if value not in known:
         close = get_close_matches(str(value), known, n=1)
         hint = f", did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"{key}: unknown {value!r}{hint}; known: {', '.join(known)}")
+        raise ValueError(f"{key}: unknown {short(value)}{hint}; known: {', '.join(known)}")
     return value
 
 
@@ -283,5 +312,5 @@ def _number(key: str, value: Any, bounds: Range) -> float:
     fits = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
     if not fits or not lowest <= value <= highest:
         kind = "a whole number" if whole else "a number"
-        raise ValueError(f"{key}: must be {kind} from {lowest} to {highest}, not {value!r}")
+        raise ValueError(f"{key}: must be {kind} from {lowest} to {highest}, not {short(value)}")
     return value if whole else float(value)

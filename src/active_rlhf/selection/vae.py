@@ -109,11 +109,11 @@ class SegmentVAE:
 
     def _inputs(self, segments: np.ndarray) -> np.ndarray:
         """Standardised segments as rows, padded at the end with zeros to whole positions."""
-        z = segments - self.mean
+        x = np.zeros((len(segments), self.padded), np.float32)
+        z = x[:, : self.steps].reshape(segments.shape)  # a view
+        np.subtract(segments, self.mean, out=z)
         z /= self.scale
         np.clip(z, -CLIP, CLIP, out=z)
-        x = np.zeros((len(segments), self.padded), np.float32)
-        x[:, : self.steps] = z.reshape(len(segments), -1)
         return x
 
     def fit(self, segments: np.ndarray) -> float:
@@ -122,8 +122,12 @@ class SegmentVAE:
         The normaliser becomes that of these segments. Returns the mean loss of the last epoch.
         """
         config, generator = self.config, self.generator
-        self.mean[:] = segments.mean(axis=(0, 1), dtype=np.float64)
-        self.scale[:] = np.maximum(segments.std(axis=(0, 1), dtype=np.float64), 1e-6)
+        mean = segments.mean(axis=(0, 1), dtype=np.float64)
+        # In parts, as the deviations in float64 would be the largest thing in a run's memory.
+        parts = np.array_split(segments, -(-len(segments) // 128))
+        squares = sum(((part - mean) ** 2).sum(axis=(0, 1)) for part in parts)
+        self.mean[:] = mean
+        self.scale[:] = np.maximum(np.sqrt(squares / segments[..., 0].size), 1e-6)
         x = self._inputs(segments)
         n, size = len(x), config["batch_size"]
         # One draw serves all minibatches, each from a random row on: fresh noise for every

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from active_rlhf.parts import blamed
+
 
 @dataclass(frozen=True)
 class Question:
@@ -50,6 +52,24 @@ class Teacher(Protocol):
 
 
 def build(settings: dict[str, Any]) -> Teacher:
-    """The teacher of a spec's `teacher` section: complete settings, `name` among them."""
+    """The teacher of a spec's `teacher` section: complete settings, `name` among them.
+
+    Both its making and its answers raise PartError naming it where they fail or cannot be used.
+    """
     name, rest = settings["name"], {k: v for k, v in settings.items() if k != "name"}
-    return import_module(f"{__name__}.{name}").build(**rest)
+    with blamed("teacher", name):
+        teacher: Teacher = import_module(f"{__name__}.{name}").build(**rest)
+
+    def answer(question: Question, history: History, generator: np.random.Generator) -> Answers:
+        with blamed("teacher", name):
+            answers = teacher(question, history, generator)
+            asked, given = question.rewards.shape[:1], np.shape(answers.preference)
+            if given != asked or np.shape(answers.confidence) != asked:
+                raise ValueError(f"gave answers {given}, not one a question {asked}")
+            if not np.isin(answers.preference, (0.0, 0.5, 1.0)).all(
+                where=~np.isnan(answers.preference)
+            ):
+                raise ValueError(f"an answer is 1, 0, 0.5 or nan, not {answers.preference}")
+        return answers
+
+    return answer

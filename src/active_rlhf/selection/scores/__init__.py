@@ -7,10 +7,10 @@ theta = sigmoid(dR); entropies are in nats.
 """
 
 from collections.abc import Callable
-from importlib import import_module
-from pkgutil import iter_modules
 
 import numpy as np
+
+from active_rlhf.parts import load
 
 # scipy is imported where it is used: reading a configuration needs the names of scores only.
 
@@ -29,7 +29,4 @@ def binary_entropy(probability: np.ndarray) -> np.ndarray:
     return entr(probability) + entr(1 - probability)
 
 
-SCORES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    module.name: import_module(f"{__name__}.{module.name}").score
-    for module in iter_modules(__path__)
-}
+SCORES: dict[str, Callable[[np.ndarray], np.ndarray]] = load("score", "score")

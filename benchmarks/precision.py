@@ -1,0 +1,142 @@
+"""What bfloat16 does to the reward model and to returns, seed by seed beside float32.
+
+    python benchmarks/precision.py [--seeds 10] [--out benchmarks/precision.json]
+
+Two questions: are loss curve and held-out accuracy those of float32 and of a plain torch ensemble,
+on the same labels; and do whole runs end at the same returns.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from reference import PlainEnsemble
+from scipy import stats
+from threadpoolctl import threadpool_limits
+from training import thesis_run
+
+from active_rlhf.policy import Policy
+from active_rlhf.reward_model import RewardEnsemble, accuracy, cross_entropy
+from active_rlhf.rollout import Actor, collect
+from active_rlhf.segments import SegmentStore
+from active_rlhf.training import train
+
+ENVIRONMENT, LENGTH = "HalfCheetah-v5", 50
+PAIRS, HELD_OUT, FITS = 200, 400, 6
+RUN = {
+    "ppo": {"total_steps": 102_400},
+    "labels": {"total": 100, "initial": 10, "sessions": 10},
+    "evaluation": {"every": 102_400, "episodes": 1},
+}
+
+
+def labelled(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, Policy]:
+    """Pairs of segments of uniformly random behaviour, [n, 2, H, .], with the oracle's answers."""
+    stream, count = np.random.default_rng(seed), PAIRS + HELD_OUT
+    actor = Actor(ENVIRONMENT, seed)
+    policy = Policy.initial(actor.observation_size, actor.action_size, stream)
+    store = SegmentStore(20_480, actor.low, actor.high, actor.observation_size)
+    for _ in range(10):
+        store.append(collect(actor, policy, 2048, stream))
+    ids = store.draw(stream, 2 * count, LENGTH).reshape(-1, 2)
+    returns = store.returns(ids, LENGTH)
+    observations, actions = store.gather(ids, LENGTH)
+    return observations, actions, (returns[:, 0] > returns[:, 1]).astype(float), policy
+
+
+def fits(seed: int) -> dict[str, dict[str, list[float]]]:
+    """Held-out loss and accuracy after each of `FITS` fits, for each way to train."""
+    observations, actions, answers, policy = labelled(seed)
+    config = thesis_run(ENVIRONMENT)["reward_model"]
+    sizes = observations.shape[-1], actions.shape[-1]
+    ensembles = {
+        precision: RewardEnsemble(
+            config | {"precision": precision}, *sizes, np.random.default_rng(seed)
+        )
+        for precision in ("bfloat16", "float32")
+    }
+    for ensemble in ensembles.values():
+        ensemble.observe(policy.moments)
+    plain = PlainEnsemble(config, sum(sizes), seed)
+    inputs = ensembles["float32"].inputs(observations, actions)
+    curves: dict[str, dict[str, list[float]]] = {
+        name: {"loss": [], "accuracy": []} for name in (*ensembles, "plain_torch")
+    }
+    for _ in range(FITS):
+        for name, curve in curves.items():
+            if name in ensembles:
+                model = ensembles[name]
+                model.fit(observations[:PAIRS], actions[:PAIRS], answers[:PAIRS])
+                p = model.preferences(observations[PAIRS:], actions[PAIRS:]).mean(0)
+            else:
+                plain.fit(inputs[:PAIRS], answers[:PAIRS])
+                p = plain.preferences(inputs[PAIRS:]).mean(0)
+            curve["loss"].append(cross_entropy(p, answers[PAIRS:]))
+            curve["accuracy"].append(accuracy(p, answers[PAIRS:]))
+    return curves
+
+
+def final_return(seed: int, precision: str) -> float:
+    spec = thesis_run(ENVIRONMENT, "random", **RUN) | {"seed": seed}
+    spec["reward_model"]["precision"] = precision
+    with tempfile.TemporaryDirectory() as folder:
+        train(spec, folder)
+        return json.loads((Path(folder) / "run.json").read_text())["final_return"]
+
+
+def compared(a: list[float], b: list[float]) -> dict[str, float]:
+    """Means, and the mean difference a - b by seed with its 95% t interval."""
+    differences = np.subtract(a, b)
+    interval = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    return {
+        "n": len(a),
+        "mean": float(np.mean(a)),
+        "other_mean": float(np.mean(b)),
+        "difference": float(differences.mean()),
+        "low": float(interval.low),
+        "high": float(interval.high),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("precision.json"))
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    seeds = range(1, args.seeds + 1)
+    with threadpool_limits(1):
+        curves = [fits(seed) for seed in seeds]
+        returns = {
+            precision: [final_return(seed, precision) for seed in seeds]
+            for precision in ("bfloat16", "float32")
+        }
+    results: dict[str, Any] = {
+        "curves": {
+            name: {
+                measure: np.mean([curve[name][measure] for curve in curves], axis=0).tolist()
+                for measure in ("loss", "accuracy")
+            }
+            for name in curves[0]
+        }
+    }
+    for measure in ("loss", "accuracy"):
+        last = {name: [curve[name][measure][-1] for curve in curves] for name in curves[0]}
+        for other in ("float32", "plain_torch"):
+            results[f"held_out_{measure}_against_{other}"] = compared(last["bfloat16"], last[other])
+    results["final_return_against_float32"] = compared(returns["bfloat16"], returns["float32"])
+    args.out.write_text(json.dumps(results, indent=1) + "\n")
+    for name, row in results.items():
+        if name != "curves":
+            print(
+                f"{name}: {row['mean']:.3f} beside {row['other_mean']:.3f}, difference "
+                f"{row['difference']:.3f} [{row['low']:.3f}, {row['high']:.3f}], n = {row['n']}"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Full runs of the thesis's settings: what they cost and where they end, beside what was published.
+
+    python benchmarks/thesis.py RESULTS [--out benchmarks/thesis.json]
+
+RESULTS is the folder of a study (results/thesis, say), finished or not: every complete run counts.
+Writes the rows and a stacked bar of the seconds by stage; prints the tables of docs/performance.md.
+Physics is measured anew on the machine at hand, so that it must be the one that made the runs.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import pandas as pd
+from reference import physics
+from training import STUDY, cpu_seconds, run_row, with_ratio_to_random
+
+from active_rlhf.analysis.wording import Terms
+from active_rlhf.config import load_study
+from active_rlhf.figures.overhead import overhead_bars
+from active_rlhf.figures.style import save
+
+IMAGE = Path(__file__).parents[1] / "docs" / "images" / "seconds_by_stage"
+NAMES = {"true_reward": "true reward"} | load_study(STUDY)["methods"]
+
+
+def rows(results: Path) -> list[dict[str, Any]]:
+    """A row of each complete run, as in `results.json`, with its seed and final return."""
+    records = [json.loads(path.read_text()) for path in sorted(results.glob("runs/*/*/*/run.json"))]
+    records.sort(key=lambda record: list(NAMES).index(record["spec"]["selector"]))
+    pace = {}
+    for environment in {record["spec"]["environment"] for record in records}:
+        work = physics(environment, 8192)
+        pace[environment] = min(cpu_seconds(work) for _ in range(5)) / 8192
+    found = [
+        run_row(record, pace[record["spec"]["environment"]] * record["steps"])
+        | {
+            "seed": record["spec"]["seed"],
+            "host": record["host"],
+            "final_return": record["final_return"],
+        }
+        for record in records
+    ]
+    return with_ratio_to_random(found)
+
+
+def returns(found: list[dict[str, Any]]) -> str:
+    """A Markdown table of final returns beside the published mean and sd."""
+    published = load_study(STUDY)["published"]
+    lines = ["| environment | method | final returns | mean | published |", "|---|---|--:|--:|--:|"]
+    for environment in published:
+        for selector, name in NAMES.items():
+            own = [
+                row["final_return"]
+                for row in found
+                if (row["env"], row["selector"]) == (environment, selector)
+            ]
+            if not own:
+                continue
+            theirs = published[environment].get(name)
+            beside = f"{theirs['mean']} ± {theirs['sd']}" if theirs else ""
+            sd = f" ± {stdev(own):.0f}" if len(own) > 2 else ""
+            each = ", ".join(f"{value:.0f}" for value in own)
+            lines.append(f"| {environment} | {name} | {each} | {mean(own):.0f}{sd} | {beside} |")
+    return "\n".join(lines)
+
+
+def costs(found: list[dict[str, Any]]) -> str:
+    """A Markdown table of CPU seconds, ratios and memory of each environment and method."""
+    head = "| environment | method | CPU s | x physics | x Random | peak MB |"
+    lines = [head, "|---|---|--:|--:|--:|--:|"]
+    keys = list(dict.fromkeys((row["env"], row["selector"]) for row in found))
+    for environment, selector in sorted(keys, key=lambda key: key[0]):
+        own = [row for row in found if (row["env"], row["selector"]) == (environment, selector)]
+        cells = [mean(row[k] for row in own) for k in ("cpu_s", "ratio_to_physics")]
+        cells += [mean(row[k] for row in own) for k in ("ratio_to_random", "peak_rss_mb")]
+        cpu, times_physics, times_random, memory = cells
+        lines.append(
+            f"| {environment} | {NAMES[selector]} | {cpu:.0f} | {times_physics:.1f} | "
+            f"{times_random:.2f} | {memory:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def thesis_hours(found: list[dict[str, Any]]) -> float:
+    """CPU hours of ten seeds of each cell of the thesis, from the cells' means."""
+    cells: dict[tuple[str, str], list[float]] = {}
+    for row in found:
+        if row["selector"] != "true_reward":
+            cells.setdefault((row["env"], row["selector"]), []).append(row["cpu_s"])
+    return 10 * sum(mean(cell) for cell in cells.values()) / 3600
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("thesis.json"))
+    args = parser.parse_args()
+    found = rows(args.results)
+    args.out.write_text(json.dumps(found, indent=1) + "\n")
+    frame = pd.DataFrame(found)
+    stages = frame["seconds_by_stage"].apply(pd.Series).fillna(0.0).add_suffix("_s")
+    frame = pd.concat([frame[["env", "seed", "wall_s", "host"]], stages], axis=1)
+    frame["method"] = pd.Categorical(
+        [NAMES[row["selector"]] for row in found], list(NAMES.values()), ordered=True
+    )
+    save(overhead_bars(frame, Terms(methods=tuple(NAMES.values()))), IMAGE)
+    IMAGE.with_suffix(".pdf").unlink()
+    print(returns(found), costs(found), sep="\n\n")
+    print(f"\nThe thesis's 160 runs at this pace: {thesis_hours(found):.1f} CPU hours")
+
+
+if __name__ == "__main__":
+    main()

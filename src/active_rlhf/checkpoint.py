@@ -1,0 +1,196 @@
+"""State that survives a kill: two generations of it, and a growing file of rows that both share.
+
+A state is a tree of mappings and lists whose leaves are arrays and what JSON holds. A generation is
+one file that begins with the SHA-256 of the rest, so that it is whole or known not to be. Rows are
+written once and never again: a long history costs what is new in it.
+"""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from active_rlhf.files import atomic, remove_unfinished
+
+LATEST, PREVIOUS, ROWS = "latest", "previous", "rows"
+CHUNK = 1 << 16  # rows read at once
+_ARRAY = "__array__"  # the key under which JSON refers to an array
+
+
+FORMAT = "1"  # of the files; another one is not read
+
+
+class Unusable(ValueError):
+    """A generation is not what was once written, or of something else."""
+
+
+def pack(tree: Any) -> bytes:
+    """A tree as bytes that begin with the SHA-256 of the rest; nothing is pickled.
+
+    Arrays keep type, shape and every bit, floats every bit. Keys must be strings; tuples become
+    lists. Raises TypeError for a leaf that is neither an array nor JSON.
+    """
+    arrays: list[np.ndarray] = []
+
+    def reference(leaf: Any) -> dict[str, int]:
+        if not isinstance(leaf, np.ndarray) or leaf.dtype.hasobject:
+            raise TypeError(f"a checkpoint cannot hold a {type(leaf).__name__}")
+        arrays.append(leaf)
+        return {_ARRAY: len(arrays) - 1}
+
+    text = json.dumps(tree, default=reference)
+    buffer = io.BytesIO()
+    np.savez(buffer, np.frombuffer(text.encode(), np.uint8), *arrays)
+    return hashlib.sha256(buffer.getbuffer()).hexdigest().encode() + buffer.getbuffer()
+
+
+def unpack(data: bytes) -> Any:
+    """The tree that `pack` was given. Raises Unusable if the bytes are not what it returned."""
+    digest, payload = data[:64], memoryview(data)[64:]
+    if hashlib.sha256(payload).hexdigest().encode() != digest:
+        raise Unusable("is damaged")
+    try:
+        with np.load(io.BytesIO(payload), allow_pickle=False) as file:
+            text, *arrays = (file[name] for name in file.files)
+        return json.loads(
+            text.tobytes(),
+            object_hook=lambda leaf: arrays[leaf[_ARRAY]] if leaf.keys() == {_ARRAY} else leaf,
+        )
+    except (ValueError, LookupError, zipfile.BadZipFile) as error:
+        raise Unusable(f"cannot be read ({error})") from error
+
+
+class Checkpoints:
+    """The checkpoints of one process in `folder`, where nothing else writes meanwhile.
+
+    identity: what must be the same for a state to be of use, as name -> value; row: the type of a
+    row; say: called with one line about whatever was found and cannot be used.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        identity: Mapping[str, str],
+        row: np.dtype,
+        say: Callable[[str], None],
+    ):
+        self.folder, self.row, self.say = folder, row, say
+        self.identity = {"format": FORMAT, **identity}
+        self.rows_saved = 0
+        self._digest = hashlib.sha256()  # of these rows
+
+    def save(self, state: Any, rows: Iterable[np.ndarray]) -> None:
+        """Append `rows`, those after the first `rows_saved`, and make `state` the latest one.
+
+        Raises OSError, as of a full disk; the former generations are then as they were.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        digest, count = self._digest.copy(), self.rows_saved
+        handle = os.open(self.folder / ROWS, os.O_WRONLY | os.O_CREAT, 0o644)
+        with open(handle, "wb") as file:
+            file.seek(count * self.row.itemsize)
+            for part in rows:
+                data = np.ascontiguousarray(part).view(np.uint8).data
+                file.write(data)
+                digest.update(data)
+                count += len(part)
+            file.flush()
+            os.fsync(handle)
+        latest = self.folder / LATEST
+        content = {"identity": self.identity, "rows": count, "rows_sha256": digest.hexdigest()}
+        with atomic(latest) as temporary:
+            with open(temporary, "wb") as file:
+                file.write(pack(content | {"state": state}))
+                file.flush()
+                os.fsync(file.fileno())
+            if latest.exists():
+                os.replace(latest, self.folder / PREVIOUS)
+        self.rows_saved, self._digest = count, digest
+
+    def load(self) -> Any:
+        """The newest state that is whole, or None; its rows are `rows()`, later ones are cut off.
+
+        Whatever cannot be used is removed, which `say` is told.
+        """
+        damage = []
+        for path in (self.folder / LATEST, self.folder / PREVIOUS):
+            if not path.exists():
+                continue
+            try:
+                state = self._read(path)
+            except Unusable as error:
+                damage.append(f"{path.name} {error}")
+                continue
+            if damage:
+                self.say(f"checkpoint {self.folder}: {damage[0]}, going on from {PREVIOUS}")
+                (self.folder / LATEST).unlink()
+            remove_unfinished(self.folder)
+            os.truncate(self.folder / ROWS, self.rows_saved * self.row.itemsize)
+            return state
+        if damage:
+            self.say(f"checkpoint {self.folder}: {', '.join(damage)}; starting afresh")
+        self.remove()
+        return None
+
+    def rows(self) -> Iterator[np.ndarray]:
+        """The rows of the state that was loaded, in pieces."""
+        with open(self.folder / ROWS, "rb") as file:
+            for begin in range(0, self.rows_saved, CHUNK):
+                yield np.fromfile(file, self.row, min(CHUNK, self.rows_saved - begin))
+
+    def remove(self) -> None:
+        """Remove all of it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.rows_saved, self._digest = 0, hashlib.sha256()
+
+    def _read(self, path: Path) -> Any:
+        """The state of one generation, whose rows become those saved. Raises Unusable."""
+        try:
+            content = unpack(path.read_bytes())
+            found = content["identity"]
+            other = [name for name, value in self.identity.items() if found.get(name) != value]
+            if other:
+                raise Unusable(f"is of other {' and '.join(other)}")
+            digest, left = hashlib.sha256(), content["rows"] * self.row.itemsize
+            with open(self.folder / ROWS, "rb") as file:
+                while left and (data := file.read(min(left, 1 << 20))):
+                    digest.update(data)
+                    left -= len(data)
+        except OSError as error:
+            raise Unusable(f"cannot be read ({error})") from error
+        if digest.hexdigest() != content["rows_sha256"]:
+            raise Unusable(f"needs rows that are damaged in {ROWS}")
+        self.rows_saved, self._digest = content["rows"], digest
+        return content["state"]
+
+
+class Interval:
+    """Says when to save, so that a kill costs at most `seconds` of work; 0: never.
+
+    It is to be asked again and again, and expects the next wait to be as long as the longest so
+    far, but not more than half of the interval.
+    """
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+        self._longest = 0.0
+        self.restart()
+
+    def restart(self) -> None:
+        """Count from now."""
+        self._saved = self._asked = time.monotonic()
+
+    def due(self) -> bool:
+        now = time.monotonic()
+        self._longest = max(self._longest, now - self._asked)
+        self._asked = now
+        ahead = min(self._longest, self.seconds / 2)
+        return self.seconds > 0 and now - self._saved + ahead >= self.seconds

@@ -1,0 +1,13 @@
+"""Imported once by the process that runs are forked from: everything is loaded and compiled."""
+
+import os
+import tempfile
+
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+from small_runs import spec
+
+from active_rlhf.training import train
+
+with tempfile.TemporaryDirectory() as folder:
+    train(spec("Hopper-v5", "hybrid", rollouts=8), folder)

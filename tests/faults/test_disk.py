@@ -1,0 +1,148 @@
+"""Disks that are full or must not be written: one line, nothing half-written, nothing lost."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from run_files import assert_same_results
+
+from active_rlhf.cli import main
+from active_rlhf.collect import collect
+from active_rlhf.config import load_study, resolve_run
+from active_rlhf.files import atomic
+
+ENVIRONMENT = "Hopper-v5"
+STUDY: dict[str, Any] = {
+    "study": "disk",
+    "seeds": [1],
+    "environments": [ENVIRONMENT],
+    "selectors": ["hybrid"],
+    "ppo": {"rollout_steps": 256, "total_steps": 2048, "epochs": 2, "minibatches": 4},
+    "labels": {
+        **{"total": 24, "initial": 4, "sessions": 4},
+        **{"segment_length": 20, "oversampling": 4, "probe_pairs": 10},
+    },
+    "reward_model": {"hidden": [32, 32], "epochs": 1},
+    "vae": {"latent": 4, "channels": [8], "segments": 64, "batch_size": 32, "epochs": 1},
+    "evaluation": {"every": 1024, "episodes": 1},
+}
+Mount = Callable[..., Path]
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Mount]:
+    """Mounts (or remounts) a small disk with the given options, and returns its folder."""
+    folder = tmp_path / "o ü 研究"
+    mounted: list[str] = []
+
+    def mount(*options: str) -> Path:
+        folder.mkdir(exist_ok=True)
+        settings = ",".join([*(["remount"] if mounted else []), *options])
+        command = ["mount", "-t", "tmpfs", "-o", settings, "tmpfs", str(folder)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True)
+        except FileNotFoundError:
+            pytest.skip("there is no mount command")
+        if done.returncode:
+            pytest.skip(f"no disk can be mounted: {done.stderr.strip()}")
+        mounted.append(settings)
+        return folder
+
+    yield mount
+    if mounted:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def command(folder: Path, out: Path) -> list[str]:
+    spec = resolve_run(load_study("disk.yaml", data=STUDY), ENVIRONMENT, "hybrid", 1)
+    (folder / "spec.json").write_text(json.dumps(spec))
+    return ["train", "--spec", str(folder / "spec.json"), "--out", str(out)]
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory) -> Path:
+    """The run that had room."""
+    folder = tmp_path_factory.mktemp("reference")
+    assert main(command(folder, folder / "run")) == 0
+    return folder / "run"
+
+
+def occupied(folder: Path) -> int:
+    return sum(p.stat().st_blocks * 512 for p in folder.rglob("*") if p.is_file())
+
+
+def test_a_disk_that_is_full_while_a_run_writes(reference, mount, tmp_path, capsys):
+    """With ever more room: too little for anything, for a checkpoint, for this or that result."""
+    disk = mount("size=4k")
+    failed, ends = 0, []
+    capsys.readouterr()
+    for room in range(8192, 2_000_000, 49_152):
+        mount(f"size={room}")
+        code = main([*command(tmp_path, disk / "run"), "--checkpoint-every", "0.001"])
+        *notes, last = capsys.readouterr().err.splitlines() or [""]
+        assert all(
+            ": checkpoint " in x or ": no checkpoint at " in x or ": going on" in x for x in notes
+        )
+        if code == 0:
+            break
+        failed += 1
+        assert code == 1
+        assert last.startswith(
+            f"error: {ENVIRONMENT} hybrid seed 1: {disk / 'run'}: [Errno 28] No sp"
+        )
+        assert last.endswith("run the same command again: nothing finished is lost")
+        names = {path.name for path in (disk / "run").glob("*")}
+        assert "run.json" not in names
+        assert not list(disk.rglob(".*unfinished*"))
+        for name in names - {"progress.json", "checkpoint", "finished.json", "timings.csv"}:
+            assert (disk / "run" / name).read_bytes() == (reference / name).read_bytes(), name
+        ends.append(len(names))
+        if failed % 2:  # the disk of another machine: nothing of the former attempt is there
+            shutil.rmtree(disk / "run", ignore_errors=True)
+    assert code == 0 and failed > 8 and len(set(ends)) > 2, ends
+    assert_same_results(disk / "run", reference)
+
+
+def test_results_on_a_disk_that_may_only_be_read(reference, mount, tmp_path, capsys):
+    disk = mount("size=16m")
+    shutil.copytree(reference, disk / "run")
+    mount("ro")
+    capsys.readouterr()
+    assert main(command(tmp_path, disk / "run")) == 0  # complete already: nothing to write
+    assert "complete already" in capsys.readouterr().out
+    assert main(command(tmp_path, disk / "another")) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        f"error: {ENVIRONMENT} hybrid seed 1: {disk}/another: [Errno 30] Read-only"
+    )
+    assert_same_results(disk / "run", reference)
+
+
+def test_exports_on_a_full_disk(reference, mount, tmp_path):
+    """A former export stays as it was, and a part of the new one is nowhere."""
+    study = load_study("disk.yaml", data=STUDY)
+    runs = tmp_path / "runs"
+    shutil.copytree(reference, runs / ENVIRONMENT / "hybrid" / "1")
+    disk = mount("size=16m")
+    collect(study, ENVIRONMENT, runs, disk / "exports")
+    whole = {path.name: path.read_bytes() for path in (disk / "exports").iterdir()}
+    (disk / "ballast").write_bytes(bytes(16 * 2**20 - occupied(disk) - 8192))
+    with pytest.raises(OSError, match="No space left"):
+        collect(study, ENVIRONMENT, runs, disk / "exports")
+    assert {path.name: path.read_bytes() for path in (disk / "exports").iterdir()} == whole
+    (disk / "ballast").unlink()
+    collect(study, ENVIRONMENT, runs, disk / "exports")
+    assert {path.name: path.read_bytes() for path in (disk / "exports").iterdir()} == whole
+
+
+def test_a_file_is_there_whole_or_not_at_all(mount):
+    disk = mount("size=64k")
+    (disk / "table.csv").write_text("old")
+    with pytest.raises(OSError, match="No space left"), atomic(disk / "table.csv") as path:
+        path.write_bytes(bytes(2**20))
+    assert os.listdir(disk) == ["table.csv"] and (disk / "table.csv").read_text() == "old"

@@ -1,0 +1,482 @@
+"""Bad results: exports and run directories that were damaged, edited or made by other programs.
+
+Either what is read is what the file says, checked against a plain reading of it, or the file is
+refused in one line with its name. What a legal file looks like does not matter.
+"""
+
+import csv
+import io
+import json
+import runpy
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from run_files import STUDY, write_run
+
+from active_rlhf.analysis.study import statistics, write_table
+from active_rlhf.collect import collect
+from active_rlhf.config import load_study, resolve_run
+from active_rlhf.export import METRIC, ExportError, read_runs
+
+WORKFLOW = Path(__file__).parents[2] / "workflow"
+ENV = "Hopper-v5"
+NAMES = ["exp_name", "seed", METRIC, "global_step"]
+RUNS = [(method, seed) for method in ("rand", "duo") for seed in (1, 20)]
+STEPS = range(100, 1000, 100)
+
+
+def value(method: str, seed: int, step: int) -> float:
+    return len(method) * seed + step / 7 - 100
+
+
+ROWS = [
+    [f"{ENV}__{method}__{seed}__17", str(seed), repr(value(method, seed, step)), str(step)]
+    for method, seed in RUNS
+    for step in STEPS
+]
+EXPECTED = [
+    (ENV, method, seed, step, value(method, seed, step))
+    for method, seed in sorted(RUNS)
+    for step in STEPS
+]
+
+
+def tried(check: Any, cases: int, strategy: Any) -> int:
+    """Run `check` on `cases` drawn cases and return how many it accepted."""
+    accepted = count = 0
+
+    @settings(max_examples=cases, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(strategy)
+    def case(drawn: Any) -> None:
+        nonlocal accepted, count
+        count += 1
+        accepted += bool(check(drawn))
+
+    case()
+    assert count >= cases
+    return accepted
+
+
+# --- legal forms ---------------------------------------------------------------------------------
+
+
+def spelled(text: str) -> st.SearchStrategy[str]:
+    """Ways to write the same number."""
+    whole = "." not in text
+    return st.sampled_from(
+        [text, f"+{text}" if text[0] != "-" else text, f"{text}e0", f"{text}.0" if whole else text]
+    )
+
+
+@st.composite
+def legal_forms(draw: Any) -> bytes:
+    """The study in another column order, row order, encoding, line end, quoting or spelling."""
+    extra = draw(st.lists(st.sampled_from(["host", "note, with comma", "ü 研究"]), unique=True))
+    columns = draw(st.permutations([*NAMES, *extra]))
+    left = [[row for row in ROWS if row[0] == name] for name in dict.fromkeys(r[0] for r in ROWS)]
+    rows = []
+    while left := [run for run in left if run]:  # runs interleaved, each in order
+        rows.append(left[draw(st.integers(0, len(left) - 1))].pop(0))
+    respell = draw(st.booleans())
+    stream = io.StringIO()
+    writer = csv.writer(
+        stream,
+        lineterminator=draw(st.sampled_from(["\n", "\r\n", "\r"])),
+        quoting=draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC])),
+    )
+    pad = draw(st.sampled_from(["", " "]))
+    writer.writerow([name if name in extra else pad + name + pad for name in columns])
+    for row in rows:
+        cells = dict(zip(NAMES, row, strict=True)) | dict.fromkeys(extra, 'x, "y"\nü')
+        if respell:
+            cells |= {name: draw(spelled(cells[name])) for name in NAMES[1:]}
+        writer.writerow([cells[name] for name in columns])
+        if draw(st.integers(0, 20)) == 0:
+            stream.write("\n" if "\r" not in stream.getvalue() else "")
+    text = stream.getvalue()
+    text = text.rstrip("\r\n") if draw(st.booleans()) else text
+    return text.encode(draw(st.sampled_from(["utf-8", "utf-8-sig"])))
+
+
+def test_legal_forms_of_a_file_say_the_same(tmp_path):
+    path = tmp_path / "exports of ü 研究.csv"
+
+    def check(content: bytes) -> bool:
+        path.write_bytes(content)
+        runs = read_runs({ENV: path}, total_steps=900)
+        assert list(runs.itertuples(index=False, name=None)) == EXPECTED
+        return True
+
+    tried(check, 200, legal_forms())
+
+
+def test_legal_forms_give_identical_tables(tmp_path):
+    """To the last byte: the columns reversed, a mark at the start, Windows line ends, quotes."""
+    clean, other = tmp_path / "clean.csv", tmp_path / "other.csv"
+    table = pd.DataFrame(ROWS, columns=NAMES)
+    table.to_csv(clean, index=False)
+    table[NAMES[::-1]].to_csv(
+        other, index=False, encoding="utf-8-sig", lineterminator="\r\n", quoting=csv.QUOTE_ALL
+    )
+    for path in (clean, other):
+        for name, frame in statistics(read_runs({ENV: path}), resamples=100).items():
+            write_table(frame, tmp_path / path.stem / f"{name}.csv")
+    files = sorted((tmp_path / "clean").glob("*.csv"))
+    assert len(files) > 10
+    for file in files:
+        assert file.read_bytes() == (tmp_path / "other" / file.name).read_bytes(), file.name
+
+
+# --- damaged files -------------------------------------------------------------------------------
+
+CELLS = [
+    *("", " ", "nan", "NaN", "NA", "null", "None", "inf", "-inf", "1e999", "-1", "0", "0.5", "1e3"),
+    *("1,000", "1 000", "1.000,5", "1_000", "0x10", "True", "١٠٠", "１００", "9" * 30, "1e", "--1"),
+    *(
+        '"',
+        "'",
+        '"a',
+        "a\nb",
+        "\x00",
+        "\ufeff",
+        "ü",
+        "\u2028",
+        "x" * 10_000,
+        "=1+1",
+        "100.0",
+        " 7 ",
+    ),
+    *(f"{ENV}__duo__1__17", f"{ENV}__duo__1__18", f"{ENV}__duo__x__17", f"{ENV}__duo__-1__17"),
+    *(f"{ENV}__duo__1.0__17", f"{ENV}__duo", "Ant-v5__duo__1__17", f"{ENV}____1__17", "__"),
+    *(f"{ENV}__a__b__1__17", f"{ENV}__duo__{'9' * 18}__1", f"{ENV}__duo__{'9' * 19}__1"),
+    *(f"{ENV}__duo__1__2025-01-01", f"{ENV}__duo\n__1__17", f"{ENV}__duo__20__17"),
+]
+
+
+@st.composite
+def damaged_tables(draw: Any) -> bytes:
+    """One to three faults in the rows, header or format, in some encoding."""
+    header, rows = [*NAMES], [[*row] for row in ROWS]
+    options: dict[str, Any] = {"delimiter": ",", "lineterminator": "\n"}
+    encoding = "utf-8"
+    for _ in range(draw(st.integers(1, 3))):
+        i = draw(st.integers(0, max(0, len(rows) - 1)))
+        j = draw(st.integers(0, 3))
+        kind = draw(
+            st.sampled_from(
+                [
+                    *("cell", "cell", "cell", "column", "twice", "gone", "move", "short", "long"),
+                    *("header", "format", "encoding", "cut", "none", "names"),
+                ]
+            )
+        )
+        if not rows or min(map(len, [header, *rows])) < 4:
+            break
+        if kind == "cell":
+            rows[i][j] = draw(st.sampled_from(CELLS) | st.text(max_size=5))
+        elif kind == "column":
+            cell = draw(st.sampled_from(CELLS))
+            rows = [[*row[:j], cell, *row[j + 1 :]] for row in rows]
+        elif kind == "twice":
+            rows.insert(draw(st.integers(0, len(rows))), [*rows[i]])
+        elif kind == "gone":
+            del rows[i : i + draw(st.integers(1, 12))]
+        elif kind == "move":
+            rows.insert(draw(st.integers(0, len(rows))), rows.pop(i))
+        elif kind == "short":
+            rows[i] = rows[i][: draw(st.integers(0, 3))]
+        elif kind == "long":
+            rows[i] = [*rows[i], "more"]
+        elif kind == "header":
+            header[j] = draw(st.sampled_from([*CELLS, *NAMES, "Seed", "step", "return", "env"]))
+        elif kind == "format":
+            options = draw(
+                st.sampled_from(
+                    [{"delimiter": d, "lineterminator": "\n"} for d in ";\t |"]
+                    + [{"delimiter": ",", "lineterminator": t} for t in ("\n\n", "\r\r\n", "\r")]
+                )
+            )
+        elif kind == "encoding":
+            encoding = draw(
+                st.sampled_from(["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp037"])
+            )
+        elif kind == "cut":
+            rows = rows[:i]
+        elif kind == "none":
+            header = []
+        else:
+            rows[i : i + 9] = [[f"{ENV}__new__3__1", "3", *row[2:]] for row in rows[i : i + 9]]
+    stream = io.StringIO()
+    writer = csv.writer(stream, **options)
+    writer.writerows([header, *rows] if header else rows)
+    text = stream.getvalue()
+    end = draw(st.integers(0, len(text))) if draw(st.integers(0, 5)) == 0 else len(text)
+    return text[:end].encode(encoding, errors="replace")
+
+
+def said(path: Path) -> set[tuple]:
+    """What a file says, read without pandas: run, return and step of every row."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header, *rows = [row for row in csv.reader(file) if row]
+    at = [
+        [name.strip() for name in header].index(name)
+        for name in ("exp_name", METRIC, "global_step")
+    ]
+    return {
+        (name.rsplit("__", 2)[0], int(name.rsplit("__", 2)[1]), float(step), float(value))
+        for name, value, step in ([row[i] for i in at] for row in rows)
+        if name.startswith(f"{ENV}__")  # a file may hold several environments
+    }
+
+
+def read_or_refused(path: Path) -> bool:
+    """Whether the export was accepted; if so it must hold comparable runs, as the file says."""
+    try:
+        runs = read_runs({ENV: path})
+    except ExportError as error:
+        message = str(error)
+        assert message.startswith(f"{path}: ") and len(message.splitlines()) == 1
+        assert len(message) < 2000
+        return False
+    assert np.isfinite(runs["return"]).all()
+    assert (runs.groupby(["method", "seed"], observed=True)["step"].diff().dropna() > 0).all()
+    seeds = runs.groupby("method", observed=True)["seed"].unique()
+    assert len({tuple(sorted(x)) for x in seeds}) == 1
+    found = {(f"{r.env}__{r.method}", r.seed, float(r.step), r[5]) for r in runs.itertuples()}
+    assert found == said(path) and len(found) == len(runs)
+    return True
+
+
+def test_damaged_exports(tmp_path):
+    path = tmp_path / "exports of ü 研究.csv"
+
+    def check(content: bytes) -> bool:
+        path.write_bytes(content)
+        return read_or_refused(path)
+
+    text = pd.DataFrame(ROWS, columns=NAMES).to_csv(index=False).encode()
+    assert check(text)
+
+    @st.composite
+    def scribbled(draw: Any) -> bytes:
+        content = text
+        for _ in range(draw(st.integers(1, 3))):
+            begin = draw(st.integers(0, len(content)))
+            junk = draw(
+                st.binary(max_size=6) | st.sampled_from([b",", b"\n", b'"', b"\r", b"9", b"e"])
+            )
+            content = content[:begin] + junk + content[begin + draw(st.integers(0, 60)) :]
+        return content
+
+    accepted = tried(check, 600, damaged_tables() | scribbled() | st.binary(max_size=60))
+    assert accepted > 10
+
+
+# --- run directories -----------------------------------------------------------------------------
+
+
+@st.composite
+def damage(draw: Any) -> list[tuple[str, int, bytes, int]]:
+    """Cuts and insertions in the files of a run: file, place in thousandths, bytes, bytes lost."""
+    names = ["run.json", "run.json", "episodes.csv", "evaluations.csv", "sessions.csv"]
+    junk = st.binary(max_size=6) | st.sampled_from(
+        [
+            b",",
+            b"\n",
+            b'"',
+            b"{",
+            b"}",
+            b"nan",
+            b"NaN",
+            b"Infinity",
+            b"null",
+            b"9",
+            b"1e999",
+            b"[" * 5000,
+        ]
+    )
+    return draw(
+        st.lists(
+            st.tuples(st.sampled_from(names), st.integers(0, 1000), junk, st.integers(0, 2000)),
+            min_size=1,
+            max_size=2,
+        )
+    )
+
+
+def test_damaged_runs(tmp_path):
+    """A run's files go into the exports as they were written, or nothing is exported."""
+    study = load_study("tiny.yaml", data=STUDY)
+    runs = tmp_path / "runs of ü 研究"
+    for selector in ("random", "true_reward"):
+        for seed in (3, 11):
+            spec = resolve_run(study, ENV, selector, seed)
+            write_run(runs / ENV / selector / str(seed), spec)
+    victim = runs / ENV / "random" / "11"
+    kept = tmp_path / "kept"
+    shutil.copytree(victim, kept)
+    exports = tmp_path / "exports"
+
+    def check(faults: list[tuple[str, int, bytes, int]]) -> bool:
+        shutil.rmtree(exports, ignore_errors=True)
+        shutil.copytree(kept, victim, dirs_exist_ok=True)
+        for name, place, junk, lost in faults:
+            content = (victim / name).read_bytes()
+            begin = len(content) * place // 1000
+            (victim / name).write_bytes(content[:begin] + junk + content[begin + lost :])
+        try:
+            collect(study, ENV, runs, exports)
+        except ExportError as error:
+            assert str(victim) in str(error) and len(str(error).splitlines()) == 1
+            assert not list(exports.iterdir())
+            return False
+        for name in ("", ".evaluations", ".sessions"):
+            name = f"{ENV}{name}.csv"
+            assert (exports / name).read_bytes() == (clean / name).read_bytes()
+        return True
+
+    clean = tmp_path / "clean"
+    collect(study, ENV, runs, clean)
+    assert check([])
+    tried(check, 250, damage())
+
+
+# --- odd but legal results -----------------------------------------------------------------------
+
+PARTS = ["duo", "ü 研究", "a__b", r"50%_a & b#1 $x$ ~^\{}", "x" * 80, "endpoint", "1", "nan", "<b>"]
+TABLES = ("summary", "significance_endpoint", "significance_auc")
+
+
+class Files(dict):
+    """What a script finds as `snakemake.input` or `.output`: by name, by place or as a whole."""
+
+    def __getitem__(self, key: Any) -> Any:
+        return list(self.values())[key] if isinstance(key, int) else super().__getitem__(key)
+
+    def __iter__(self) -> Any:
+        return iter(self.values())
+
+    __getattr__ = dict.__getitem__
+
+
+def script(name: str, study: dict[str, Any], inputs: Files, outputs: Files, log: Path) -> bool:
+    """Run a script of the workflow; whether it was content. If not, its log is one line."""
+    stage = SimpleNamespace(
+        input=inputs,
+        output=outputs,
+        config=study,
+        log=[str(log)],
+        params=SimpleNamespace(study=json.dumps(study), code="of a test"),
+    )
+    try:
+        runpy.run_path(str(WORKFLOW / "scripts" / name), init_globals={"snakemake": stage})
+    except SystemExit:
+        said = log.read_text().splitlines()
+        assert len(said) == 1 and said[0].startswith("error: "), log.read_text()
+        return False
+    return True
+
+
+@st.composite
+def odd_studies(draw: Any) -> tuple[dict[str, str], dict[str, Any]]:
+    """Exports (environment to CSV) of few or many runs with extreme numbers, and their study."""
+    parts = draw(st.lists(st.sampled_from(PARTS), min_size=1, max_size=4, unique=True))
+    seeds = draw(st.lists(st.integers(0, 10**17), min_size=1, max_size=6, unique=True))
+    envs = draw(
+        st.lists(st.sampled_from(["Ant-v5", "nan", "1"]), min_size=1, max_size=2, unique=True)
+    )
+    episodes, length = draw(st.integers(1, 15)), draw(st.sampled_from([1, 1000, 10**14]))
+    kinds = [
+        st.floats(-1e50, 1e50),
+        st.floats(-100, 100),
+        st.just(7.0),
+        st.just(-0.0),
+        st.sampled_from([1.0, 2.0]),
+        st.sampled_from([0.0, 1e-320, 1e50, -1e50]),
+    ]
+    labels = draw(st.sampled_from([None, lambda k: k, lambda k: 3, lambda k: -k % 16]))
+    files = {}
+    for env in envs:
+        values = draw(st.sampled_from(kinds))
+        rows = [
+            (f"{env}__{part}__{seed}__1", seed, draw(values), length * (k + 1), k)
+            for part in parts
+            for seed in seeds
+            for k in range(episodes)
+        ]
+        frame = pd.DataFrame(rows, columns=[*NAMES, "labels"])
+        frame["labels"] = frame["labels"].map(labels or float)
+        files[env] = frame.to_csv(index=False, columns=[*NAMES, *(["labels"] if labels else [])])
+    out = {"env": envs[0], "method": parts[0], "seed": seeds[0], "reason": "ü | y"}
+    study = {
+        "study": "odd",
+        "methods": draw(st.sampled_from([None, {part: f"{part} |" for part in parts}])),
+        "exclude": draw(st.sampled_from([[], [], [out]])),
+        "statistics": {
+            "endpoint": draw(st.sampled_from(["final", "last", "ema", "best", "last_steps"])),
+            "further": draw(st.sampled_from([[], ["best", "last_steps"]])),
+            "family": draw(st.sampled_from(["environment", "study"])),
+            "alpha": draw(st.sampled_from([0.05, 1e-9, 0.999])),
+            "bootstrap": 100,
+        },
+        "figures": {"interval": "bootstrap"},
+        "total_steps": None,
+        "baselines": {},
+        "published": draw(
+            st.sampled_from([None, {envs[0]: {parts[0]: {"mean": 1e300, "sd": 0.0, "n": 1}}}])
+        ),
+    }
+    return files, study
+
+
+def analysed(folder: Path, files: dict[str, str], study: dict[str, Any], figures: bool) -> bool:
+    """Whether the workflow's scripts made statistics, tables, findings (and figures) of a study."""
+    exports = {env: folder / f"{i}.csv" for i, env in enumerate(files)}
+    for env, path in exports.items():
+        path.write_text(files[env])
+    study = study | {"exports": {env: str(path) for env, path in exports.items()}}
+    names = [*("summary", "comparisons", "labels", "aggregates"), *("curves", "endpoints")]
+    names += ["improvement", "ranks", "label_curves"]
+    made = Files({name: str(folder / "statistics" / f"{name}.csv") for name in names})
+    log = folder / "log"
+    if not script("statistics.py", study, Files(), made, log):
+        return False
+    tables = folder / "tables"
+    outputs = {
+        f"{env}/{name}": str(tables / env / f"{name}.md") for env in files for name in TABLES
+    }
+    outputs |= {name: str(tables / f"{name}.md") for name in TABLES}
+    assert script(
+        "tables.py", study, made, Files(outputs, document=str(tables / "tables.tex")), log
+    )
+    two = Files({name: made[name] for name in ("comparisons", "summary")})
+    assert script("findings.py", study, two, Files(findings=str(folder / "findings.md")), log)
+    if figures:
+        drawn = ("learning_curves", "endpoints", "effects", "improvement", "critical_difference")
+        pngs = {name: str(folder / f"{name}.png") for name in (*drawn, "label_efficiency")}
+        assert script("figures.py", study, made, Files(pngs), log)
+    return True
+
+
+@pytest.fixture
+def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(WORKFLOW / "scripts")  # as Snakemake does
+
+
+@pytest.mark.usefixtures("scripts")
+def test_odd_results_are_analysed_or_refused(tmp_path):
+    accepted = tried(lambda case: analysed(tmp_path, *case, figures=False), 40, odd_studies())
+    assert accepted > 20
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("scripts")
+def test_odd_results_are_drawn(tmp_path):
+    assert tried(lambda case: analysed(tmp_path, *case, figures=True), 25, odd_studies()) > 10

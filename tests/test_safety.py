@@ -1,0 +1,485 @@
+"""Files and names from elsewhere: nothing in them is run, nothing is written outside of results."""
+
+import ast
+import io
+import json
+import os
+import pickle
+import stat
+import subprocess
+import sys
+import zipfile
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
+from run_files import STUDY
+
+from active_rlhf import compilation
+from active_rlhf.checkpoint import Unusable, unpack
+from active_rlhf.cli import main
+from active_rlhf.config import (
+    ConfigError,
+    load_spec,
+    load_study,
+    parse_set,
+    resolve_run,
+    study_runs,
+)
+from active_rlhf.environments import make
+from active_rlhf.files import sha256
+from active_rlhf.ledger import Ledger
+from active_rlhf.plain_yaml import dump_yaml, parse_yaml
+from active_rlhf.policy import Policy
+from active_rlhf.reward_model import RewardEnsemble
+from active_rlhf.saved import SavedError, load_policy, load_reward_model
+
+ROOT = Path(__file__).parents[1]
+CLI = [sys.executable, "-m", "active_rlhf.cli"]
+SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+
+
+class Evil:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.fixture
+def mark(tmp_path, monkeypatch) -> Path:
+    """Must not exist in the end; the working directory and an importable module `evil` make it."""
+    (tmp_path / "evil.py").write_text(f"import os\nos.mkdir({str(tmp_path / 'mark')!r})\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path / "mark"
+    assert not (tmp_path / "mark").exists(), "code was run"
+    assert "evil" not in sys.modules
+
+
+# --- what the sources may call ------------------------------------------------------------------
+
+FORBIDDEN_IMPORTS = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}
+FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "read_pickle"}
+NEEDED = {"np.load": ("allow_pickle", False), "torch.load": ("weights_only", True)}
+IMPORTERS = {"parts.py", "teachers/__init__.py"}  # of files of this package, by a checked name
+
+
+def calls(tree: ast.AST) -> list[tuple[str, ast.Call]]:
+    return [(ast.unparse(n.func), n) for n in ast.walk(tree) if isinstance(n, ast.Call)]
+
+
+def faults_of(source: str, name: str) -> list[str]:
+    tree, found = ast.parse(source), []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            modules = {alias.name for alias in node.names} | {getattr(node, "module", "") or ""}
+            found += sorted(FORBIDDEN_IMPORTS & {module.split(".")[0] for module in modules})
+    for function, call in calls(tree):
+        keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        if function in FORBIDDEN_CALLS or function.split(".")[-1] == "read_pickle":
+            found.append(function)
+        if function in NEEDED and keywords.get(NEEDED[function][0]) != str(NEEDED[function][1]):
+            found.append(function)
+        if function.startswith("yaml.") and function.endswith("load"):
+            safe = function == "yaml.safe_load" or keywords.get("Loader") == "_Loader"
+            found += [] if safe else [function]
+        if keywords.get("shell") == "True":
+            found.append("shell=True")
+        if function == "import_module" and name not in IMPORTERS:
+            found.append(function)
+    return found
+
+
+def test_no_source_loads_pickles_or_runs_text():
+    package = ROOT / "src/active_rlhf"
+    sources = {path: path.relative_to(package).as_posix() for path in package.rglob("*.py")}
+    sources |= {path: path.name for path in (ROOT / "workflow/scripts").glob("*.py")}
+    assert len(sources) > 50
+    found = {name: faults_of(path.read_text(), name) for path, name in sources.items()}
+    assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pickle",
+        "from joblib import load",
+        "np.load(path)",
+        "np.load(path, allow_pickle=True)",
+        "torch.load(path)",
+        "torch.load(path, weights_only=False)",
+        "yaml.load(text, Loader=yaml.Loader)",
+        "yaml.unsafe_load(text)",
+        "pd.read_pickle(path)",
+        "eval(text)",
+        "subprocess.run(text, shell=True)",
+        "import_module(name)",
+    ],
+)
+def test_what_looks_through_the_sources_sees(source):
+    assert len(faults_of(source, "x.py")) == 1
+
+
+# --- saved runs ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(tmp_path) -> Path:
+    """A run's directory with a policy and a reward model of 4 observations and 2 actions."""
+    study = load_study("tiny.yaml", data=STUDY | {"reward_model": {"hidden": [8, 6]}})
+    spec = resolve_run(study, "Hopper-v5", "random", 3)
+    rng = np.random.default_rng(3)
+    policy = Policy.initial(4, 2, rng)
+    policy.parameters.flat[:] = rng.normal(size=policy.parameters.flat.size)
+    policy.moments.mean[:] = rng.normal(size=4)
+    ensemble = RewardEnsemble(spec["reward_model"], 4, 2, rng)
+    ensemble.observe(policy.moments)
+    ensemble.calibrate(rng.normal(2, 3, (3, 50)))
+    directory = tmp_path / "run"
+    directory.mkdir()
+    torch.save(policy.state(), directory / "policy.pt")
+    torch.save(ensemble.state(), directory / "reward_model.pt")
+    (directory / "run.json").write_text(json.dumps({"spec": spec}))
+    observations, actions = rng.normal(size=(5, 4)), rng.normal(size=(5, 2))
+    np.savez(
+        directory / "expected.npz",
+        action=policy.mean_action(observations),
+        reward=ensemble.rewards(observations, actions),
+        observations=observations,
+        actions=actions,
+    )
+    return directory
+
+
+def test_a_saved_policy_and_reward_model_compute_what_they_did(run):
+    expected = np.load(run / "expected.npz", allow_pickle=False)
+    policy, ensemble = load_policy(run), load_reward_model(run)
+    np.testing.assert_array_equal(policy.mean_action(expected["observations"]), expected["action"])
+    found = ensemble.rewards(expected["observations"], expected["actions"])
+    np.testing.assert_array_equal(found, expected["reward"])
+
+
+def saved_with(name: str, value: object):
+    def damage(path: Path) -> None:
+        torch.save(torch.load(path, weights_only=True) | {name: value}, path)
+
+    return damage
+
+
+def without(*names: str):
+    def damage(path: Path) -> None:
+        saved = torch.load(path, weights_only=True)
+        torch.save({k: v for k, v in saved.items() if not k.startswith(names)}, path)
+
+    return damage
+
+
+DAMAGED = {
+    "gone": Path.unlink,
+    "empty": lambda path: path.write_bytes(b""),
+    "noise": lambda path: path.write_bytes(np.random.default_rng(0).bytes(500)),
+    "half": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "a list": lambda path: torch.save([1], path),
+    "numbers": lambda path: torch.save({"actor.w1": 1, "mean": 2}, path),
+    "other names": saved_with("further", torch.zeros(1)),
+    "no arrays": without("actor", "members"),
+    "other shape": saved_with("actor.w2", torch.zeros(3, 3)),
+    "scalars": lambda path: torch.save({n: torch.tensor(1.0) for n in ("actor.w1", "mean")}, path),
+}
+
+
+@pytest.mark.parametrize("load", [load_policy, load_reward_model])
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_model_is_named_in_one_line(damage, load, run):
+    path = run / ("policy.pt" if load is load_policy else "reward_model.pt")
+    DAMAGED[damage](path)
+    with pytest.raises(SavedError) as error:
+        load(run)
+    assert str(error.value).startswith(f"{path}: ") and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("spec", [None, {}, {"reward_model": {"hidden": [10**9]}}, []])
+def test_a_reward_model_of_another_description_is_refused(spec, run):
+    (run / "run.json").write_text(json.dumps({"spec": spec}))
+    with pytest.raises(SavedError):
+        load_reward_model(run)
+
+
+@pytest.mark.parametrize("how", ["torch", "plain pickle", "in a tensor's place"])
+@pytest.mark.parametrize("load", [load_policy, load_reward_model])
+def test_a_pickle_in_a_models_place_is_not_run(how, load, run, mark):
+    path = run / ("policy.pt" if load is load_policy else "reward_model.pt")
+    if how == "torch":
+        torch.save(Evil(mark), path)
+    elif how == "plain pickle":
+        path.write_bytes(pickle.dumps(Evil(mark)))
+    else:
+        torch.save(torch.load(path, weights_only=True) | {"mean": Evil(mark)}, path)
+    with pytest.raises(SavedError):
+        load(run)
+    pickle.loads(pickle.dumps(Evil(mark)))
+    mark.rmdir()  # that was to see that it would have worked
+
+
+def test_a_pickle_in_a_ledger_is_not_run(tmp_path, mark):
+    array = np.array([Evil(mark)], object)
+    np.savez(tmp_path / "labels.npz", budget=np.int64(1), pairs=array)
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        Ledger.load(tmp_path / "labels.npz")
+    np.savez(tmp_path / "labels.npz", budget=array, pairs=array)
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        Ledger.load(tmp_path / "labels.npz")
+    (tmp_path / "labels.npz").write_bytes(pickle.dumps(Evil(mark)))
+    with pytest.raises((ValueError, zipfile.BadZipFile)):
+        Ledger.load(tmp_path / "labels.npz")
+
+
+def test_a_pickle_in_a_checkpoint_is_not_run(tmp_path, mark):
+    buffer = io.BytesIO()
+    np.savez(buffer, np.array([Evil(mark)], object))
+    (tmp_path / "payload").write_bytes(buffer.getvalue())
+    with pytest.raises(Unusable):
+        unpack(sha256(tmp_path / "payload").encode() + buffer.getvalue())
+
+
+# --- compiled code ------------------------------------------------------------------------------
+
+
+def test_compiled_code_is_kept_where_nobody_else_can_write(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "active-rlhf").mkdir()
+    (tmp_path / "active-rlhf").chmod(0o777)
+    folder = compilation.cache_folder()
+    assert folder.is_relative_to(tmp_path)
+    for path in (folder, folder.parent):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+
+
+def test_compiled_code_is_not_taken_from_a_link_or_another_user(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "tmp"))
+    for name in ("home", "tmp", "theirs"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "home/active-rlhf").symlink_to(tmp_path / "theirs")
+    assert compilation.cache_folder().is_relative_to(tmp_path / "tmp")
+    monkeypatch.setattr("os.getuid", lambda: 12345)
+    with pytest.raises(OSError, match="no place for compiled code"):
+        compilation.cache_folder()
+
+
+# --- a config is data ---------------------------------------------------------------------------
+
+TAGS = [
+    "!!python/object/apply:os.mkdir [mark]",
+    "!!python/object/new:os.mkdir [mark]",
+    "!!python/name:evil.x",
+    "!!python/module:evil",
+    "!!python/object:evil.X {}",
+    "!!python/tuple [1]",
+    "!!map {a: 1}\n...\n---\nb",
+    "!<tag:yaml.org,2002:python/object/apply:os.mkdir> [mark]",
+    "!include /etc/passwd",
+    "!env HOME",
+    "&a [*a]",
+]
+
+
+@pytest.mark.parametrize("text", TAGS)
+def test_yaml_tags_and_anchors_are_refused(text, mark, tmp_path):
+    (tmp_path / "study.yaml").write_text(f"study: {text}\nseeds: [1]\n")
+    with pytest.raises(ConfigError):
+        load_study(tmp_path / "study.yaml")
+    with pytest.raises(ConfigError):
+        load_study("tiny.yaml", parse_set(f"seeds={text}"), data=deepcopy(STUDY))
+
+
+TEMPLATE = """
+__use_yte__: true
+__definitions__:
+  - open("mark", "w").write("")
+study: tiny
+"""
+
+
+@pytest.mark.parametrize("command", ["results", "watch", "train", "make"])
+def test_a_template_is_refused_before_snakemake_would_run_it(command, mark, tmp_path):
+    study = tmp_path / "study.yaml"
+    study.write_text(TEMPLATE + dump_yaml({key: STUDY[key] for key in STUDY if key != "study"}))
+    run = ["--env", "Hopper-v5", "--selector", "random", "--seed", "1", "--out", "out"]
+    arguments = {
+        "results": [*CLI, "results", "study.yaml"],
+        "watch": [*CLI, "watch", "study.yaml", "--", "touch", "mark"],
+        "train": [*CLI, "train", "--study", "study.yaml", *run],
+        "make": ["make", "-C", str(ROOT), "-o", ".venv/.ready", "figures", f"CONFIG={study}"],
+    }[command]
+    here = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(arguments, env=here, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "unknown key '__use_yte__'" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_template_is_no_study_for_the_workflow(tmp_path):
+    """Snakemake has rendered it by then, so this one does no harm."""
+    template = "__use_yte__: true\nstudy: tiny\nseeds:\n  ?for seed in range(2):\n    - ?seed\n"
+    rest = {key: STUDY[key] for key in STUDY if key not in ("study", "seeds")}
+    (tmp_path / "study.yaml").write_text(template + dump_yaml(rest))
+    done = subprocess.run(
+        [*SNAKEMAKE, "--dry-run", "--configfile", "study.yaml", "--cores", "1"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "error: study.yaml: __use_yte__: a study is plain data, not a template" in done.stderr
+
+
+MODULES = ["evil:Env-v0", "evil:CartPole-v1", "evil", "evil.Env", "evil/Env-v0", "m:evil:Env-v0"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_an_environment_is_no_module_to_import(name, mark, tmp_path):
+    for environments in ([name], {name: {}}):
+        with pytest.raises(ConfigError):
+            load_study("tiny.yaml", data=STUDY | {"environments": environments})
+    with pytest.raises(ConfigError):
+        load_study("tiny.yaml", parse_set(f"environments=['{name}']"), data=deepcopy(STUDY))
+    spec = resolve_run(load_study("tiny.yaml", data=deepcopy(STUDY)), "Hopper-v5", "random", 3)
+    (tmp_path / "spec.json").write_text(json.dumps(spec | {"environment": name}))
+    with pytest.raises(ConfigError):
+        load_spec(tmp_path / "spec.json")
+    with pytest.raises(ValueError):
+        make(name)
+
+
+PARTS = ["../evil", "evil", "os", "..evil", "evil:x", "__init__", "active_rlhf.cli", "/tmp/evil"]
+
+
+@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("part", ["score", "picker", "candidates", "filter", "base", "teacher"])
+def test_a_part_is_none_but_a_known_one(part, name, mark, tmp_path):
+    named = name if part in ("score", "base") else {"name": name}
+    changes = {"teacher": named} if part == "teacher" else {"selectors": {"mine": {part: named}}}
+    with pytest.raises(ConfigError):
+        load_study("tiny.yaml", data=STUDY | changes)
+    spec = resolve_run(load_study("tiny.yaml", data=deepcopy(STUDY)), "Hopper-v5", "random", 3)
+    spec = spec | {"teacher": named} if part == "teacher" else spec
+    spec = spec if part == "teacher" else spec | {"selection": spec["selection"] | {part: named}}
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    with pytest.raises(ConfigError):
+        load_spec(tmp_path / "spec.json")
+
+
+# --- a name stays inside ------------------------------------------------------------------------
+
+NAMES = [
+    *("..", ".", "../x", "x/../..", "/etc/x", "/", "a/b", "a\\b", "..\\x", "a\0b", "", " ", "~"),
+    *("~root", "$HOME", "$(id)", "`id`", "a;b", "a|b", "a&b", "a b", "a\nb", "a\rb", "a\tb", "*"),
+    *("?", "{x}", "{{x}}", "<x>", 'a"b', "a'b", "-x", "--out", ".hidden", "C:", "C:\\x", "a:b"),
+    *("\\\\host\\x", "%2e%2e%2f", "．．／x", "a∕b", "a⧸b", "‥", "a\u202eb", "a\u200bb", "ａ", "٣"),
+    *("é", "e\u0301", "x" * 101, "x" * 5000, "a/", "/a", "a\udc80", "\ufeffa", "a\n", "a\x85"),
+    *("file:///x", "http://x", "a@b", "a#b", "a%b", "a+b", "a,b", "a=b", "..;", "...", "[a]"),
+    *(None, 3, 1.5, True, [], {}),
+]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: ascii(name)[:20])
+def test_a_name_that_could_lead_elsewhere_is_refused(name, tmp_path):
+    def refused(changes: dict) -> None:
+        with pytest.raises(ConfigError) as error:
+            load_study("tiny.yaml", data=deepcopy(STUDY) | changes)
+        assert "\n" not in str(error.value)
+
+    refused({"study": name})
+    for key in ("environments", "selectors"):
+        refused({key: [name]})
+        if isinstance(name, str):
+            refused({key: {name: {}}})
+            refused({key: {name: {"base": "random"} if key == "selectors" else None}})
+    if isinstance(name, str):
+        (tmp_path / "runs.csv").write_text("exp_name,seed\n")
+        with pytest.raises(ConfigError):
+            load_study(tmp_path / "s.yaml", data={"study": "tiny", "imported": {name: "runs.csv"}})
+    text = dump_yaml(name).removesuffix("...\n").strip() if name != "a\udc80" else '"\\udc80"'
+    for key in ("study", "environments", "selectors"):
+        with pytest.raises(ConfigError):
+            change = parse_set(f"{key}={text}" if key == "study" else f"{key}=[{text}]")
+            load_study("tiny.yaml", change, data=deepcopy(STUDY))
+    spec = resolve_run(load_study("tiny.yaml", data=deepcopy(STUDY)), "Hopper-v5", "random", 3)
+    for key in ("environment", "selector"):
+        (tmp_path / "spec.json").write_text(json.dumps(spec | {key: name}))
+        with pytest.raises(ConfigError):
+            load_spec(tmp_path / "spec.json")
+
+
+@pytest.mark.parametrize("seed", ["../1", "1", -1, 2**32, 1.5, True, None, [1], "1; id", np.nan])
+def test_a_seed_is_a_whole_number(seed, tmp_path):
+    with pytest.raises(ConfigError):
+        load_study("tiny.yaml", data=STUDY | {"seeds": [seed]})
+    spec = resolve_run(load_study("tiny.yaml", data=deepcopy(STUDY)), "Hopper-v5", "random", 3)
+    (tmp_path / "spec.json").write_text(json.dumps(spec | {"seed": seed}))
+    with pytest.raises(ConfigError):
+        load_spec(tmp_path / "spec.json")
+
+
+@pytest.mark.parametrize("key", ["partition", "account", "gres"])
+@pytest.mark.parametrize("value", ["a; id", "$(id)", "`id`", "a b", "a\n", "a|b", "a'b", "a>b", ""])
+def test_what_goes_to_a_cluster_is_no_command(key, value):
+    with pytest.raises(ConfigError):
+        load_study("tiny.yaml", data=deepcopy(STUDY) | {"resources": {key: value}})
+
+
+NAME = st.from_regex(r"[A-Za-z0-9._:/\\-]{1,8}", fullmatch=True)  # nearly the right letters
+
+
+@example("demo.v2", "duo-dpp")
+@given(st.one_of(st.text(max_size=120), NAME), st.one_of(st.text(max_size=120), NAME))
+def test_whatever_name_is_accepted_is_a_folder_inside(study, selector):
+    data = deepcopy(STUDY) | {"study": study, "selectors": {selector: {"base": "random"}}}
+    try:
+        loaded = load_study("tiny.yaml", data=data)
+    except ConfigError:
+        return
+    results = Path("/results") / loaded["study"]
+    assert Path(os.path.normpath(results)) == results and results.parent == Path("/results")
+    for run in study_runs(loaded):
+        directory = results.joinpath("runs", *map(str, run))
+        assert Path(os.path.normpath(directory)) == directory
+        assert directory.parents[3] == results and len(directory.name.encode()) < 200
+
+
+@pytest.mark.parametrize("name", ["../../out", "/tmp/out", "a b"])
+def test_snakemakes_own_way_to_change_a_config_leads_nowhere_else(name, tmp_path):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner/study.yaml").write_text(dump_yaml(STUDY))
+    done = subprocess.run(
+        [*SNAKEMAKE, "--cores", "1", "--configfile", "study.yaml", "--config", f"study={name}"],
+        cwd=tmp_path / "inner",
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and f"study: {name!r} must be made of letters" in done.stderr
+    found = {path.name for path in tmp_path.rglob("*") if ".snakemake" not in path.parts}
+    assert found == {"inner", "study.yaml"}
+
+
+def test_a_config_is_read_back_as_it_was_written():
+    """Also where a text looks like a number or a date to some reader of YAML."""
+    texts = ["08", "1e5x", "yes", "~", "2024-01-01", "1:30", "0x1", "=", "<<", "+.1", "null", "# a"]
+    tree = {"texts": texts, "numbers": [1, 1.0, 1e-05, 1e20], "others": [True, None, {"a": []}]}
+    assert parse_yaml(dump_yaml(tree), "tree") == tree
+
+
+def test_bad_names_are_bad_usage(capsys, tmp_path):
+    (tmp_path / "study.yaml").write_text(dump_yaml(STUDY | {"study": "../../x"}))
+    assert main(["results", str(tmp_path / "study.yaml")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

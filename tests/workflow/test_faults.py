@@ -1,0 +1,257 @@
+"""Studies through Snakemake when something goes wrong around them: the config, the clock, the disk.
+
+Counts are those of tests/faults/README.md.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import TINY, Study
+
+PLUGINS = Path(__file__).with_name("plugins")
+RUNS = "results/tiny/runs/Hopper-v5"
+
+
+def output(result: subprocess.CompletedProcess[str]) -> str:
+    return result.stdout + result.stderr
+
+
+# --- bad files -----------------------------------------------------------------------------------
+
+FILES = {
+    "missing": None,
+    "empty": b"",
+    "a list": b"- 1\n",
+    "broken": b"study: [tiny\n",
+    "tabs": b"study: tiny\nppo:\n\tclip: 1\n",
+    "not UTF-8": b"study: \xff\n",
+    "a tag": b"study: !!python/object/apply:os.system [echo]\n",
+    "a key twice": b"study: tiny\nstudy: tiny\n",
+    "an alias": b"study: &a tiny\nmethods: {x: *a}\n",
+    "an unknown key": b"study: tiny\nsedes: [1]\n",
+    "no study": b"seeds: [1]\n",
+}
+# What Snakemake refuses by itself, before it reads any workflow.
+UNREAD = ("missing", "empty", "a list", "broken", "tabs", "not UTF-8", "a tag")
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_a_bad_study_file_starts_nothing(case, tmp_path):
+    study, name = Study(tmp_path), "my study ü.yaml"
+    if FILES[case] is not None:
+        (tmp_path / name).write_bytes(FILES[case])
+    watch = [sys.executable, "-m", "active_rlhf.cli", "watch", name, "--", "false"]
+    result = study.run(*watch)  # as `make demo` begins
+    (line,) = result.stderr.splitlines()
+    assert result.returncode == 2 and line.startswith(f"error: {name}: ")
+    result = study.run(*study.command(name))
+    assert result.returncode == 1
+    if case not in UNREAD:
+        (last,) = [x for x in result.stderr.splitlines() if not x.startswith("Using profile")]
+        assert last == line
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_study_file_may_have_any_name(study):
+    (study.folder / "study.yaml").rename(study.folder / "my study ü.yaml")
+    result = study.run(*study.command("my study ü.yaml"), "--dry-run")
+    assert result.returncode == 0 and "Nothing to be done" in output(result)
+
+
+# --- a config edited meanwhile -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("executor", ["local", "children"])
+def test_a_study_ends_with_the_config_it_began_with(executor, tmp_path):
+    """Also where each job is a Snakemake of its own, as on a cluster."""
+    study, selectors = Study(tmp_path), ["random"]
+    study.configure(selectors=selectors, seeds=[1, 2, 3])
+    process = subprocess.Popen(
+        [
+            *study.command(),
+            "--executor",
+            executor,
+            "--jobs",
+            "1",
+            "--cores",
+            "1",
+            "--until",
+            "train",
+        ],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{study.repository / 'src'}:{PLUGINS}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    while not list(tmp_path.glob(f"{RUNS}/random/*/run.json")) and process.poll() is None:
+        time.sleep(0.02)
+    edited = TINY["ppo"] | {"gamma": 0.5}
+    study.configure(selectors=selectors, seeds=[1, 2, 3], ppo=edited)
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
+    specs = [json.loads(path.read_text())["spec"] for path in tmp_path.glob(f"{RUNS}/*/*/run.json")]
+    assert [spec["ppo"]["gamma"] for spec in specs] == [0.99] * 3
+    assert study.runs_to_train() == {"random/1", "random/2", "random/3"}
+    study.configure(selectors=[*selectors, "duo"], seeds=[1, 2, 3, 4])
+    assert study.runs_to_train() == {"random/4", *(f"duo/{seed}" for seed in (1, 2, 3, 4))}
+
+
+# --- the clock -----------------------------------------------------------------------------------
+
+YEAR = 365 * 86_400
+
+
+def shift(folder: Path, seconds: float) -> None:
+    for path in [folder, *folder.rglob("*")]:
+        moved = path.lstat().st_mtime + seconds
+        os.utime(path, (moved, moved))
+
+
+@pytest.mark.parametrize("years", [10, -10], ids=["ahead", "behind"])
+def test_a_clock_that_was_wrong_all_along_retrains_nothing(years, study):
+    shift(study.folder / "results", years * YEAR)
+    assert study.plan() == {}
+
+
+@pytest.mark.parametrize("years", [10, -10], ids=["ahead", "behind"])
+def test_a_clock_that_jumped_between_runs_retrains_nothing(years, study):
+    shift(study.folder / RUNS / "random" / "2", years * YEAR)
+    shift(study.folder / "results/tiny/exports", -years * YEAR)
+    assert not {"train"} & study.plan().keys()
+
+
+def test_runs_from_the_future_wait_for_the_clock_and_touching_them_is_the_cure(study):
+    run = study.folder / RUNS / "random" / "2"
+    shift(run, 86_400)
+    shutil.rmtree(study.folder / "results/tiny/exports")
+    export = "results/tiny/exports/Hopper-v5.csv"
+    result = study.snakemake("--until", "export")
+    assert result.returncode == 1
+    assert f"than input {RUNS}/random/2/run.json" in result.stderr and "clock skew" in result.stderr
+    assert not (study.folder / export).exists()
+    (run / "run.json").touch()
+    assert study.snakemake("--until", "export").returncode == 0
+    assert (study.folder / export).exists() and study.runs_to_train() == set()
+
+
+# --- damaged results -----------------------------------------------------------------------------
+
+
+def cut(path: Path) -> None:
+    text = path.read_text()
+    path.write_text(text[: len(text) // 2])
+
+
+def reword(old: str, new: str):
+    def edit(path: Path) -> None:
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    return edit
+
+
+DAMAGE = {
+    "a cut run": (f"{RUNS}/random/2/run.json", cut, "not readable as JSON"),
+    "an edited run": (
+        f"{RUNS}/random/2/run.json",
+        reword('"gamma": 0.99', '"gamma": 0.5'),
+        "other s",
+    ),
+    "a cut export": ("results/tiny/exports/Hopper-v5.csv", cut, "changed since it was made"),
+    "an edited export": (
+        "results/tiny/exports/Hopper-v5.csv",
+        reword(",8\n", ",9\n"),
+        "changed since",
+    ),
+    "a cut table": ("results/tiny/statistics/summary.csv", cut, "edited or damaged"),
+    "an edited table": (
+        "results/tiny/statistics/summary.csv",
+        reword("random", "duo"),
+        "edited or d",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_damaged_results_are_refused_and_deleting_them_is_the_cure(case, study):
+    name, damage, said = DAMAGE[case]
+    path = study.folder / name
+    damage(path)
+    shift(path, 1)  # an editor's save is later than what was made from the file
+    result = study.snakemake("--keep-incomplete")
+    assert result.returncode == 1
+    (line,) = {x for x in output(result).splitlines() if x.startswith("error: ")}
+    assert said in line and "delete" in line and str(Path(name).parent) in line
+    path.unlink()
+    path.with_suffix(".parquet").unlink(missing_ok=True)
+    plan = study.plan()
+    assert plan.get("train", 0) == ("cut run" in case or "edited run" in case)
+
+
+# --- disks ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk mounted as the results folder of a study."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        pytest.skip(f"no disk can be mounted: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def remount(disk: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)
+
+
+def test_a_results_folder_that_may_only_be_read(trained, disk, tmp_path):
+    study = Study(tmp_path)
+    study.configure()
+    remount(disk, "ro")
+    result = study.snakemake()
+    assert result.returncode == 1
+    (line,) = [x for x in result.stderr.splitlines() if x.startswith("error: ")]
+    assert line.startswith("error: results/tiny: [Errno 30] Read-only file system: ")
+    remount(disk, "rw")
+    shutil.copytree(trained.folder / "results", disk, dirs_exist_ok=True)
+    shutil.copytree(trained.folder / ".snakemake", tmp_path / ".snakemake", dirs_exist_ok=True)
+    remount(disk, "ro")
+    assert "Nothing to be done" in study.snakemake().stderr
+    study.configure(figures={"interval": "sd"})  # draws the figures anew
+    result = study.snakemake()
+    assert result.returncode == 1
+    assert "Write-protected output files for rule" in result.stderr
+    assert "Traceback" not in output(result)
+
+
+def test_a_results_folder_that_is_full(trained, disk, tmp_path):
+    shutil.copytree(trained.folder / "results/tiny/runs", disk / "tiny/runs")
+    shutil.copytree(trained.folder / ".snakemake", tmp_path / ".snakemake")
+    study = Study(tmp_path)
+    study.configure()
+    used = sum(path.stat().st_blocks * 512 for path in disk.rglob("*"))
+    (disk / "ballast").write_bytes(bytes(64 * 2**20 - used - 150_000))
+    before = {path: path.read_bytes() for path in disk.glob("tiny/runs/**/*") if path.is_file()}
+    result = study.snakemake()
+    assert result.returncode == 1
+    lines = {x for x in output(result).splitlines() if x.startswith("error: ")}
+    assert lines and all("No space left on device; free some space and run" in x for x in lines)
+    (disk / "ballast").unlink()
+    assert study.snakemake().returncode == 0 and study.plan() == {}
+    assert before == {path: path.read_bytes() for path in before}

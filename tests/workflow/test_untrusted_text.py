@@ -1,0 +1,68 @@
+"""Texts of a study that would be markup: tables, pages and report show them, and no more."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from conftest import Study
+
+MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+NAMES = {
+    "random": f"R {MARKUP} [x](javascript:alert(3)) {{{{ 7*7 }}}}",
+    "hybrid": "H ```\n</pre></script> `y <javascript:alert(4)>`_ \\input{/etc/passwd} ${HOME}",
+}
+REASON = f"stopped\n\n.. raw:: html\n\n   {MARKUP}\n\n`z <javascript:alert(5)>`_ {{{{ config }}}}"
+
+
+class Elements(HTMLParser):
+    """Start tags with their attributes, and the text inside of scripts."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def active(self) -> list[str]:
+        """What would run or lead to code."""
+        found = [tag for tag, _ in self.tags if tag == "script"]
+        for _, attributes in self.tags:
+            found += [name for name in attributes if name.startswith("on")]
+            found += [v for v in attributes.values() if v and v.lstrip().startswith("javascript")]
+        return found
+
+
+@pytest.fixture
+def marked_up(study) -> Study:
+    exclude = [{"env": "Hopper-v5", "method": "hybrid", "seed": 2, "reason": REASON}]
+    study.configure(methods=NAMES, exclude=exclude)
+    done = study.snakemake()
+    assert done.returncode == 0, done.stderr
+    return study
+
+
+@pytest.mark.slow
+def test_markup_in_names_and_reasons_stays_text(marked_up):
+    results = marked_up.folder / "results/tiny"
+    pages = list(results.glob("report/**/*.html"))
+    assert len(pages) == 5
+    for page in pages:
+        assert Elements(page.read_text()).active() == []
+    assert "&lt;script&gt;" in (results / "report/tables/all.html").read_text()
+    for table in results.glob("tables/**/*.tex"):
+        assert not re.search(r"\\input\{/|<script", table.read_text())
+
+    plain = report(marked_up, "marked.html")
+    marked_up.configure()
+    assert marked_up.snakemake().returncode == 0
+    assert plain.active() == report(marked_up, "plain.html").active()
+    assert ("img", {"src": "x", "onerror": "alert(2)"}) not in plain.tags
+
+
+def report(study: Study, name: str) -> Elements:
+    done = study.snakemake("--report", name)
+    assert done.returncode == 0, done.stderr
+    return Elements(Path(study.folder / name).read_text())

@@ -1,0 +1,537 @@
+"""`active-rlhf verify` on a small finished study: sound as it is, and named wherever it is not."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import Study
+
+from active_rlhf.cli import main
+from active_rlhf.files import sha256
+from active_rlhf.provenance import digest
+from active_rlhf.verify import NOTE, PROBLEM, WARNING, verify
+
+RUN = "runs/Hopper-v5/hybrid/1"
+KEYS = [f"{RUN}/run.json", "config.yaml", "provenance.json"]
+KINDS = [
+    *(f"{RUN}/{name}.csv" for name in ("episodes", "evaluations", "sessions", "timings")),
+    *(f"{RUN}/{name}" for name in ("labels.npz", "policy.pt", "reward_model.pt", "finished.json")),
+    *(f"exports/Hopper-v5{part}.csv" for part in ("", ".evaluations", ".sessions", ".overhead")),
+    *("exports/overhead.csv", "statistics/comparisons.csv", "statistics/overhead.csv"),
+    *("statistics/summary.parquet", "figures/effects.png", "figures/Hopper-v5/effects.pdf"),
+    *("tables/summary.tex", "tables/Hopper-v5/labels.md", "tables/tables.tex", "findings.md"),
+    *("report/config.html", "report/tables/all.html"),
+]
+
+
+@pytest.fixture
+def results(study) -> Path:
+    return study.folder / "results/tiny"
+
+
+def problems(root: Path) -> dict[str, list[str]]:
+    """The messages of all problems by path."""
+    found: dict[str, list[str]] = {}
+    for finding in verify(root):
+        if finding.level == PROBLEM:
+            found.setdefault(finding.path, []).append(finding.message)
+    return found
+
+
+def rehash(root: Path) -> None:
+    """Make every hash right again, as somebody would who wants a change to go unnoticed."""
+    for path in root.glob("runs/*/*/*/run.json"):
+        result = json.loads(path.read_text())
+        if "files" in result:
+            result["files"] = {name: sha256(path.parent / name) for name in result["files"]}
+        path.write_text(json.dumps(result))
+        path.with_name("finished.json").write_text(json.dumps(result))
+    record = json.loads((root / "provenance.json").read_text())
+    for name, entry in record["artefacts"].items():
+        entry["sha256"] = sha256(root / name)
+    for name, entry in record["runs"].items():
+        entry["sha256"] = sha256(root / "runs" / name / "run.json")
+    record["sha256"] = digest(record)
+    (root / "provenance.json").write_text(json.dumps(record))
+
+
+def test_a_finished_study_is_sound(results, capsys):
+    assert verify(results) == []
+    assert main(["verify", "--strict", str(results)]) == 0
+    assert capsys.readouterr().out == f"{results}: sound\n"
+
+
+def test_it_is_sound_in_another_place_and_from_another_one(results, tmp_path):
+    shutil.move(results, tmp_path / "copy")
+    (finding,) = verify(tmp_path / "copy")
+    assert finding.level == NOTE and "of the study tiny" in finding.message
+
+
+# --- damage -------------------------------------------------------------------------------------
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def replace(make: Callable[[Path], Any]) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        path.rename(path.with_name("aside"))
+        make(path)
+
+    return damage
+
+
+DAMAGE: dict[str, Callable[[Path], Any]] = {
+    "one byte": flip,
+    "deleted": Path.unlink,
+    "emptied": lambda path: path.write_bytes(b""),
+    "truncated": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "noise": lambda path: path.write_bytes(np.random.default_rng(0).bytes(3000)),
+    "brackets": lambda path: path.write_text("[" * 100_000),
+    "other text": lambda path: path.write_text("step,return\n1,2\n"),
+    "other JSON": lambda path: path.write_text('{"status": "complete", "files": [], "spec": 1}'),
+    "a folder": replace(Path.mkdir),
+    "a link": replace(lambda path: path.symlink_to("aside")),
+    "a dead link": replace(lambda path: path.symlink_to("nowhere")),
+    "a pipe": replace(os.mkfifo),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_all_files_damaged_are_all_named(damage, results):
+    for name in KINDS:
+        DAMAGE[damage](results / name)
+    done = subprocess.run(
+        [sys.executable, "-m", "active_rlhf.cli", "verify", str(results)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    *lines, summary = done.stdout.splitlines()
+    named = {line.split(": ")[0].removeprefix(f"{results}/") for line in lines}
+    assert named.issuperset(KINDS)
+    assert " problems (" in summary
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", KEYS)
+def test_what_the_rest_hangs_on_is_named(name, damage, results):
+    DAMAGE[damage](results / name)
+    found = problems(results)
+    assert {name, str(Path(name).parent)} & found.keys()
+    assert "cannot be checked" not in str(found)
+
+
+def test_a_missing_run_and_one_under_way_are_named(results):
+    shutil.rmtree(results / RUN)
+    other = results / "runs/Hopper-v5/random/2"
+    (other / "run.json").unlink()
+    found = problems(results)
+    for path in (RUN, "runs/Hopper-v5/random/2"):
+        (message,) = found[path]
+        assert message.startswith("the run is not complete (it has no run.json)")
+
+
+def test_links_to_folders_are_named_and_not_followed(results):
+    (results / "runs/loop").symlink_to(results)
+    (results / "figures").rename(results.parent / "figures")
+    (results / "figures").symlink_to(results.parent / "figures")
+    found = problems(results)
+    assert "a symbolic link" in found["runs/loop"][0] and "a symbolic link" in found["figures"][0]
+    assert "figures/effects.png" in found
+
+
+# --- changes by somebody who mends the hashes ---------------------------------------------------
+
+
+def table(name: str, change: Callable[[pd.DataFrame], Any]) -> Callable[[Path], None]:
+    def edit(root: Path) -> None:
+        frame = pd.read_csv(root / name)
+        changed = change(frame)
+        (frame if changed is None else changed).to_csv(root / name, index=False)
+
+    return edit
+
+
+def cell(column: str, value: Any, row: int = 0) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    def change(frame: pd.DataFrame) -> pd.DataFrame:
+        frame[column] = frame[column].astype(object)
+        frame.loc[row, column] = value
+        return frame
+
+    return change
+
+
+def result(**changes: Any) -> Callable[[Path], None]:
+    def edit(root: Path) -> None:
+        path = root / RUN / "run.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    return edit
+
+
+def ledger(change: Callable[[dict[str, np.ndarray]], Any]) -> Callable[[Path], None]:
+    def edit(root: Path) -> None:
+        path = root / RUN / "labels.npz"
+        columns = dict(np.load(path))
+        change(columns)
+        np.savez(path, **columns)
+
+    return edit
+
+
+def swap(one: str, other: str) -> Callable[[Path], None]:
+    def edit(root: Path) -> None:
+        content = (root / one).read_bytes()
+        (root / one).write_bytes((root / other).read_bytes())
+        (root / other).write_bytes(content)
+
+    return edit
+
+
+def text(name: str, old: str, new: str) -> Callable[[Path], None]:
+    def edit(root: Path) -> None:
+        content = (root / name).read_text()
+        assert old in content
+        (root / name).write_text(content.replace(old, new))
+
+    return edit
+
+
+def double_episode(root: Path) -> None:
+    table(f"{RUN}/episodes.csv", lambda f: pd.concat([f, f.tail(1)]))(root)
+    result(episodes=5)(root)
+
+
+EPISODES, EVALUATIONS, SESSIONS = (
+    f"{RUN}/{name}.csv" for name in ("episodes", "evaluations", "sessions")
+)
+FORGED: dict[str, tuple[Callable[[Path], None], str, str]] = {
+    "steps": (result(steps=4000), f"{RUN}/run.json", "steps is 4000, the run's settings give 4096"),
+    "queries": (result(queries=17), f"{RUN}/run.json", "queries is 17, the run's settings give 16"),
+    "words": (result(steps="many"), f"{RUN}/run.json", "steps is 'many'"),
+    "status": (result(status="running"), RUN, "not complete"),
+    "final return": (result(final_return=1e4), EPISODES, "run.json says 10000.0"),
+    "no final return": (result(final_return=None), EPISODES, "run.json says None"),
+    "one return": (table(EPISODES, cell("return", 9e3, 2)), EPISODES, "returns have the mean"),
+    "episodes of another run": (
+        swap(EPISODES, "runs/Hopper-v5/random/1/episodes.csv"),
+        EPISODES,
+        "returns have the mean",
+    ),
+    "episode gone": (table(EPISODES, lambda f: f.drop(1)), EPISODES, "3 episodes, run.json says 4"),
+    "episode twice": (double_episode, EPISODES, "line 6 does not end after the line before"),
+    "episode in between": (
+        table(EPISODES, cell("length", 900, 1)),
+        EPISODES,
+        "line 3 ends at step 2000, which is not the sum of lengths",
+    ),
+    "labels too early": (
+        table(EPISODES, cell("labels", 16, 0)),
+        EPISODES,
+        "labels in line 2 is 16",
+    ),
+    "evaluation gone": (table(EVALUATIONS, lambda f: f.head(0)), EVALUATIONS, "0 rows"),
+    "evaluation elsewhere": (table(EVALUATIONS, cell("step", 2048)), EVALUATIONS, "step in line 2"),
+    "fewer evaluated": (table(EVALUATIONS, cell("episodes", 7)), EVALUATIONS, "settings give 1"),
+    "asked": (table(SESSIONS, cell("asked", 9)), SESSIONS, "asked in line 2 is 9"),
+    "held out": (table(SESSIONS, cell("held_out", 0, 1)), SESSIONS, "held_out in line 3 is 0"),
+    "answered": (
+        table(SESSIONS, cell("answered", 1)),
+        SESSIONS,
+        "answered and skipped are not all",
+    ),
+    "tied": (table(SESSIONS, cell("tied", 8)), f"{RUN}/labels.npz", "tied by session"),
+    "session gone": (table(SESSIONS, lambda f: f.head(1)), SESSIONS, "1 rows"),
+    "a word": (table(SESSIONS, cell("asked", "x")), SESSIONS, "asked is x in line 2"),
+    "a column": (
+        table(SESSIONS, lambda f: f.drop(columns="pool")),
+        SESSIONS,
+        "column pool is miss",
+    ),
+    "labels gone": (
+        ledger(lambda c: c.update({k: v[:-1] for k, v in c.items() if k != "budget"})),
+        f"{RUN}/labels.npz",
+        "asked by session is [8, 7]",
+    ),
+    "labels as validation": (
+        ledger(lambda c: c["held_out"].fill(True)),
+        f"{RUN}/labels.npz",
+        "held_out by session",
+    ),
+    "objects in labels": (
+        ledger(lambda c: c.update(pairs=np.array([print, 1], object))),
+        f"{RUN}/labels.npz",
+        "not readable (ValueError: Object arrays cannot be loaded",
+    ),
+    "spec": (text(f"{RUN}/run.json", '"epochs": 2', '"epochs": 3'), RUN, "ppo.epochs is 3"),
+    "export": (
+        table("exports/Hopper-v5.csv", cell("charts/episodic_return", 9e3)),
+        "exports/Hopper-v5.csv",
+        "is not what it is made from gives, in line 2",
+    ),
+    "cost": (
+        table("exports/Hopper-v5.overhead.csv", cell("wall_s", 0.1)),
+        "exports/Hopper-v5.overhead.csv",
+        "in line 2",
+    ),
+    "joined cost": (
+        table("exports/overhead.csv", cell("cpu_s", 0.1)),
+        "exports/overhead.csv",
+        "in line 2",
+    ),
+    "p-value": (
+        table("statistics/comparisons.csv", cell("p_value", 0.001)),
+        "statistics/comparisons.csv",
+        "p_value in row 1 is 0.001, the exports give ",
+    ),
+    "p-value by a billionth": (
+        table("statistics/comparisons.csv", lambda f: f.assign(p_value=f["p_value"] * (1 - 1e-9))),
+        "statistics/comparisons.csv",
+        "p_value in row 1",
+    ),
+    "better method": (
+        table("statistics/summary.csv", lambda f: f.assign(method=f["method"][::-1].to_numpy())),
+        "statistics/summary.csv",
+        "method in row 1",
+    ),
+    "a comparison gone": (
+        table("statistics/comparisons.csv", lambda f: f.head(1)),
+        "statistics/comparisons.csv",
+        "other columns or rows",
+    ),
+    "Parquet": (
+        lambda root: (
+            pd.read_parquet(root / "statistics/summary.parquet")
+            .assign(mean=1.5)
+            .to_parquet(root / "statistics/summary.parquet")
+        ),
+        "statistics/summary.parquet",
+        "mean in row 1 is 1.5",
+    ),
+    "mean cost": (
+        table("statistics/overhead.csv", cell("wall_s", 1)),
+        "statistics/overhead.csv",
+        "wall_s",
+    ),
+    "sentence": (text("findings.md", "Compared:", "Shown:"), "findings.md", "in line 3"),
+    "another figure": (
+        swap("figures/effects.png", "figures/overhead.png"),
+        "figures/effects.png",
+        "its mark says it was not made from statistics/comparisons.csv",
+    ),
+    "no mark": (
+        text("tables/summary.tex", "inputs=", "outputs="),
+        "tables/summary.tex",
+        "its mark says it was not made from",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FORGED)
+def test_a_change_with_the_hashes_mended_is_still_named(case, results):
+    change, path, message = FORGED[case]
+    change(results)
+    rehash(results)
+    assert any(message in found for found in problems(results)[path]), problems(results)
+
+
+def test_a_difference_in_the_last_digits_only_is_none(results):
+    path = "statistics/comparisons.csv"
+    table(path, lambda f: f.assign(delta_mean=f["delta_mean"] * (1 + 1e-14)))(results)
+    rehash(results)
+    assert problems(results).keys() & {path} == set()
+
+
+# --- config -------------------------------------------------------------------------------------
+
+
+def configure(root: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    config = yaml.safe_load((root / "config.yaml").read_text())
+    change(config)
+    (root / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+HOPPER = "Hopper-v5"
+CONFIGS: dict[str, tuple[Callable[[dict[str, Any]], Any], dict[str, str]]] = {
+    "a seed": (
+        lambda c: c["seeds"].append(3),
+        {"runs/Hopper-v5/random/3": "no run.json", "provenance.json": "not of the runs"},
+    ),
+    "a setting": (
+        lambda c: c["environments"][HOPPER]["ppo"].update(gamma=0.5),
+        {RUN: "ppo.gamma is 0.99, the study says 0.5"},
+    ),
+    "a selector's setting": (
+        lambda c: c["environments"][HOPPER]["selectors"]["hybrid"].update(keep=0.25),
+        {RUN: "selection.keep is"},
+    ),
+    "a level": (
+        lambda c: c["statistics"].update(alpha=0.3),
+        {"statistics/comparisons.csv": "row 1", "statistics/power.csv": "row 1"},
+    ),
+    "an excluded run": (
+        lambda c: c.update(exclude=[dict(env=HOPPER, method="hybrid", seed=1, reason="bad")]),
+        {"statistics/endpoints.csv": "other columns or rows"},
+    ),
+    "an unknown key": (lambda c: c.update(sedes=[1]), {"config.yaml": "unknown key 'sedes'"}),
+    "no seeds": (lambda c: c.pop("seeds"), {"config.yaml": "seeds: missing"}),
+    "a way out": (lambda c: c.update(study="../.."), {"config.yaml": "study: '../..' must be"}),
+}
+
+
+@pytest.mark.parametrize("case", CONFIGS)
+def test_a_changed_config_is_named_by_what_no_longer_follows_from_it(case, results):
+    change, expected = CONFIGS[case]
+    configure(results, change)
+    rehash(results)
+    found = problems(results)
+    for path, message in expected.items():
+        assert any(message in text for text in found[path])
+
+
+def test_a_config_with_fewer_keys_than_today_is_a_warning(results):
+    configure(results, lambda c: c["statistics"].pop("bootstrap"))
+    configure(results, lambda c: c["statistics"].update(alpha=0.05))
+    rehash(results)
+    warnings = [f.message for f in verify(results) if f.level == WARNING]
+    assert warnings == ["today's code would store other values of 'statistics'"]
+
+
+# --- what is doubtful, and what is merely there --------------------------------------------------
+
+
+def test_other_code_and_other_versions_are_warnings(results, capsys):
+    path = results / RUN / "run.json"
+    found = json.loads(path.read_text())
+    numpy = found["versions"]["numpy"]
+    path.write_text(
+        json.dumps(found | {"code": "0" * 64, "versions": found["versions"] | {"numpy": "1.0"}})
+    )
+    rehash(results)
+    assert main(["verify", str(results)]) == 0
+    out = capsys.readouterr().out
+    assert "1 of 4 were made by other training code than this package's (Hopper-v5 hybrid)" in out
+    assert f"different versions: numpy {numpy} (3 runs), 1.0 (1 runs)" in out
+    assert out.endswith("sound, 2 warnings\n")
+    assert main(["verify", "--strict", str(results)]) == 1
+
+
+def test_runs_without_hashes_are_named(results):
+    path = results / RUN / "run.json"
+    found = json.loads(path.read_text())
+    del found["files"]
+    path.write_text(json.dumps(found))
+    rehash(results)
+    assert problems(results)[f"{RUN}/run.json"][0].startswith("records no hashes of the run's")
+
+
+LEFTOVERS = {
+    f"{RUN}/.lock": "lock of a run",
+    f"{RUN}/checkpoint/latest": "checkpoint of a run",
+    f"{RUN}/.episodes.unfinished-1.csv": "half-written",
+    f"{RUN}/notes.txt": "not a file of a run",
+    "statistics/.curves.unfinished-1.csv": "half-written",
+    "statistics/best.csv": "not a file of this study",
+    "notes.txt": "not a file of this study",
+    "report.html": "made after provenance.json",
+}
+
+
+def test_leftovers_are_noted_and_no_fault(results, capsys):
+    for name in LEFTOVERS:
+        (results / name).parent.mkdir(exist_ok=True)
+        (results / name).write_text("")
+    shutil.copytree(results / RUN, results / "runs/Hopper-v5/hybrid/77")
+    (results / RUN / "tensorboard").mkdir()
+    (results / RUN / "tensorboard/events").write_text("")
+    found = {finding.path: finding for finding in verify(results)}
+    assert {finding.level for finding in found.values()} == {NOTE}
+    foreign = found.pop("runs/Hopper-v5/hybrid/77")
+    assert foreign.message == "a run that the config does not name; nothing uses it"
+    assert found.keys() == LEFTOVERS.keys()
+    for path, message in LEFTOVERS.items():
+        assert message in found[path].message
+    assert main(["verify", "--strict", str(results)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == f"{results}: sound, 9 notes" and len(lines) == 8  # alike ones in one line
+
+
+def test_a_name_that_is_no_text_is_printed_in_one_line(results, capsys):
+    for name in (b"two\nlines", b"bytes\xff", b"\x1b[31mred"):
+        Path(os.fsdecode(os.fsencode(results) + b"/" + name)).write_text("")
+    assert main(["verify", str(results)]) == 0
+    out = capsys.readouterr().out
+    assert out.count("\n") == 2 and "\x1b" not in out and "(and 2 more): note" in out
+
+
+@pytest.mark.parametrize("name", ["nowhere", "file", "empty"])
+def test_what_is_no_results_folder_is_bad_usage(name, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "empty").mkdir()
+    assert main(["verify", str(tmp_path / name)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {tmp_path / name}: ") and error.count("\n") == 1
+
+
+# --- imported runs ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def analysed(trained, tmp_path_factory) -> Path:
+    """A study of imported runs: the exports of the trained one."""
+    study = Study(tmp_path_factory.mktemp("imported") / "study")
+    study.folder.mkdir()
+    shutil.copy(trained.folder / "results/tiny/exports/Hopper-v5.csv", study.folder / "mine.csv")
+    config = {"study": "again", "imported": {HOPPER: "mine.csv"}, "statistics": {"bootstrap": 200}}
+    (study.folder / "study.yaml").write_text(yaml.safe_dump(config))
+    done = study.snakemake()
+    assert done.returncode == 0, done.stderr
+    return study.folder
+
+
+@pytest.fixture
+def imported(analysed, tmp_path) -> Path:
+    return shutil.copytree(analysed, tmp_path / "imported")
+
+
+def test_a_study_of_imported_runs_is_sound_from_anywhere(imported, monkeypatch):
+    assert verify(imported / "results/again") == []
+    monkeypatch.chdir(imported)
+    assert verify(Path("results/again")) == []
+
+
+@pytest.mark.parametrize("hashes", ["old hashes", "mended hashes"])
+def test_changed_statistics_of_imported_runs_are_named(hashes, imported):
+    results = imported / "results/again"
+    table("statistics/comparisons.csv", cell("p_value", 0.001))(results)
+    if hashes == "mended hashes":
+        rehash(results)
+    assert "p_value in row 1 is 0.001" in str(problems(results)["statistics/comparisons.csv"])
+
+
+def test_changed_imported_runs_are_named(imported):
+    with (imported / "mine.csv").open("a") as file:
+        file.write("\n")
+    (message,) = problems(imported / "results/again")["provenance.json"]
+    assert "mine.csv has changed since" in message
+
+
+def test_missing_imported_runs_are_named(imported):
+    (imported / "mine.csv").unlink()
+    (message,) = problems(imported / "results/again")["config.yaml"]
+    assert "there is no file mine.csv" in message

@@ -1,0 +1,10 @@
+import json
+from pathlib import Path
+
+from active_rlhf.provenance import write_record
+from logged import logged
+
+with logged(snakemake.log[0]):
+    made = json.loads(snakemake.params.made)
+    results, workflow = Path(snakemake.output[0]).parent, Path(snakemake.scriptdir).parent
+    write_record(snakemake.config, made, results, workflow)
