@@ -26,11 +26,11 @@ from active_rlhf.segments import SegmentStore
 from active_rlhf.training import train
 
 ENVIRONMENT, LENGTH = "HalfCheetah-v5", 50
-PAIRS, HELD_OUT, FITS = 200, 400, 6
+PAIRS, HELD_OUT, FITS = 100, 400, 6
 RUN = {
-    "ppo": {"total_steps": 102_400},
+    "ppo": {"total_steps": 61_440},
     "labels": {"total": 100, "initial": 10, "sessions": 10},
-    "evaluation": {"every": 102_400, "episodes": 1},
+    "evaluation": {"every": 61_440, "episodes": 1},
 }
 
 

@@ -246,6 +246,7 @@ def test_what_is_no_part_of_a_run_changes_no_spec():
     for key, value in {
         "tracking": "tensorboard",
         "checkpoint_every": 5,
+        "resources": {"mem_mb": 9000, "runtime": 5, "partition": "long", "gres": "gpu:1"},
         "statistics": {"alpha": 0.01, "endpoint": "best"},
         "figures": {"interval": "sd"},
         "methods": {"duo": "D", "random": "R"},
@@ -378,6 +379,9 @@ MISTAKES = {
     "teacher={tie_quantile: .1, tie_threshold: 1}": "give tie_quantile or tie_threshold, not both",
     "tracking=tensorbord": "tracking: must be one of none, tensorboard, wandb, not 'tensorbord'",
     "checkpoint_every=-1": "checkpoint_every: must be at least 0, not -1",
+    "resources.gres=gpu 1": "resources.gres: 'gpu 1' must be a name, perhaps a type, and a number",
+    "resources.account=123": "resources.account: must be text, not 123",
+    "resources.partition=a b": "resources.partition: 'a b' must be a partition, or several between",
     "statistics.endpoint=auc": "statistics.endpoint: must be one of final, last, ema, best",
     "methods={dou: DUO}": "methods: unknown selector 'dou', did you mean 'duo'?",
     "ppo={rollout_steps: 64, minibatches: 64}": "ppo.minibatches: 64 leaves one step each",

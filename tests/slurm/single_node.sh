@@ -45,6 +45,7 @@ stop() {
 
 configure() {
   cat > "$dir/slurm.conf" << END
+# By single_node.sh
 ClusterName=single
 SlurmctldHost=$node(127.0.0.1)
 SlurmctldPort=26817
@@ -88,11 +89,14 @@ END
   done >> "$dir/gres.conf"
   # Where SLURM looks by itself: jobs inside jobs lose the variable SLURM_CONF.
   mkdir -p /etc/slurm
-  ln -s "$dir/slurm.conf" "$dir/gres.conf" /etc/slurm/
+  ln --symbolic --force "$dir/slurm.conf" "$dir/gres.conf" /etc/slurm/
 }
 
 start() {
   mkdir -p "$dir/state" "$dir/spool"
+  if grep --quiet --no-messages "^# By single_node.sh" /etc/slurm/slurm.conf; then
+    "$0" stop "$(dirname "$(readlink /etc/slurm/slurm.conf)")"  # of a test that was killed
+  fi
   [ ! -e /etc/slurm/slurm.conf ] || unavailable "this machine has a SLURM: /etc/slurm/slurm.conf"
   install_packages
   configure

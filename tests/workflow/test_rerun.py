@@ -59,7 +59,9 @@ def test_writing_the_same_config_otherwise_changes_nothing(study):
 
 
 def test_tracking_retrains_nothing(study):
-    study.configure(tracking="tensorboard", checkpoint_every=1)
+    study.configure(
+        tracking="tensorboard", checkpoint_every=1, resources={"mem_mb": 9000, "account": "other"}
+    )
     assert "train" not in study.plan()
 
 
