@@ -32,8 +32,9 @@ include: "workflow/rules/provenance.smk"
 onstart:
     require_room(RESULTS)
     # SLURM's logs belong beside the study's others, which no profile can name.
-    if hasattr(workflow.scheduler._executor, "slurm_logdir"):
-        workflow.scheduler._executor.slurm_logdir = Path(f"{RESULTS}/logs/slurm").resolve()
+    executor = getattr(workflow.scheduler, "_executor", None)
+    if hasattr(executor, "slurm_logdir"):
+        executor.slurm_logdir = Path(f"{RESULTS}/logs/slurm").resolve()
 
 
 rule all:

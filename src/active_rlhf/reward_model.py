@@ -149,7 +149,7 @@ class RewardEnsemble:
         self._dtype = DTYPES[config["precision"] if COMPILED else "float32"]
         self._gradient = _member(np.zeros(count, np.float32), self.sizes)
         self._rounded = _member(np.zeros(count, self._dtype), self.sizes)
-        self._x = np.empty((self.CHUNK, self.sizes[0]), self._dtype)
+        self._x = np.zeros((self.CHUNK, self.sizes[0]), self._dtype)
         self._sums = np.empty(self.CHUNK * max(self.sizes), self._dtype)
         self._hidden = self._buffers(self.CHUNK)
         self._top = np.empty((self.CHUNK, self.sizes[-2]), np.float32)
@@ -192,18 +192,23 @@ class RewardEnsemble:
             weights = self._for_products(member).weights
             for begin in range(0, len(flat), self.CHUNK):
                 part = flat[begin : begin + self.CHUNK]
-                h = store(part, self._x[: len(part)])
+                store(part, self._x[: len(part)])
+                # Of few different heights, as code is made and kept for each; what is below the
+                # part is of no use.
+                rows = min(self.CHUNK, -(-len(part) // 512) * 512)
+                h = self._x[:rows]
                 layers = zip(weights, member.biases, self._hidden, strict=False)
                 for layer, (weight, bias, hidden) in enumerate(layers):
-                    z = self._sums[: len(part) * bias.size].reshape(len(part), -1)
+                    z = self._sums[: rows * bias.size].reshape(rows, -1)
                     multiply(h, weight, z)
-                    h = (self._top if layer == len(weights) - 2 else hidden)[: len(part)]
+                    h = (self._top if layer == len(weights) - 2 else hidden)[:rows]
                     if COMPILED:
                         activate(z, bias, 1.0, np.uint32(0), h)
                     else:
                         np.copyto(h, np.maximum(z + bias, SLOPE * (z + bias)))
                 # The last product stays in float32, and so does the reward.
-                np.dot(h, member.weights[-1][:, 0], out=rewards[begin : begin + self.CHUNK])
+                last = h[: len(part)]
+                np.dot(last, member.weights[-1][:, 0], out=rewards[begin : begin + self.CHUNK])
             rewards += member.biases[-1]
         return out.reshape(len(self.members), *inputs.shape[:-1])
 

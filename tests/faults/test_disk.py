@@ -1,5 +1,7 @@
 """Disks that are full or must not be written: one line, nothing half-written, nothing lost."""
 
+import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -11,10 +13,12 @@ from typing import Any
 import pytest
 from run_files import assert_same_results
 
+from active_rlhf import reporting
 from active_rlhf.cli import main
 from active_rlhf.collect import collect
 from active_rlhf.config import load_study, resolve_run
 from active_rlhf.files import atomic
+from active_rlhf.training import train
 
 ENVIRONMENT = "Hopper-v5"
 STUDY: dict[str, Any] = {
@@ -58,9 +62,12 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+def spec() -> dict[str, Any]:
+    return resolve_run(load_study("disk.yaml", data=STUDY), ENVIRONMENT, "hybrid", 1)
+
+
 def command(folder: Path, out: Path) -> list[str]:
-    spec = resolve_run(load_study("disk.yaml", data=STUDY), ENVIRONMENT, "hybrid", 1)
-    (folder / "spec.json").write_text(json.dumps(spec))
+    (folder / "spec.json").write_text(json.dumps(spec()))
     return ["train", "--spec", str(folder / "spec.json"), "--out", str(out)]
 
 
@@ -106,6 +113,24 @@ def test_a_disk_that_is_full_while_a_run_writes(reference, mount, tmp_path, caps
             shutil.rmtree(disk / "run", ignore_errors=True)
     assert code == 0 and failed > 8 and len(set(ends)) > 2, ends
     assert_same_results(disk / "run", reference)
+
+
+def test_a_run_outlives_a_disk_that_is_full_for_a_while(reference, mount, monkeypatch, capsys):
+    disk, looks = mount("size=8m"), itertools.count(1)
+    monkeypatch.setattr(reporting, "FILE_EVERY", 0.0)
+
+    def fill_and_free() -> bool:
+        look = next(looks)
+        if look == 3:
+            with contextlib.suppress(OSError):
+                (disk / "ballast").write_bytes(bytes(8 * 2**20))
+        elif look == 6:
+            (disk / "ballast").unlink()
+        return False
+
+    train(spec(), disk / "run", checkpoint_every=1e-3, stopping=fill_and_free)
+    assert_same_results(disk / "run", reference)
+    assert 1 <= capsys.readouterr().err.count("no checkpoint at step") <= 3
 
 
 def test_results_on_a_disk_that_may_only_be_read(reference, mount, tmp_path, capsys):

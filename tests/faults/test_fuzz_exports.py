@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from fuzzing import accepted
 from hypothesis import strategies as st
 from run_files import STUDY, write_run
 
@@ -46,22 +46,6 @@ EXPECTED = [
     for method, seed in sorted(RUNS)
     for step in STEPS
 ]
-
-
-def tried(check: Any, cases: int, strategy: Any) -> int:
-    """Run `check` on `cases` drawn cases and return how many it accepted."""
-    accepted = count = 0
-
-    @settings(max_examples=cases, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(strategy)
-    def case(drawn: Any) -> None:
-        nonlocal accepted, count
-        count += 1
-        accepted += bool(check(drawn))
-
-    case()
-    assert count >= cases
-    return accepted
 
 
 # --- legal forms ---------------------------------------------------------------------------------
@@ -114,7 +98,7 @@ def test_legal_forms_of_a_file_say_the_same(tmp_path):
         assert list(runs.itertuples(index=False, name=None)) == EXPECTED
         return True
 
-    tried(check, 200, legal_forms())
+    assert accepted(check, 150, legal_forms()) == 1
 
 
 def test_legal_forms_give_identical_tables(tmp_path):
@@ -275,8 +259,8 @@ def test_damaged_exports(tmp_path):
             content = content[:begin] + junk + content[begin + draw(st.integers(0, 60)) :]
         return content
 
-    accepted = tried(check, 600, damaged_tables() | scribbled() | st.binary(max_size=60))
-    assert accepted > 10
+    cases = damaged_tables() | scribbled() | st.binary(max_size=60)
+    assert 0.005 < accepted(check, 400, cases) < 0.9
 
 
 # --- run directories -----------------------------------------------------------------------------
@@ -345,7 +329,7 @@ def test_damaged_runs(tmp_path):
     clean = tmp_path / "clean"
     collect(study, ENV, runs, clean)
     assert check([])
-    tried(check, 250, damage())
+    assert accepted(check, 150, damage()) < 0.9
 
 
 # --- odd but legal results -----------------------------------------------------------------------
@@ -472,11 +456,10 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("scripts")
 def test_odd_results_are_analysed_or_refused(tmp_path):
-    accepted = tried(lambda case: analysed(tmp_path, *case, figures=False), 40, odd_studies())
-    assert accepted > 20
+    assert accepted(lambda case: analysed(tmp_path, *case, figures=False), 20, odd_studies()) > 0.5
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("scripts")
 def test_odd_results_are_drawn(tmp_path):
-    assert tried(lambda case: analysed(tmp_path, *case, figures=True), 25, odd_studies()) > 10
+    assert accepted(lambda case: analysed(tmp_path, *case, figures=True), 15, odd_studies()) > 0.5

@@ -78,7 +78,7 @@ ReturnToService=2
 SlurmdParameters=config_overrides
 GresTypes=gpu,seat
 
-NodeName=$node NodeAddr=127.0.0.1 CPUs=4 RealMemory=16000 Gres=gpu:2,seat:2
+NodeName=$node NodeAddr=127.0.0.1 CPUs=8 RealMemory=16000 Gres=gpu:2,seat:2
 PartitionName=standard Nodes=$node Default=YES MaxTime=1-0 PriorityTier=2
 PartitionName=spare Nodes=$node MaxTime=1-0 PriorityTier=1
 END

@@ -314,10 +314,21 @@ def a_run_that_reaches_its_time_limit(folder: Path) -> None:
     run.check_results()
 
 
+def a_run_that_needs_more_memory(folder: Path) -> None:
+    run = LoneRun.create(folder, mem_mb=500)
+    workflow = run.submit()
+    workflow.succeed()
+    first, second = workflow.jobs()
+    assert (first["MinMemoryNode"], second["MinMemoryNode"]) == ("500M", "1000M")
+    (log,) = run.study.results.glob(f"logs/slurm/**/{first['JobId']}.log")
+    assert "exceeded memory limit" in log.read_text()
+
+
 STORIES = (
     a_study_with_a_run_that_is_killed,
     a_job_that_outlives_its_snakemake_and_one_that_is_preempted,
     a_run_that_reaches_its_time_limit,
+    a_run_that_needs_more_memory,
 )
 
 
@@ -342,6 +353,11 @@ def test_a_run_outlives_its_snakemake_and_preemption(under_way):
 @pytest.mark.slow
 def test_a_run_goes_on_after_its_time_limit(under_way):
     under_way[a_run_that_reaches_its_time_limit].result()
+
+
+@pytest.mark.slow
+def test_a_run_is_retried_with_more_memory(under_way):
+    under_way[a_run_that_needs_more_memory].result()
 
 
 @pytest.mark.slow

@@ -68,6 +68,7 @@ def test_a_study_file_may_have_any_name(study):
 # --- a config edited meanwhile -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executor", ["local", "children"])
 def test_a_study_ends_with_the_config_it_began_with(executor, tmp_path):
     """Also where each job is a Snakemake of its own, as on a cluster."""
@@ -166,18 +167,12 @@ DAMAGE = {
         reword('"gamma": 0.99', '"gamma": 0.5'),
         "other s",
     ),
-    "a cut export": ("results/tiny/exports/Hopper-v5.csv", cut, "changed since it was made"),
     "an edited export": (
         "results/tiny/exports/Hopper-v5.csv",
         reword(",8\n", ",9\n"),
         "changed since",
     ),
     "a cut table": ("results/tiny/statistics/summary.csv", cut, "edited or damaged"),
-    "an edited table": (
-        "results/tiny/statistics/summary.csv",
-        reword("random", "duo"),
-        "edited or d",
-    ),
 }
 
 
@@ -240,6 +235,7 @@ def test_a_results_folder_that_may_only_be_read(trained, disk, tmp_path):
     assert "Traceback" not in output(result)
 
 
+@pytest.mark.slow
 def test_a_results_folder_that_is_full(trained, disk, tmp_path):
     shutil.copytree(trained.folder / "results/tiny/runs", disk / "tiny/runs")
     shutil.copytree(trained.folder / ".snakemake", tmp_path / ".snakemake")
