@@ -26,7 +26,7 @@ from active_rlhf.segments import SegmentStore
 from active_rlhf.training import train
 
 ENVIRONMENT, LENGTH = "HalfCheetah-v5", 50
-PAIRS, HELD_OUT, FITS = 100, 400, 6
+PAIRS, HELD_OUT, FITS = 60, 300, 5
 RUN = {
     "ppo": {"total_steps": 61_440},
     "labels": {"total": 100, "initial": 10, "sessions": 10},

@@ -169,5 +169,5 @@ class PlainEnsemble:
             member.eval()
             returns = member(x)[..., 0].sum(-1)
             member.train()
-            chances.append(torch.sigmoid(returns[:, 0] - returns[:, 1]).numpy())
+            chances.append(torch.sigmoid((returns[:, 0] - returns[:, 1]).double()).numpy())
         return np.stack(chances)

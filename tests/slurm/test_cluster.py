@@ -23,6 +23,7 @@ pytestmark = pytest.mark.slurm
 REPOSITORY = Path(__file__).parents[2]
 NODE = Path(__file__).with_name("single_node.sh")
 UNAVAILABLE = 3  # its exit status where SLURM cannot be installed
+PATIENCE = 600  # seconds that nothing here takes unless it hangs
 
 STUDY: dict[str, Any] = {
     "study": "cluster",
@@ -134,7 +135,7 @@ class Workflow:
 
     def wait_for(self, find: Callable[[], Any]) -> Any:
         """What `find` returns as soon as that is true; an error if Snakemake ends before."""
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + PATIENCE
         while not (found := find()):
             assert self.process.poll() is None and time.monotonic() < deadline, self.output
             time.sleep(0.02)
@@ -142,7 +143,7 @@ class Workflow:
 
     def succeed(self) -> str:
         """Wait for a good end; returns what was said."""
-        assert self.process.wait(timeout=240) == 0, self.output
+        assert self.process.wait(timeout=PATIENCE) == 0, self.output
         return self.output
 
 

@@ -25,19 +25,20 @@ from active_rlhf.fingerprint import PACKAGE, code_fingerprint
 FROZEN = "ACTIVE_RLHF_STUDY"  # names the file of the study as the workflow began with it
 
 try:
-    if workflow.is_main_process:
+    frozen = Path(os.environ.get(FROZEN, ""))
+    if workflow.is_main_process or not frozen.is_file():
         # Snakemake's own reading passes over what this refuses.
         for file in map(os.path.relpath, workflow.configfiles):
             if "__use_yte__" in read_yaml(file):
                 raise ConfigError(f"{file}: __use_yte__: a study is plain data, not a template")
         config = load_study(os.path.relpath(workflow.configfiles[0]), data=config)
-        frozen = json.dumps(config)
-        digest = hashlib.sha256(frozen.encode()).hexdigest()
+        content = json.dumps(config)
+        digest = hashlib.sha256(content.encode()).hexdigest()
         os.environ[FROZEN] = os.path.abspath(f".snakemake/studies/{digest}.json")
         with atomic(os.environ[FROZEN]) as path:
-            path.write_text(frozen, encoding="utf-8")
+            path.write_text(content, encoding="utf-8")
     else:  # a cluster's job, which would read what the files say by now
-        config = json.loads(Path(os.environ[FROZEN]).read_text(encoding="utf-8"))
+        config = json.loads(frozen.read_text(encoding="utf-8"))
 except InputError as error:
     sys.exit(f"error: {error}")
 
