@@ -21,8 +21,8 @@ def physics(environment: str, steps: int) -> Callable[[], None]:
     """`steps` environment steps of nothing but MuJoCo, with random controls drawn beforehand."""
     import mujoco
 
-    env = make(environment)
-    data, model, skip = env.unwrapped.data, env.unwrapped.model, env.unwrapped.frame_skip
+    env, _ = make(environment)
+    data, model, skip = env.data, env.model, env.frame_skip
     box = env.action_space
     controls = np.random.default_rng(0).uniform(box.low, box.high, (steps, *box.shape))
 
@@ -53,9 +53,12 @@ def _network(inputs: int, outputs: int, gain: float) -> nn.Sequential:
 def plain_ppo(environment: str, config: dict[str, Any]) -> Callable[[], None]:
     """One iteration of PPO on the true reward: a rollout step by step, then the update."""
     size, gamma, clip = config["rollout_steps"], config["gamma"], config["clip"]
-    envs: Any = gym.vector.SyncVectorEnv(
-        [lambda: make(environment)], autoreset_mode=gym.vector.AutoresetMode.SAME_STEP
-    )
+
+    def one() -> gym.Env:
+        env, episode_length = make(environment)
+        return gym.wrappers.TimeLimit(env, episode_length)
+
+    envs: Any = gym.vector.SyncVectorEnv([one])
     envs = wrappers.RecordEpisodeStatistics(envs)
     envs = wrappers.ClipAction(envs)
     envs = wrappers.NormalizeObservation(envs)

@@ -189,7 +189,7 @@ def startup() -> float:
     spec = thesis_run(
         *("HalfCheetah-v5", "random"),
         ppo={"total_steps": 256, "rollout_steps": 128},
-        labels={"sessions": 2, "total": 2, "initial": 1, "probe_pairs": 2},
+        labels={"sessions": 2, "total": 10, "initial": 5, "probe_pairs": 2},
         evaluation={"every": 256, "episodes": 1},
     )
     command = [sys.executable, "-m", "active_rlhf.cli", "train", "--spec", "/dev/stdin"]

@@ -153,14 +153,8 @@ def damaged_tables(draw: Any) -> bytes:
     for _ in range(draw(st.integers(1, 3))):
         i = draw(st.integers(0, max(0, len(rows) - 1)))
         j = draw(st.integers(0, 3))
-        kind = draw(
-            st.sampled_from(
-                [
-                    *("cell", "cell", "cell", "column", "twice", "gone", "move", "short", "long"),
-                    *("header", "format", "encoding", "cut", "none", "names"),
-                ]
-            )
-        )
+        kinds = "cell cell cell column twice gone move short long header format encoding cut none"
+        kind = draw(st.sampled_from([*kinds.split(), "names"]))
         if not rows or min(map(len, [header, *rows])) < 4:
             break
         if kind == "cell":
@@ -181,16 +175,11 @@ def damaged_tables(draw: Any) -> bytes:
         elif kind == "header":
             header[j] = draw(st.sampled_from([*CELLS, *NAMES, "Seed", "step", "return", "env"]))
         elif kind == "format":
-            options = draw(
-                st.sampled_from(
-                    [{"delimiter": d, "lineterminator": "\n"} for d in ";\t |"]
-                    + [{"delimiter": ",", "lineterminator": t} for t in ("\n\n", "\r\r\n", "\r")]
-                )
-            )
+            formats = [*((d, "\n") for d in ";\t |"), *((",", t) for t in ("\n\n", "\r\r\n", "\r"))]
+            options = dict(zip(options, draw(st.sampled_from(formats)), strict=True))
         elif kind == "encoding":
-            encoding = draw(
-                st.sampled_from(["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp037"])
-            )
+            encodings = ["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp037"]
+            encoding = draw(st.sampled_from(encodings))
         elif kind == "cut":
             rows = rows[:i]
         elif kind == "none":
@@ -209,10 +198,8 @@ def said(path: Path) -> set[tuple]:
     """What a file says, read without pandas: run, return and step of every row."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         header, *rows = [row for row in csv.reader(file) if row]
-    at = [
-        [name.strip() for name in header].index(name)
-        for name in ("exp_name", METRIC, "global_step")
-    ]
+    names = [name.strip() for name in header]
+    at = [names.index(name) for name in ("exp_name", METRIC, "global_step")]
     return {
         (name.rsplit("__", 2)[0], int(name.rsplit("__", 2)[1]), float(step), float(value))
         for name, value, step in ([row[i] for i in at] for row in rows)
@@ -270,22 +257,8 @@ def test_damaged_exports(tmp_path):
 def damage(draw: Any) -> list[tuple[str, int, bytes, int]]:
     """Cuts and insertions in the files of a run: file, place in thousandths, bytes, bytes lost."""
     names = ["run.json", "run.json", "episodes.csv", "evaluations.csv", "sessions.csv"]
-    junk = st.binary(max_size=6) | st.sampled_from(
-        [
-            b",",
-            b"\n",
-            b'"',
-            b"{",
-            b"}",
-            b"nan",
-            b"NaN",
-            b"Infinity",
-            b"null",
-            b"9",
-            b"1e999",
-            b"[" * 5000,
-        ]
-    )
+    texts = [*',\n"{}9', "nan", "NaN", "Infinity", "null", "1e999", "[" * 5000]
+    junk = st.binary(max_size=6) | st.sampled_from([text.encode() for text in texts])
     return draw(
         st.lists(
             st.tuples(st.sampled_from(names), st.integers(0, 1000), junk, st.integers(0, 2000)),
