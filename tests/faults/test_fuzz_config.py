@@ -122,7 +122,7 @@ def edited(draw: Any, tree: dict[str, Any]) -> dict[str, Any]:
             cut, text = draw(st.integers(0, len(str(key)))), str(key)
             misspelt = text[:cut] + draw(st.sampled_from("x ü.")) + text[cut + 1 :]
             parent[misspelt] = parent.pop(key)
-        elif kind == "number" and isinstance(value, (int, float)) and value < 1e300:
+        elif kind == "number" and isinstance(value, (int, float)) and abs(value) < 1e300:
             numbers = [-value, value * 1e9, value * 1e-9, value + 0.5, -(10**30), 0, f"{value}_0"]
             parent[key] = draw(st.sampled_from(numbers))
         elif kind == "wrap":
