@@ -37,6 +37,7 @@ from active_rlhf.plain_yaml import dump_yaml, parse_yaml
 from active_rlhf.policy import Policy
 from active_rlhf.reward_model import RewardEnsemble
 from active_rlhf.saved import SavedError, load_policy, load_reward_model
+from active_rlhf.training import _write_tensors
 
 ROOT = Path(__file__).parents[1]
 CLI = [sys.executable, "-m", "active_rlhf.cli"]
@@ -145,8 +146,8 @@ def run(tmp_path) -> Path:
     ensemble.calibrate(rng.normal(2, 3, (3, 50)))
     directory = tmp_path / "run"
     directory.mkdir()
-    torch.save(policy.state(), directory / "policy.pt")
-    torch.save(ensemble.state(), directory / "reward_model.pt")
+    _write_tensors(policy.arrays(), directory / "policy.pt")
+    _write_tensors(ensemble.arrays(), directory / "reward_model.pt")
     (directory / "run.json").write_text(json.dumps({"spec": spec}))
     observations, actions = rng.normal(size=(5, 4)), rng.normal(size=(5, 2))
     np.savez(

@@ -14,9 +14,10 @@ from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
+from active_rlhf.errors import line
 from active_rlhf.plain_yaml import ConfigError, numbers, parse_yaml, read_yaml
 from active_rlhf.schedule import held_out_per_session
-from active_rlhf.validation import check_tree, check_unique, closest, line, show, unknown, validate
+from active_rlhf.validation import check_tree, check_unique, closest, show, unknown, validate
 
 # Baselines ask nothing: uniformly random actions, and PPO on the environment's own reward.
 RANDOM_POLICY, TRUE_REWARD = "random_policy", "true_reward"

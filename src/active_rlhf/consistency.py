@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from statistics import fmean
@@ -15,45 +14,9 @@ from active_rlhf.collect import EPISODES, EVALUATIONS, OPTIONAL, SESSIONS
 from active_rlhf.errors import InputError
 from active_rlhf.export import read_csv
 from active_rlhf.ledger import Ledger
-from active_rlhf.schedule import held_out_per_session, queries_per_session, session_rollouts
+from active_rlhf.schedule import RECENT_RETURNS, Plan
 
 Fault = tuple[str, str]  # a file of the run, what is wrong with it
-RECENT_RETURNS = 10  # that make a run's final return
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a spec says will happen, by rollout and by session."""
-
-    size: int  # steps of a rollout
-    rollouts: int
-    when: list[int]  # rollouts that end in a session
-    queries: list[int]
-    held_out: list[int]
-
-    @classmethod
-    def of(cls, spec: dict[str, Any]) -> "Plan":
-        size = spec["ppo"]["rollout_steps"]
-        rollouts = spec["ppo"]["total_steps"] // size
-        if "labels" not in spec:
-            return cls(size, rollouts, [], [], [])
-        labels = spec["labels"]
-        queries = queries_per_session(labels["total"], labels["initial"], labels["sessions"])
-        return cls(
-            size,
-            rollouts,
-            session_rollouts(rollouts, labels["sessions"]),
-            queries,
-            held_out_per_session(queries, labels["validation_fraction"]),
-        )
-
-    @property
-    def steps(self) -> int:
-        return self.rollouts * self.size
-
-    def asked(self, rollouts: np.ndarray) -> np.ndarray:
-        """Queries asked in the first `rollouts` [n] rollouts."""
-        return np.cumsum([0, *self.queries])[np.searchsorted(self.when, rollouts)]
 
 
 def faults(directory: Path, spec: dict[str, Any], result: dict[str, Any]) -> Iterator[Fault]:

@@ -14,9 +14,14 @@ class InputError(ValueError):
         super().__init__(line if len(line) <= 1000 else f"{line[:800]}...")
 
 
+def line(error: BaseException) -> str:
+    """An exception's message without line breaks."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def explained(error: BaseException) -> str:
     """One line about an exception and, if the machine lacks something, what to do about that."""
-    said = " ".join(str(error).split()) or type(error).__name__
+    said = line(error)
     if isinstance(error, MemoryError):
         return f"{said}; give it more memory, or ask for less"
     if isinstance(error, OSError):

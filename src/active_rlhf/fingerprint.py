@@ -15,11 +15,13 @@ PACKAGE = Path(__file__).parent
 AGENT = (
     "compilation.py",
     "environments.py",
+    "finite.py",
     "kernels.py",
     "policy.py",
     "ppo.py",
     "reward_scaling.py",
     "rollout.py",
+    "schedule.py",
     "segments.py",
     "sparse_rows.py",
     "training.py",
@@ -28,8 +30,8 @@ AGENT = (
 PREFERENCES = (
     "ledger.py",
     "precision.py",
+    "preference_learning.py",
     "reward_model.py",
-    "schedule.py",
     "selection/__init__.py",
     "selection/candidates.py",
     "selection/filters.py",
@@ -47,6 +49,7 @@ PARTS = ("selection/scores", "selection/pickers", "teachers")
 NEUTRAL = (
     "__init__.py",
     "checkpoint.py",
+    "clock.py",
     "errors.py",
     "files.py",
     "fingerprint.py",

@@ -6,15 +6,11 @@ one pass over memory and saving is one array.
 
 from collections import namedtuple
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from active_rlhf import kernels
 from active_rlhf.kernels import Network
-
-if TYPE_CHECKING:
-    import torch
 
 HIDDEN = 64
 
@@ -114,9 +110,3 @@ class Policy:
         }
         arrays |= {"log_std": self.parameters.log_std}
         return arrays | {f"observations.{k}": v for k, v in self.moments._asdict().items()}
-
-    def state(self) -> dict[str, "torch.Tensor"]:
-        """A copy of `arrays` as tensors."""
-        import torch
-
-        return {name: torch.from_numpy(value.copy()) for name, value in self.arrays().items()}

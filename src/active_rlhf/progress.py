@@ -28,6 +28,7 @@ from rich.table import Table
 
 from active_rlhf.config import load_study, resolve_run, study_runs
 from active_rlhf.fingerprint import code_fingerprint
+from active_rlhf.schedule import Plan
 
 SILENT_AFTER = 180.0  # seconds without a sign of life, after which a run no longer counts as going
 LIVE_EVERY, LOG_EVERY = 1.0, 10.0  # seconds between two looks, in a terminal and in a log
@@ -82,7 +83,7 @@ class Watcher:
                 selector,
                 seed,
                 results / "runs" / environment / selector / str(seed),
-                _steps(spec(environment, selector)[0]["ppo"]),
+                Plan.of(spec(environment, selector)[0]).steps,
             )
             for environment, selector, seed in study_runs(study)
         ]
@@ -164,11 +165,6 @@ class Watcher:
                 steps = run.total_steps - (run.steps if run.state == "running" else 0)
                 left += steps * cost.get((run.environment, run.selector), usual)
         return left / at_once
-
-
-def _steps(ppo: dict[str, Any]) -> int:
-    """Steps a run takes: whole rollouts only."""
-    return int(ppo["total_steps"] // ppo["rollout_steps"] * ppo["rollout_steps"])
 
 
 def _modified(path: Path) -> int:

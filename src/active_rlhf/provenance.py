@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from active_rlhf.config import study_runs
-from active_rlhf.errors import InputError
+from active_rlhf.errors import InputError, line
 from active_rlhf.files import atomic, sha256
 from active_rlhf.fingerprint import PACKAGE
 
@@ -120,12 +120,13 @@ def read_record(results: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
         whole = isinstance(content, dict) and content.get("sha256") == digest(content)
     except FileNotFoundError:
-        raise ProvenanceError("missing; a finished study has one, snakemake writes it") from None
+        raise ProvenanceError(
+            f"{path}: missing; a finished study has one, snakemake writes it"
+        ) from None
     except (OSError, ValueError, RecursionError) as error:
-        message = " ".join(str(error).split())
-        raise ProvenanceError(f"not readable as JSON ({message}); {AGAIN}") from None
+        raise ProvenanceError(f"{path}: not readable as JSON ({line(error)}); {AGAIN}") from None
     if not whole:
-        raise ProvenanceError(f"changed since it was written; {AGAIN}")
+        raise ProvenanceError(f"{path}: changed since it was written; {AGAIN}")
     return content
 
 

@@ -97,6 +97,10 @@ def through_differences(slopes, weight, steps, out):
                 out[i + steps, j] = minus
 
 
+Minibatch = namedtuple("Minibatch", "inputs targets weights keys")
+Minibatch.__doc__ = """Pairs [n, 2H, o + a] as products take them, answers and weights [n], a key of
+the dropout of each layer."""
+
 Work = namedtuple("Work", "sums hidden gradients differences")
 
 
@@ -109,6 +113,30 @@ def _member(flat: Any, sizes: list[int]) -> Member:
         biases.append(flat[begin : begin + outputs])
         begin += outputs
     return Member(flat, tuple(weights), tuple(biases))
+
+
+def _forward(
+    x: np.ndarray,
+    weights: Sequence[np.ndarray],
+    biases: Sequence[np.ndarray],
+    sums: np.ndarray,
+    hidden: Sequence[np.ndarray],
+    keep: float = 1.0,
+    keys: np.ndarray | None = None,
+) -> None:
+    """Fill `hidden` [rows, c] layer by layer from `x` [rows, o + a], by way of the buffer `sums`.
+
+    Without `keys` nothing is dropped. Weights are as products take them, biases float32.
+    """
+    keys = np.zeros(len(hidden), np.uint32) if keys is None else keys
+    for weight, bias, a, key in zip(weights, biases, hidden, keys, strict=False):
+        z = sums[: a.size].reshape(a.shape)
+        multiply(x, weight, z)
+        if COMPILED:
+            activate(z, bias, keep, key, a)
+        else:  # the reference trains by autograd, so this is a prediction
+            np.copyto(a, np.maximum(z + bias, SLOPE * (z + bias)))
+        x = a
 
 
 class RewardEnsemble:
@@ -151,8 +179,9 @@ class RewardEnsemble:
         self._rounded = _member(np.zeros(count, self._dtype), self.sizes)
         self._x = np.zeros((self.CHUNK, self.sizes[0]), self._dtype)
         self._sums = np.empty(self.CHUNK * max(self.sizes), self._dtype)
-        self._hidden = self._buffers(self.CHUNK)
-        self._top = np.empty((self.CHUNK, self.sizes[-2]), np.float32)
+        # The last product of a prediction stays in float32, and so does the reward.
+        top = np.empty((self.CHUNK, self.sizes[-2]), np.float32)
+        self._hidden = (*self._buffers(self.CHUNK)[:-1], top)
 
     def _buffers(self, rows: int) -> tuple[np.ndarray, ...]:
         return tuple(np.empty((rows, width), self._dtype) for width in self.sizes[1:-1])
@@ -183,9 +212,7 @@ class RewardEnsemble:
 
     def member_rewards(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """Unnormalised rewards float32 [E, ...] of raw observations [..., o], actions [..., a]."""
-        return self._member_rewards(self.inputs(observations, actions))
-
-    def _member_rewards(self, inputs: np.ndarray) -> np.ndarray:
+        inputs = self.inputs(observations, actions)
         flat = inputs.reshape(-1, self.sizes[0])
         out = np.empty((len(self.members), len(flat)), np.float32)
         for member, rewards in zip(self.members, out, strict=True):
@@ -196,19 +223,13 @@ class RewardEnsemble:
                 # Of few different heights, as code is made and kept for each; what is below the
                 # part is of no use.
                 rows = min(self.CHUNK, -(-len(part) // 512) * 512)
-                h = self._x[:rows]
-                layers = zip(weights, member.biases, self._hidden, strict=False)
-                for layer, (weight, bias, hidden) in enumerate(layers):
-                    z = self._sums[: rows * bias.size].reshape(rows, -1)
-                    multiply(h, weight, z)
-                    h = (self._top if layer == len(weights) - 2 else hidden)[:rows]
-                    if COMPILED:
-                        activate(z, bias, 1.0, np.uint32(0), h)
-                    else:
-                        np.copyto(h, np.maximum(z + bias, SLOPE * (z + bias)))
-                # The last product stays in float32, and so does the reward.
-                last = h[: len(part)]
-                np.dot(last, member.weights[-1][:, 0], out=rewards[begin : begin + self.CHUNK])
+                hidden = [h[:rows] for h in self._hidden]
+                _forward(self._x[:rows], weights, member.biases, self._sums, hidden)
+                np.dot(
+                    hidden[-1][: len(part)],
+                    member.weights[-1][:, 0],
+                    out=rewards[begin : begin + self.CHUNK],
+                )
             rewards += member.biases[-1]
         return out.reshape(len(self.members), *inputs.shape[:-1])
 
@@ -261,38 +282,27 @@ class RewardEnsemble:
                 for begin, end, key in zip(bounds[:-1], bounds[1:], keys, strict=True):
                     pairs = order[begin:end]
                     weights = counts[pairs] * (batches / n)
-                    loss += step(e, inputs[pairs], preferences[pairs], weights, key, work)
+                    minibatch = Minibatch(inputs[pairs], preferences[pairs], weights, key)
+                    loss += step(e, minibatch, work)
             losses.append(loss / batches)
         return float(np.mean(losses))
 
-    def _step(
-        self,
-        e: int,
-        inputs: np.ndarray,
-        targets: np.ndarray,
-        weights: np.ndarray,
-        keys: np.ndarray,
-        work: Work,
-    ) -> float:
+    def _step(self, e: int, minibatch: Minibatch, work: Work) -> float:
         """One step of Adam for member `e` on the weighted sum of the losses of pairs [n, 2H, .].
 
         The loss depends on a pair through the difference D of its segments' sums of last hidden
         units: logit = D w, and the output bias, cancelled, has no gradient.
         """
+        inputs, targets, weights, keys = minibatch
         config, member, gradient = self.config, self.members[e], self._gradient
         network, keep = self._for_products(member), 1.0 - config["dropout"]
         n, steps = len(inputs), inputs.shape[1] // 2
         x = inputs.reshape(-1, inputs.shape[-1])
         hidden = [h[: len(x)] for h in work.hidden]
         gradients = [g[: len(x)] for g in work.gradients]
-        h = x
-        for layer, a in enumerate(hidden):
-            z = work.sums[: a.size].reshape(a.shape)
-            multiply(h, network.weights[layer], z)
-            activate(z, member.biases[layer], keep, keys[layer], a)
-            h = a
+        _forward(x, network.weights, member.biases, work.sums, hidden, keep, keys)
         differences, w = work.differences[:n], member.weights[-1][:, 0]
-        segment_differences(h, steps, differences)
+        segment_differences(hidden[-1], steps, differences)
         logits = (differences @ w).astype(np.float64)
         loss = weights @ (np.logaddexp(0, logits) - targets * logits)
         slopes = (weights * (_sigmoid(logits) - targets)).astype(np.float32)
@@ -315,18 +325,11 @@ class RewardEnsemble:
         )
         return float(loss)
 
-    def _step_eager(
-        self,
-        e: int,
-        inputs: np.ndarray,
-        targets: np.ndarray,
-        weights: np.ndarray,
-        keys: np.ndarray,
-        work: Work,
-    ) -> float:
+    def _step_eager(self, e: int, minibatch: Minibatch, work: Work) -> float:
         """`_step` written out in torch: the same but for the bits that dropout draws."""
         import torch
 
+        inputs, targets, weights, keys = minibatch
         config = self.config
         flat = torch.from_numpy(self.flat[e]).requires_grad_()
         member = _member(flat, self.sizes)
@@ -372,12 +375,6 @@ class RewardEnsemble:
         }
         names = ("mean", "scale", "output_mean", "output_sd")
         return arrays | {name: getattr(self, name) for name in names}
-
-    def state(self) -> dict[str, "torch.Tensor"]:
-        """A copy of `arrays` as tensors."""
-        import torch
-
-        return {name: torch.from_numpy(value.copy()) for name, value in self.arrays().items()}
 
 
 def first_preferred(member_rewards: np.ndarray) -> np.ndarray:

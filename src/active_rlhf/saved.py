@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from active_rlhf.config import DEFAULTS
-from active_rlhf.errors import InputError
+from active_rlhf.errors import InputError, line
 from active_rlhf.policy import Policy, empty_moments, parameter_count, parameters
 from active_rlhf.reward_model import RewardEnsemble
-from active_rlhf.validation import line, validate
+from active_rlhf.validation import validate
 
 
 class SavedError(InputError):

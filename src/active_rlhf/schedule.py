@@ -1,7 +1,12 @@
-"""When queries are asked: whole numbers that add up exactly."""
+"""How long a run is and when it asks: whole numbers that add up exactly."""
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from typing import Any
+
+RECENT_RETURNS = 10  # true returns that scale a B-Pref teacher, and that make a run's final return
 
 
 def queries_per_session(total: int, initial: int, sessions: int) -> list[int]:
@@ -36,3 +41,40 @@ def session_rollouts(rollouts: int, sessions: int) -> list[int]:
     if not 1 <= sessions <= rollouts:
         raise ValueError(f"{sessions} sessions do not fit {rollouts} rollouts")
     return [k * rollouts // sessions for k in range(sessions)]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a spec (its `ppo` and, if it asks, `labels`) says will happen."""
+
+    size: int  # steps of a rollout
+    rollouts: int
+    when: list[int]  # rollouts that end in a session
+    queries: list[int]
+    held_out: list[int]
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any]) -> "Plan":
+        size = spec["ppo"]["rollout_steps"]
+        rollouts = spec["ppo"]["total_steps"] // size
+        if "labels" not in spec:
+            return cls(size, rollouts, [], [], [])
+        labels = spec["labels"]
+        queries = queries_per_session(labels["total"], labels["initial"], labels["sessions"])
+        return cls(
+            size,
+            rollouts,
+            session_rollouts(rollouts, labels["sessions"]),
+            queries,
+            held_out_per_session(queries, labels["validation_fraction"]),
+        )
+
+    @property
+    def steps(self) -> int:
+        """Environment steps in all: whole rollouts only."""
+        return self.rollouts * self.size
+
+    def asked(self, rollouts: Iterable[int]) -> list[int]:
+        """Queries asked in the first n rollouts, for each n."""
+        totals = [0, *accumulate(self.queries)]
+        return [totals[bisect_left(self.when, n)] for n in rollouts]

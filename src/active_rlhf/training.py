@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
@@ -23,8 +22,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from active_rlhf import ppo, reward_model, teachers
+from active_rlhf import ppo
 from active_rlhf.checkpoint import Checkpoints, Interval
+from active_rlhf.clock import Clock
 from active_rlhf.compilation import COMPILED
 from active_rlhf.errors import InputError
 from active_rlhf.files import (
@@ -36,17 +36,15 @@ from active_rlhf.files import (
     sha256,
 )
 from active_rlhf.fingerprint import code_fingerprint
-from active_rlhf.ledger import Ledger
+from active_rlhf.finite import NotFinite, check, check_behaviour
 from active_rlhf.parts import PartError
 from active_rlhf.policy import Policy
+from active_rlhf.preference_learning import PreferenceLearner
 from active_rlhf.reporting import Reporter
-from active_rlhf.reward_model import RewardEnsemble
 from active_rlhf.reward_scaling import RewardScale
 from active_rlhf.rollout import Actor, NotReproducible, Rollout, collect, evaluate
-from active_rlhf.schedule import held_out_per_session, queries_per_session, session_rollouts
+from active_rlhf.schedule import RECENT_RETURNS, Plan
 from active_rlhf.segments import SegmentStore
-from active_rlhf.selection.selectors import Context, needs_latents, select
-from active_rlhf.selection.vae import SegmentVAE
 from active_rlhf.tracking import Tracker, tracker
 
 # One stream a purpose: runs with the same seed share environment, initial policy and teacher
@@ -65,216 +63,11 @@ STREAMS = (
     "probe",
     "evaluation",
 )
-RECENT_RETURNS = 10  # true returns that scale a B-Pref teacher, and that make a run's final return
-TIE_PAIRS = 1000  # uniformly drawn pairs that fix the oracle's tie threshold
 # A workflow deletes run.json when it restarts a job whose end it did not see; the copy stays.
 RESULT, COPY = "run.json", "finished.json"
 FAILURE = ("failure.txt", "failure.npz")  # what a failed run leaves: a traceback, arrays
 NO_COST = {"resumed": 0, "wall_s": 0.0, "cpu_s": 0.0, "peak_rss_mb": 0.0}
 LIBRARIES = ("gymnasium", "mujoco", "numba", "numpy", "scikit-learn", "scipy", "torch")
-
-
-@dataclass
-class Clock:
-    """Wall seconds by stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        begin = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.add(name, time.perf_counter() - begin)
-
-    def add(self, name: str, seconds: float) -> None:
-        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
-
-
-class PreferenceLearner:
-    """The half of a run that asks and learns from answers: selector, teacher, ledger, ensemble."""
-
-    def __init__(
-        self,
-        spec: dict[str, Any],
-        actor: Actor,
-        store: SegmentStore,
-        rollouts: int,
-        streams: dict[str, np.random.Generator],
-        clock: Clock,
-    ):
-        labels = spec["labels"]
-        self.spec, self.store, self.streams, self.clock = spec, store, streams, clock
-        self.length = labels["segment_length"]
-        self.episode_length = actor.episode_length
-        sizes = actor.observation_size, actor.action_size
-        self.ensemble = RewardEnsemble(spec["reward_model"], *sizes, streams["reward_model"])
-        self.teacher = teachers.build(spec["teacher"])
-        self.ledger = Ledger(labels["total"])
-        self.asked_pairs = np.empty((0, 2), np.int64)
-        queries = queries_per_session(labels["total"], labels["initial"], labels["sessions"])
-        held_out = held_out_per_session(queries, labels["validation_fraction"])
-        when = session_rollouts(rollouts, labels["sessions"])
-        self.schedule = {r: (q, h) for r, q, h in zip(when, queries, held_out, strict=True)}
-        self.vae = (
-            SegmentVAE(spec["vae"], sizes[0], self.length, streams["vae"])
-            if needs_latents(spec["selection"])
-            else None
-        )
-        self.train_accuracy: float | None = None
-        self.sessions: list[dict[str, Any]] = []
-        self.timings: list[dict[str, Any]] = []
-
-    def session(self, policy: Policy, recent_returns: list[float], queries: int, held: int) -> None:
-        """Select pairs, put them to the teacher, and train the reward model on all answers."""
-        store, length, labels = self.store, self.length, self.spec["labels"]
-        selection = select(
-            self.spec["selection"], self._context(policy, labels["oversampling"] * queries), queries
-        )
-        for stage, seconds in selection.seconds.items():
-            self.clock.add(stage, seconds)
-        with self.clock.stage("teacher"):
-            answers = self._ask(selection.pairs, recent_returns)
-        held_out = np.zeros(queries, bool)
-        held_out[self.streams["split"].permutation(queries)[:held]] = True
-        observations, actions = store.gather(selection.pairs, length)
-        self.ledger.record(
-            pairs=selection.pairs,
-            observations=observations,
-            actions=actions,
-            answers=answers,
-            session=len(self.sessions),
-            held_out=held_out,
-        )
-        self.asked_pairs = np.concatenate([self.asked_pairs, selection.pairs])
-        with self.clock.stage("reward_model"):
-            measured = self._learn(policy)
-        preference = answers.preference
-        self.sessions.append(
-            {
-                "session": len(self.sessions),
-                "step": store.steps,
-                "asked": queries,
-                "answered": int(np.isfinite(preference).sum()),
-                "tied": int((preference == 0.5).sum()),
-                "skipped": int(np.isnan(preference).sum()),
-                "held_out": held,
-                "labels": self.ledger.asked,
-                "pool": selection.pool_size,
-                "score_pool": selection.score_pool,
-                "score_selected": selection.score_selected,
-                **measured,
-            }
-        )
-        self.timings.append(
-            {"session": len(self.timings), "step": store.steps, **selection.seconds}
-        )
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that later sessions depend on, but for the store and the random streams."""
-        return {
-            "ensemble": self.ensemble.state_dict(),
-            "vae": self.vae.state_dict() if self.vae else None,
-            "ledger": self.ledger.state_dict(),
-            "train_accuracy": self.train_accuracy,
-            "sessions": self.sessions,
-            "timings": self.timings,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there; the store must hold the behaviour that was asked about."""
-        self.ensemble.load_state_dict(state["ensemble"])
-        if self.vae:
-            self.vae.load_state_dict(state["vae"])
-        if state["ledger"]:
-            self.asked_pairs = state["ledger"]["pairs"]
-            behaviour = self.store.gather(self.asked_pairs, self.length)
-            self.ledger.load_state_dict(state["ledger"], *behaviour)
-        self.train_accuracy = state["train_accuracy"]
-        self.sessions, self.timings = state["sessions"], state["timings"]
-
-    def _context(self, policy: Policy, pool_size: int) -> Context:
-        trained = False
-
-        def latents(ids: np.ndarray) -> np.ndarray:
-            nonlocal trained
-            assert self.vae is not None
-            if not trained:
-                count = self.spec["vae"]["segments"]
-                drawn = self.store.draw(self.streams["vae"], count, self.length)
-                segments = self.store.gather(drawn, self.length)[0]
-                loss = self.vae.fit(segments)
-                weights = {"parameters": self.vae.flat, "segments": segments}
-                _check(self.store.steps, "vae", loss=loss, **weights)
-                trained = True
-            return self.vae.encode(self.store.gather(ids, self.length)[0])
-
-        return Context(
-            store=self.store,
-            segment_length=self.length,
-            pool_size=pool_size,
-            log_probabilities=policy.log_probabilities,
-            member_rewards=self.ensemble.member_rewards,
-            train_accuracy=self.train_accuracy,
-            labelled=self.asked_pairs,
-            latents=latents,
-            candidate_generator=self.streams["candidates"],
-            selector_generator=self.streams["selector"],
-        )
-
-    def _ask(self, pairs: np.ndarray, recent_returns: list[float]) -> teachers.Answers:
-        generator = self.streams["teacher"]
-        uniform = self.store.draw(generator, 2 * TIE_PAIRS, self.length).reshape(-1, 2)
-        returns = self.store.returns(uniform, self.length)
-        history = teachers.History(
-            uniform_gaps=np.abs(returns[:, 0] - returns[:, 1]),
-            recent_returns=np.array(recent_returns[-RECENT_RETURNS:]),
-            episode_length=self.episode_length,
-        )
-        question = teachers.Question(
-            rewards=self.store.true_rewards(pairs, self.length),
-            actions=self.store.gather(pairs, self.length)[1],
-        )
-        return self.teacher(question, history, generator)
-
-    def _learn(self, policy: Policy) -> dict[str, float]:
-        ensemble, probe_stream = self.ensemble, self.streams["probe"]
-        ensemble.observe(policy.moments)
-        training, validation = self.ledger.training(), self.ledger.validation()
-        if len(training.preferences):
-            loss = ensemble.fit(training.observations, training.actions, training.preferences)
-            _check(
-                self.store.steps,
-                "reward_model",
-                **{"loss": loss, "parameters": ensemble.flat},
-                observations=training.observations,
-                preferences=training.preferences,
-            )
-        # Uniform over all behaviour, hence the same measure for every selector.
-        drawn = self.store.draw(probe_stream, 2 * self.spec["labels"]["probe_pairs"], self.length)
-        observations, actions = self.store.gather(drawn, self.length)
-        rewards = ensemble.member_rewards(observations, actions)
-        ensemble.calibrate(rewards)
-        predicted = ensemble.combined(rewards).sum(-1)
-        true = self.store.returns(drawn, self.length)
-        pairs = (-1, 2)
-        by_pair = rewards.reshape(len(rewards), *pairs, self.length)
-        probability = reward_model.first_preferred(by_pair).mean(0)
-        answer = 0.5 + 0.5 * np.sign(-np.diff(true.reshape(pairs))[:, 0])
-        measured = {}
-        for name, labels in (("train", training), ("validation", validation)):
-            p = ensemble.preferences(labels.observations, labels.actions).mean(0)
-            measured[f"{name}_loss"] = reward_model.cross_entropy(p, labels.preferences)
-            measured[f"{name}_accuracy"] = reward_model.accuracy(p, labels.preferences)
-        measured["probe_accuracy"] = reward_model.accuracy(probability, answer)
-        constant = np.ptp(predicted) == 0 or np.ptp(true) == 0
-        measured["reward_correlation"] = (
-            float("nan") if constant else float(np.corrcoef(predicted, true)[0, 1])
-        )
-        accuracy = measured["train_accuracy"]
-        self.train_accuracy = None if np.isnan(accuracy) else accuracy
-        return measured
 
 
 class Run:
@@ -285,8 +78,8 @@ class Run:
         self.spec, self.clock = spec, Clock()
         sequences = np.random.SeedSequence(spec["seed"]).spawn(len(STREAMS))
         self.streams = dict(zip(STREAMS, map(np.random.default_rng, sequences), strict=True))
-        self.size = spec["ppo"]["rollout_steps"]
-        self.rollouts = spec["ppo"]["total_steps"] // self.size
+        plan = Plan.of(spec)
+        self.size, self.rollouts = plan.size, plan.rollouts
         self.done = 0  # rollouts
         with self.clock.stage("startup"):
             self.actor, self.judge = (
@@ -299,13 +92,10 @@ class Run:
             if self.untrained:
                 self.policy.parameters.flat[:] = 0
             self.optimiser = ppo.optimiser(self.policy.parameters.flat.size)
-            capacity = self.rollouts * self.size
-            self.store = SegmentStore(capacity, self.actor.low, self.actor.high, shape[0])
+            self.store = SegmentStore(plan.steps, self.actor.low, self.actor.high, shape[0])
             self.scale = RewardScale(spec["ppo"]["gamma"])
             self.learner = (
-                PreferenceLearner(
-                    spec, self.actor, self.store, self.rollouts, self.streams, self.clock
-                )
+                PreferenceLearner(spec, self.actor, self.store, self.streams, self.clock)
                 if "selection" in spec
                 else None
             )
@@ -326,7 +116,7 @@ class Run:
             rollout = collect(
                 self.actor, self.policy, self.size, exploration, uniform=self.untrained
             )
-            _check_behaviour(self.store.steps, rollout, self.actor.raw)
+            check_behaviour(self.store.steps, rollout, self.actor.raw)
             self._note_episodes(rollout)
         if learner and self.done in learner.schedule:
             past = [episode["return"] for episode in self.episodes]
@@ -336,7 +126,7 @@ class Run:
             if learner:
                 executed = np.clip(rollout.actions, self.actor.low, self.actor.high)
                 rewards = learner.ensemble.rewards(rollout.observations, executed)
-            _check(self.store.steps, "prediction", rewards=rewards, inputs=rollout.observations)
+            check(self.store.steps, "prediction", rewards=rewards, inputs=rollout.observations)
             rewards = self.scale(rewards, rollout.ended)
         losses = None
         if not self.untrained:
@@ -347,7 +137,7 @@ class Run:
                     *(self.policy, self.optimiser, batch, config),
                     *(config["learning_rate"] * share, self.streams["minibatches"]),
                 )
-                _check(
+                check(
                     self.store.steps,
                     "policy_update",
                     **{"parameters": self.policy.parameters.flat, **batch._asdict()},
@@ -377,7 +167,7 @@ class Run:
     def _evaluate(self) -> None:
         with self.clock.stage("evaluation"):
             returns = evaluate(self.judge, self.policy, self.spec["evaluation"]["episodes"])
-            _check(self.store.steps, "evaluation", returns=returns)
+            check(self.store.steps, "evaluation", returns=returns)
         self.evaluations.append(
             {
                 "step": self.store.steps,
@@ -453,8 +243,8 @@ class Run:
             _write_csv(learner.sessions, list(learner.sessions[0]), out / "sessions.csv")
             _write_csv(learner.timings, list(learner.timings[0]), out / "timings.csv")
             learner.ledger.save(out / "labels.npz")
-            _write_tensors(learner.ensemble.state(), out / "reward_model.pt")
-        _write_tensors(self.policy.state(), out / "policy.pt")
+            _write_tensors(learner.ensemble.arrays(), out / "reward_model.pt")
+        _write_tensors(self.policy.arrays(), out / "policy.pt")
         last = [episode["return"] for episode in self.episodes[-RECENT_RETURNS:]]
         summary = {
             "status": "complete",
@@ -517,9 +307,9 @@ def train(
     `force` starts afresh instead. Progress goes to standard output and `out/progress.json`.
 
     `stopping` is asked before each rollout; once it says yes there is a checkpoint and Stopped.
-    Raises RunLocked if another process is at it; NotFinite, naming step and stage, if anything
-    that is learned or learned from is not finite; PartError if a selector's or teacher's own code
-    fails. What shows either is kept in `out` (FAILURE), and named.
+    Raises RunLocked if another process is at it; FloatingPointError, naming step and stage, if
+    anything that is learned or learned from is not finite; InputError if a selector's or teacher's
+    own code fails. What shows either is kept in `out` (FAILURE), and named.
     """
     out = Path(out)
     name = "{environment} {selector} seed {seed}".format(**spec)
@@ -635,49 +425,14 @@ def _write_csv(rows: list[dict[str, Any]], columns: list[str], path: Path) -> No
             table.writerow({name: value if value == value else "" for name, value in row.items()})
 
 
-def _write_tensors(tensors: dict[str, Any], path: Path) -> None:
-    """The same tensors give the same bytes: torch would write a file's name into it."""
+def _write_tensors(arrays: dict[str, np.ndarray], path: Path) -> None:
+    """Arrays as tensors; the same ones give the same bytes: torch would write a file's name too."""
     import torch  # slow to import, and not needed before
 
     buffer = io.BytesIO()  # as torch takes a full disk for an error of its own
-    torch.save(tensors, buffer)
+    torch.save({name: torch.from_numpy(array.copy()) for name, array in arrays.items()}, buffer)
     with atomic(path) as temporary:
         temporary.write_bytes(buffer.getvalue())
-
-
-class NotFinite(FloatingPointError):
-    """Something became nan or infinite; `arrays` show it and what it was made from, by name."""
-
-    def __init__(self, step: int, stage: str, names: list[str], arrays: dict[str, Any]):
-        super().__init__(f"step {step}: {stage}: {', '.join(names)} not finite")
-        self.arrays = arrays
-
-
-def _check(step: int, stage: str, **arrays: Any) -> None:
-    """Raise NotFinite if one of these is not."""
-    names = [name for name, values in arrays.items() if not np.isfinite(values).all()]
-    if names:
-        raise NotFinite(step, stage, names, arrays)
-
-
-def _check_behaviour(step: int, rollout: Rollout, then: np.ndarray) -> None:
-    """Raise NotFinite at the first bad step of a rollout that began after `step`.
-
-    then: the raw observation after its last step, or of a new episode.
-    """
-    _check(step, "environment", observations=rollout.observations[:1])
-    after = np.concatenate([rollout.observations[1:], then[None].astype(np.float32)])
-    finite = np.isfinite(after).all(1) & np.isfinite(rollout.following).all(1)
-    finite &= np.isfinite(rollout.rewards)
-    if not finite.all():
-        seen = slice(int(np.argmin(finite)) + 1)
-        _check(
-            step + seen.stop,
-            "environment",
-            observations=np.concatenate([after[seen], rollout.following[seen]]),
-            rewards=rollout.rewards[seen],
-            actions=rollout.actions[seen],
-        )
 
 
 @contextmanager

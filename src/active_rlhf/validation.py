@@ -112,8 +112,3 @@ def show(value: Any) -> str:
     """A value in a message, cut where it is long."""
     text = "nothing" if value is None else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def line(error: BaseException) -> str:
-    """An exception's message without line breaks."""
-    return " ".join(str(error).split()) or type(error).__name__

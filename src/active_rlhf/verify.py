@@ -26,8 +26,8 @@ from active_rlhf.analysis.study import statistics_of_exports, write_table
 from active_rlhf.analysis.wording import Terms
 from active_rlhf.collect import REMEDY, collect, gather_overhead, read_result
 from active_rlhf.config import baselines, load_study, resolve_run, study_runs
-from active_rlhf.consistency import Plan, faults
-from active_rlhf.errors import InputError
+from active_rlhf.consistency import faults
+from active_rlhf.errors import InputError, line
 from active_rlhf.export import read_csv
 from active_rlhf.files import CHECKPOINT, LOCK, result_files, sha256
 from active_rlhf.fingerprint import code_fingerprint
@@ -36,12 +36,12 @@ from active_rlhf.provenance import (
     CONFIG,
     MARKED,
     RECORD,
-    ProvenanceError,
     combined,
     marked_inputs,
     read_record,
 )
-from active_rlhf.validation import line, show
+from active_rlhf.schedule import Plan
+from active_rlhf.validation import show
 
 PROBLEM, WARNING, NOTE = "problem", "warning", "note"
 MISSING = "missing; let snakemake make it again"
@@ -175,11 +175,7 @@ def _record(folder: Folder) -> Findings:
     if RECORD not in folder.files:
         yield Finding(RECORD, MISSING)
         return
-    try:
-        folder.record = record = read_record(folder.root)
-    except ProvenanceError as error:
-        yield Finding(RECORD, str(error))
-        return
+    folder.record = record = read_record(folder.root)
     changed = f"not as it was made, by its hash in {RECORD}; {STALE}"
     for name, entry in record["artefacts"].items():
         if name not in folder.files:
@@ -329,12 +325,13 @@ def _statistics(folder: Folder) -> Findings:
     exports = folder.root / "exports"
     paths = {name: str(exports / f"{name}.csv") for name in trained} or study["imported"]
     choices: dict[str, Any] = {key: study.get(key) for key in ("methods", "exclude", "statistics")}
-    specs = {name: {"ppo": own["ppo"]} for name, own in trained.items()}
     tables = statistics_of_exports(
         choices
         | {
             "exports": paths,
-            "total_steps": {name: Plan.of(spec).steps for name, spec in specs.items()},
+            "total_steps": {
+                name: Plan.of({"ppo": own["ppo"]}).steps for name, own in trained.items()
+            },
             "baselines": {name: exports / f"{name}.baselines.csv" for name in trained}
             if baselines(study)
             else {},

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
+from tiny_study import TINY
 
 pytestmark = pytest.mark.slurm
 
@@ -25,23 +26,9 @@ NODE = Path(__file__).with_name("single_node.sh")
 UNAVAILABLE = 3  # its exit status where SLURM cannot be installed
 PATIENCE = 600  # seconds that nothing here takes unless it hangs
 
-STUDY: dict[str, Any] = {
+STUDY: dict[str, Any] = TINY | {
     "study": "cluster",
-    "seeds": [1, 2],
-    "environments": ["Hopper-v5"],
     "selectors": ["random", "duo"],
-    "ppo": {"total_steps": 4096, "rollout_steps": 1024, "epochs": 2, "minibatches": 4},
-    "labels": {
-        "total": 16,
-        "initial": 8,
-        "sessions": 2,
-        "segment_length": 25,
-        "oversampling": 4,
-        "probe_pairs": 20,
-    },
-    "reward_model": {"hidden": [16, 16], "epochs": 1},
-    "evaluation": {"every": 4096, "episodes": 1},
-    "statistics": {"bootstrap": 200},
     "resources": {
         "mem_mb": 1500,
         "runtime": 7,
@@ -193,6 +180,7 @@ def results(folder: Path) -> dict[str, Any]:
 
 
 def a_study_with_a_run_that_is_killed(folder: Path) -> None:
+    """Its job is retried with more memory and time, and what was finished stays."""
     study, here = Study.create(folder / "there"), Study.create(folder / "here")
     workflow = study.start(f"snakemake {TABLES} --profile slurm --configfile study.yaml {SOON}")
     local = here.start(f"snakemake {TABLES} --profile profiles/local --configfile study.yaml")
@@ -341,24 +329,9 @@ def under_way(node, tmp_path_factory) -> Iterator[dict[Callable, Future]]:
 
 
 @pytest.mark.slow
-def test_a_study_goes_through_slurm_to_the_results_it_has_here(under_way):
-    """A killed run's job is retried with more memory and time, and what was finished stays."""
-    under_way[a_study_with_a_run_that_is_killed].result()
-
-
-@pytest.mark.slow
-def test_a_run_outlives_its_snakemake_and_preemption(under_way):
-    under_way[a_job_that_outlives_its_snakemake_and_one_that_is_preempted].result()
-
-
-@pytest.mark.slow
-def test_a_run_goes_on_after_its_time_limit(under_way):
-    under_way[a_run_that_reaches_its_time_limit].result()
-
-
-@pytest.mark.slow
-def test_a_run_is_retried_with_more_memory(under_way):
-    under_way[a_run_that_needs_more_memory].result()
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def test_runs_reach_the_results_they_have_here_through(story, under_way):
+    under_way[story].result()
 
 
 @pytest.mark.slow

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import TINY, Study
+from conftest import Study
+from tiny_study import TINY
 
 PLUGINS = Path(__file__).with_name("plugins")
 RUNS = "results/tiny/runs/Hopper-v5"

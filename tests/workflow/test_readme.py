@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import REPOSITORY, TINY
+from conftest import REPOSITORY
+from tiny_study import TINY
 
 from active_rlhf.config import load_study
 
