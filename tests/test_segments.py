@@ -76,11 +76,12 @@ def test_weights_choose_the_episode_and_short_episodes_are_never_drawn():
         kept.draw(np.random.default_rng(0), 1, 11)
 
 
-def test_gather_clips_actions_and_sums_rewards():
+def test_gather_and_sums_of_rewards():
     kept = store([False] * 30)
     observations, actions = kept.gather(np.array([[3, 8]]), 5)
     np.testing.assert_array_equal(observations[0, 1, :, 0], np.arange(8, 13))
-    np.testing.assert_allclose(actions[0, 1, :, 0], [0.8, 0.9, 1, 1, 1])
+    np.testing.assert_allclose(actions[0, 1, :, 0], [0.8, 0.9, 1, 1.1, 1.2])
+    np.testing.assert_allclose(kept.executed(np.array([8]), 5)[0, :, 0], [0.8, 0.9, 1, 1, 1])
     np.testing.assert_array_equal(kept.returns(np.array([3, 8]), 5), [25, 50])
     with pytest.raises(ValueError, match="30 steps"):
         kept.append(rollout([False]))

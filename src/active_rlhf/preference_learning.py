@@ -159,7 +159,7 @@ class PreferenceLearner:
         )
         question = teachers.Question(
             rewards=self.store.true_rewards(pairs, self.length),
-            actions=self.store.gather(pairs, self.length)[1],
+            actions=self.store.executed(pairs, self.length),
         )
         return self.teacher(question, history, generator)
 

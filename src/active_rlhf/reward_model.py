@@ -2,8 +2,9 @@
 
 Members are perceptrons on (observation, action) trained on pairs of segments by the Bradley-Terry
 model, P(first preferred) = sigmoid(R(first) - R(second)) with R the sum of per-step rewards
-(Christiano et al. 2017, eq. 1). Training runs compiled over one flat buffer a member;
-`loss_eager` is the same loss in plain torch.
+(Christiano et al. 2017, eq. 1). Actions are those the policy sampled: clipped to the environment's
+bounds they would be all alike beyond them, and their cost no reason to come back. Training runs
+compiled over one flat buffer a member; `loss_eager` is the same loss in plain torch.
 """
 
 from collections import namedtuple
@@ -199,7 +200,7 @@ class RewardEnsemble:
         self.scale = np.sqrt(moments.var + kernels.VARIANCE_FLOOR)
 
     def inputs(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """Network inputs float32 [..., o + a] of raw observations and executed actions."""
+        """Network inputs float32 [..., o + a] of raw observations and sampled actions."""
         limit = kernels.OBSERVATION_CLIP
         x = np.empty((*observations.shape[:-1], self.sizes[0]), np.float32)
         z = x[..., : observations.shape[-1]]

@@ -118,9 +118,13 @@ class SegmentStore:
         return np.asarray(ids)[..., None] + np.arange(length)
 
     def gather(self, ids: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-        """Raw observations [..., H, o] and executed (clipped) actions [..., H, a] of segments."""
+        """Raw observations [..., H, o] and actions as sampled [..., H, a] of segments."""
         rows = self._rows(ids, length)
-        return self._observations[rows], np.clip(self._actions[rows], self.low, self.high)
+        return self._observations[rows], self._actions[rows]
+
+    def executed(self, ids: np.ndarray, length: int) -> np.ndarray:
+        """Actions [..., H, a] of segments as the environment took them: clipped to its bounds."""
+        return np.clip(self._actions[self._rows(ids, length)], self.low, self.high)
 
     def true_rewards(self, ids: np.ndarray, length: int) -> np.ndarray:
         """True rewards float64 [..., H] of segments; for teachers and measurements only."""

@@ -124,8 +124,7 @@ class Run:
         with clock.stage("prediction"):
             rewards = rollout.rewards
             if learner:
-                executed = np.clip(rollout.actions, self.actor.low, self.actor.high)
-                rewards = learner.ensemble.rewards(rollout.observations, executed)
+                rewards = learner.ensemble.rewards(rollout.observations, rollout.actions)
             check(self.store.steps, "prediction", rewards=rewards, inputs=rollout.observations)
             rewards = self.scale(rewards, rollout.ended)
         losses = None
