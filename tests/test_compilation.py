@@ -62,6 +62,9 @@ def test_the_reference_trains_the_same_run(tmp_path):
             check=True,
             stdout=subprocess.DEVNULL,
         )
+    for name, kernels in (("fast", "compiled"), ("reference", "eager")):
+        record = json.loads((tmp_path / name / "run.json").read_text())
+        assert record["versions"]["kernels"] == kernels
     for name in ("policy.pt", "reward_model.pt"):
         fast, reference = (
             torch.load(tmp_path / run / name, weights_only=True) for run in ("fast", "reference")

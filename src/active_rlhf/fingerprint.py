@@ -34,6 +34,7 @@ PREFERENCES = (
     "reward_model.py",
     "selection/__init__.py",
     "selection/candidates.py",
+    "selection/clusters.py",
     "selection/filters.py",
     "selection/pickers/__init__.py",
     "selection/pool.py",

@@ -1,6 +1,7 @@
 """The loop of one run: act, ask, learn the reward, improve the policy."""
 
 import csv
+import ctypes
 import fcntl
 import hashlib
 import io
@@ -13,7 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
@@ -67,7 +68,8 @@ STREAMS = (
 RESULT, COPY = "run.json", "finished.json"
 FAILURE = ("failure.txt", "failure.npz")  # what a failed run leaves: a traceback, arrays
 NO_COST = {"resumed": 0, "wall_s": 0.0, "cpu_s": 0.0, "peak_rss_mb": 0.0}
-LIBRARIES = ("gymnasium", "mujoco", "numba", "numpy", "scikit-learn", "scipy", "torch")
+KERNELS = "compiled" if COMPILED else "eager"
+LIBRARIES = ("gymnasium", "mujoco", "numba", "numpy", "scipy", "torch")
 
 
 class Run:
@@ -121,6 +123,7 @@ class Run:
         if learner and self.done in learner.schedule:
             past = [episode["return"] for episode in self.episodes]
             learner.session(self.policy, past, *learner.schedule[self.done])
+            _release_memory()
         with clock.stage("prediction"):
             rewards = rollout.rewards
             if learner:
@@ -367,7 +370,7 @@ def _begin(
     identity = {
         "spec": hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest(),
         "code": code,
-        "arithmetic": "compiled" if COMPILED else "eager",
+        "kernels": KERNELS,
         **{name: version(name) for name in LIBRARIES},
     }
     checkpoints = Checkpoints(folder, identity, run.store.row, say)
@@ -451,6 +454,12 @@ def _explained(out: Path) -> Iterator[None]:
         raise InputError(f"{failure}; its traceback is in {account}") from failure
 
 
+def _release_memory() -> None:
+    """Give back the pages that a session's arrays were in; glibc would keep some 30 MB of them."""
+    with suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def _scalars(
     losses: ppo.Losses | None,
     episodes: list[dict[str, Any]],
@@ -491,8 +500,9 @@ def _cost(former: dict[str, Any], begun: float) -> dict[str, Any]:
 
 def _machine() -> dict[str, Any]:
     packages = ("active-rlhf", "gymnasium", "mujoco", "numba", "numpy", "scipy", "torch")
+    versions = {p: version(p) for p in packages}
     return {
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
+        "versions": {"python": platform.python_version(), "kernels": KERNELS} | versions,
         "host": socket.gethostname(),
         "cpu": _processor(),
         "cores": os.cpu_count(),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from active_rlhf.errors import InputError
+from active_rlhf.selection.clusters import kmeans
 
 if TYPE_CHECKING:  # checking a configuration needs no simulator
     from active_rlhf.segments import SegmentStore
@@ -103,11 +104,7 @@ def pairs_across_clusters(
     replacement from all those that join two clusters (VARIQuery, Marta et al. 2023), in random
     order of members. Empty if all segments fall into one cluster.
     """
-    from sklearn.cluster import KMeans  # slow to import, and most selectors never need it
-
-    different = len(np.unique(latents, axis=0))
-    model = KMeans(min(clusters, different), n_init=1, random_state=int(generator.integers(2**31)))
-    label = model.fit_predict(latents)
+    _, label = kmeans(latents, clusters, generator)
     first, second = np.triu_indices(len(ids), 1)
     across = np.flatnonzero(label[first] != label[second])
     chosen = generator.choice(across, size=min(count, len(across)), replace=False)
