@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from active_rlhf.rollout import Rollout
-from active_rlhf.segments import SegmentStore
+from active_rlhf.segments import Segments, SegmentStore
 
 LOW, HIGH = -np.ones(2, np.float32), np.ones(2, np.float32)
 
@@ -85,3 +85,12 @@ def test_gather_and_sums_of_rewards():
     np.testing.assert_array_equal(kept.returns(np.array([3, 8]), 5), [25, 50])
     with pytest.raises(ValueError, match="30 steps"):
         kept.append(rollout([False]))
+
+
+def test_segments_are_gathered_as_they_are_sliced():
+    kept = store([False] * 30)
+    ids = np.array([3, 8, 0, 20])
+    segments = Segments(kept, ids, 5)
+    assert len(segments) == 4
+    for part in (slice(0, 3), slice(2, 10)):
+        np.testing.assert_array_equal(segments[part], kept.gather(ids, 5)[0][part])

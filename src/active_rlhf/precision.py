@@ -5,11 +5,16 @@ multiply it do so at twice the speed of float32, adding up in float32. numpy has
 here these arrays are uint16 that hold the bits, and torch multiplies them.
 """
 
+import os
+
 import numpy as np
 from numba import types
 from numba.extending import overload
 
 from active_rlhf.compilation import compiled
+
+# torch keeps code for each shape it multiplied; to make it again costs nothing that shows.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
 
 DTYPES = {"float32": np.float32, "bfloat16": np.uint16}
 

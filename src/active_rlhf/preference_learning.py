@@ -12,7 +12,7 @@ from active_rlhf.policy import Policy
 from active_rlhf.reward_model import RewardEnsemble
 from active_rlhf.rollout import Actor
 from active_rlhf.schedule import RECENT_RETURNS, Plan
-from active_rlhf.segments import SegmentStore
+from active_rlhf.segments import Segments, SegmentStore
 from active_rlhf.selection.selectors import Context, needs_latents, select
 from active_rlhf.selection.vae import SegmentVAE
 
@@ -128,10 +128,8 @@ class PreferenceLearner:
             if not trained:
                 count = self.spec["vae"]["segments"]
                 drawn = self.store.draw(self.streams["vae"], count, self.length)
-                segments = self.store.gather(drawn, self.length)[0]
-                loss = self.vae.fit(segments)
-                weights = {"parameters": self.vae.flat, "segments": segments}
-                check(self.store.steps, "vae", loss=loss, **weights)
+                loss = self.vae.fit(Segments(self.store, drawn, self.length))
+                check(self.store.steps, "vae", loss=loss, parameters=self.vae.flat)
                 trained = True
             return self.vae.encode(self.store.gather(ids, self.length)[0])
 

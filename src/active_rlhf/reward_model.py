@@ -150,6 +150,7 @@ class RewardEnsemble:
     """
 
     CHUNK = 2048  # rows predicted at once
+    PAIRS = 64  # prepared for training at once
 
     def __init__(
         self,
@@ -213,26 +214,26 @@ class RewardEnsemble:
 
     def member_rewards(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """Unnormalised rewards float32 [E, ...] of raw observations [..., o], actions [..., a]."""
-        inputs = self.inputs(observations, actions)
-        flat = inputs.reshape(-1, self.sizes[0])
-        out = np.empty((len(self.members), len(flat)), np.float32)
-        for member, rewards in zip(self.members, out, strict=True):
-            weights = self._for_products(member).weights
-            for begin in range(0, len(flat), self.CHUNK):
-                part = flat[begin : begin + self.CHUNK]
-                store(part, self._x[: len(part)])
-                # Of few different heights, as code is made and kept for each; what is below the
-                # part is of no use.
-                rows = min(self.CHUNK, -(-len(part) // 512) * 512)
-                hidden = [h[:rows] for h in self._hidden]
+        shape = observations.shape[:-1]
+        observations = observations.reshape(-1, observations.shape[-1])
+        actions = actions.reshape(-1, actions.shape[-1])
+        out = np.empty((len(self.members), len(actions)), np.float32)
+        for begin in range(0, len(actions), self.CHUNK):
+            part = slice(begin, begin + self.CHUNK)
+            inputs = self.inputs(observations[part], actions[part])
+            store(inputs, self._x[: len(inputs)])
+            # Of few different heights, as code is made and kept for each; what is below the part
+            # is of no use.
+            rows = min(self.CHUNK, -(-len(inputs) // 512) * 512)
+            hidden = [h[:rows] for h in self._hidden]
+            top = hidden[-1][: len(inputs)]
+            for member, rewards in zip(self.members, out, strict=True):
+                weights = self._for_products(member).weights
                 _forward(self._x[:rows], weights, member.biases, self._sums, hidden)
-                np.dot(
-                    hidden[-1][: len(part)],
-                    member.weights[-1][:, 0],
-                    out=rewards[begin : begin + self.CHUNK],
-                )
+                np.dot(top, member.weights[-1][:, 0], out=rewards[part])
+        for member, rewards in zip(self.members, out, strict=True):
             rewards += member.biases[-1]
-        return out.reshape(len(self.members), *inputs.shape[:-1])
+        return out.reshape(len(self.members), *shape)
 
     def calibrate(self, member_rewards: np.ndarray) -> None:
         """Set each member's output [E, ...] to mean 0 and sd 1 (Christiano 2017, 2.2.1)."""
@@ -259,8 +260,11 @@ class RewardEnsemble:
         loss of the last epoch over draws and members.
         """
         config, n = self.config, len(preferences)
-        inputs = self.inputs(observations, actions).reshape(n, -1, self.sizes[0])
-        inputs = store(inputs, np.empty(inputs.shape, self._dtype))
+        inputs = np.empty((n, 2 * observations.shape[2], self.sizes[0]), self._dtype)
+        for begin in range(0, n, self.PAIRS):  # not all in float32 at once, to save memory
+            part = slice(begin, begin + self.PAIRS)
+            rows = self.inputs(observations[part], actions[part])
+            store(rows.reshape(inputs[part].shape), inputs[part])
         batches = -(-n // config["batch_size"])
         # All draws distinct is possible, so the buffers hold a full minibatch.
         largest = -(-n // batches)

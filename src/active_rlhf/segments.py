@@ -6,6 +6,7 @@ today's statistics. True rewards are kept for teachers and measurements only.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -133,3 +134,18 @@ class SegmentStore:
     def returns(self, ids: np.ndarray, length: int) -> np.ndarray:
         """True returns float64 [...] of segments; for teachers and measurements only."""
         return self.true_rewards(ids, length).sum(-1)
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Raw observations [n, H, o] of segments, which are gathered when sliced."""
+
+    store: SegmentStore
+    ids: np.ndarray
+    length: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        return self.store.gather(self.ids[part], self.length)[0]

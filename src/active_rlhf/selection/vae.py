@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from active_rlhf import kernels
+from active_rlhf.segments import Segments
 
 FIRST, JOINED = 5, 2
 CLIP = 10.0  # of standardised observations
 SLOPE = np.float32(0.01)  # of LeakyReLU
+PART = 128  # segments
 
 STATE = ("flat", "first", "second", "mean", "scale")
 
@@ -79,6 +81,7 @@ class SegmentVAE:
         generator: np.random.Generator,
     ):
         self.config, self.generator = config, generator
+        self.shape = length, observations
         self.steps = length * observations  # numbers in a segment
         channels, latent = config["channels"], config["latent"]
         joined = [FIRST] + [JOINED] * (len(channels) - 1)
@@ -107,29 +110,41 @@ class SegmentVAE:
         self.mean = np.zeros(observations, np.float32)
         self.scale = np.ones(observations, np.float32)
 
-    def _inputs(self, segments: np.ndarray) -> np.ndarray:
-        """Standardised segments as rows, padded at the end with zeros to whole positions."""
-        x = np.zeros((len(segments), self.padded), np.float32)
-        z = x[:, : self.steps].reshape(segments.shape)  # a view
-        np.subtract(segments, self.mean, out=z)
+    def _rows(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Room for segments as rows, padded at the end with zeros to whole positions, and a view
+        [n, H, o] of what is not padding."""
+        x = np.zeros((count, self.padded), np.float32)
+        return x, x[:, : self.steps].reshape(count, *self.shape)
+
+    def _standardise(self, z: np.ndarray) -> None:
+        z -= self.mean
         z /= self.scale
         np.clip(z, -CLIP, CLIP, out=z)
+
+    def _inputs(self, segments: np.ndarray) -> np.ndarray:
+        x, z = self._rows(len(segments))
+        z[:] = segments
+        self._standardise(z)
         return x
 
-    def fit(self, segments: np.ndarray) -> float:
+    def fit(self, segments: Segments | np.ndarray) -> float:
         """Train on raw segments [n, H, o] for `epochs` epochs, from the present weights.
 
         The normaliser becomes that of these segments. Returns the mean loss of the last epoch.
         """
         config, generator = self.config, self.generator
-        mean = segments.mean(axis=(0, 1), dtype=np.float64)
-        # In parts, as the deviations in float64 would be the largest thing in a run's memory.
-        parts = np.array_split(segments, -(-len(segments) // 128))
-        squares = sum(((part - mean) ** 2).sum(axis=(0, 1)) for part in parts)
+        n, size = len(segments), config["batch_size"]
+        x, z = self._rows(n)
+        # Taken, and deviations in float64 computed, in parts: they would be the largest things in
+        # a run's memory.
+        parts = [slice(begin, begin + PART) for begin in range(0, n, PART)]
+        for part in parts:
+            z[part] = segments[part]
+        mean = z.mean(axis=(0, 1), dtype=np.float64)
+        squares = sum(((z[part] - mean) ** 2).sum(axis=(0, 1)) for part in parts)
         self.mean[:] = mean
-        self.scale[:] = np.maximum(np.sqrt(squares / segments[..., 0].size), 1e-6)
-        x = self._inputs(segments)
-        n, size = len(x), config["batch_size"]
+        self.scale[:] = np.maximum(np.sqrt(squares / (n * self.shape[0])), 1e-6)
+        self._standardise(z)
         # One draw serves all minibatches, each from a random row on: fresh noise for every
         # minibatch would take as long as the products.
         noise = generator.standard_normal((2 * size, self.padded), np.float32)
