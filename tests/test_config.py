@@ -96,7 +96,7 @@ def test_the_thesis_study_has_the_published_settings(row):
         x if "x" in x else float(x) for x in cells
     ]
     assert len(set(reward["hidden"])) == 1
-    assert labels["initial"] == labels["total"] / labels["sessions"]
+    assert labels["initial"] == 32
     common = {"total_steps": 1_000_000, "rollout_steps": 2048, "epochs": 10, "minibatches": 32}
     assert ppo | common | {"max_grad_norm": 0.5} == ppo
     assert labels | {"oversampling": 10, "validation_fraction": 0.2, "sessions": 50} == labels
