@@ -3,7 +3,6 @@
 import warnings
 
 import numpy as np
-from scipy.cluster.vq import kmeans2
 
 ITERATIONS = 100  # of Lloyd's algorithm; a session's points settle in about ten
 
@@ -16,6 +15,8 @@ def kmeans(
     points [n, d]; k is `clusters`, or the number of different points if there are fewer. A cluster
     may be empty. scipy's, as scikit-learn's takes 140 MB and a second to import.
     """
+    from scipy.cluster.vq import kmeans2  # not needed to check a config
+
     k = min(clusters, len(np.unique(points, axis=0)))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "One of the clusters is empty")
