@@ -43,7 +43,7 @@ thesis-dry: $(READY)  ## show the jobs of the thesis study, starting none
 	snakemake --profile profiles/local --configfile config/thesis.yaml --dry-run --quiet rules
 
 test: $(READY) lint  ## style, types and every test
-	pytest --numprocesses 2 --dist loadfile
+	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)  ## style and types of the package, style and checks of the workflow
 	ruff check .

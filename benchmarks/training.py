@@ -210,8 +210,8 @@ def startup() -> float:
 def side_by_side(steps: int) -> dict[str, float]:
     """Work seconds of a run alone and of as many at once as there are cores."""
     cores = os.cpu_count() or 1
-    spec = thesis_run("HalfCheetah-v5", "random", ppo={"total_steps": steps})
-    spec["labels"] |= {"sessions": 4, "total": 40, "initial": 10}
+    labels = {"sessions": 4, "total": 40, "initial": 10}
+    spec = thesis_run("HalfCheetah-v5", "random", ppo={"total_steps": steps}, labels=labels)
 
     def work(count: int) -> float:
         command = [sys.executable, "-m", "active_rlhf.cli", "train", "--spec", "/dev/stdin"]

@@ -10,6 +10,11 @@ settings.register_profile("untimed", deadline=None)  # how fast is for benchmark
 settings.load_profile("untimed")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take minutes come first, that no process is left alone with one at the end."""
+    items.sort(key=lambda item: item.path.parent.name not in ("faults", "slurm", "workflow"))
+
+
 @pytest.fixture(scope="session")
 def published() -> Path:
     """Folder with the thesis's published runs and statistics; skips the test where it is absent."""
