@@ -4,7 +4,7 @@
 
 RESULTS is the folder of a study (results/thesis, say), finished or not: every complete run counts.
 Writes the rows and a stacked bar of the seconds by stage; prints the tables of docs/performance.md.
-Physics is measured anew on the machine at hand, so that it must be the one that made the runs.
+Physics is what `make benchmark` measured, which must have run on the machine that made the runs.
 """
 
 import argparse
@@ -14,14 +14,14 @@ from statistics import mean, stdev
 from typing import Any
 
 import pandas as pd
-from reference import physics
-from training import STUDY, cpu_seconds, run_row, with_ratio_to_random
+from training import STUDY, run_row, with_ratio_to_random
 
 from active_rlhf.analysis.wording import Terms
 from active_rlhf.config import load_study
 from active_rlhf.figures.overhead import overhead_bars
 from active_rlhf.figures.style import save
 
+RESULTS = Path(__file__).with_name("results.json")
 IMAGE = Path(__file__).parents[1] / "docs" / "images" / "seconds_by_stage"
 NAMES = {"true_reward": "true reward"} | load_study(STUDY)["methods"]
 
@@ -30,10 +30,12 @@ def rows(results: Path) -> list[dict[str, Any]]:
     """A row of each complete run, as in `results.json`, with its seed and final return."""
     records = [json.loads(path.read_text()) for path in sorted(results.glob("runs/*/*/*/run.json"))]
     records.sort(key=lambda record: list(NAMES).index(record["spec"]["selector"]))
-    pace = {}
-    for environment in {record["spec"]["environment"] for record in records}:
-        work = physics(environment, 8192)
-        pace[environment] = min(cpu_seconds(work) for _ in range(5)) / 8192
+    measured = json.loads(RESULTS.read_text())["agent"]
+    pace = {row["env"]: 1 / row["physics_steps_per_s"] for row in measured}
+    for record in records:
+        # Stages are timed by the wall clock, which also runs while others have the core.
+        share = record["cpu_s"] / sum(record["seconds"].values())
+        record["seconds"] = {name: share * value for name, value in record["seconds"].items()}
     found = [
         run_row(record, pace[record["spec"]["environment"]] * record["steps"])
         | {
@@ -102,14 +104,22 @@ def main() -> None:
     args.out.write_text(json.dumps(found, indent=1) + "\n")
     frame = pd.DataFrame(found)
     stages = frame["seconds_by_stage"].apply(pd.Series).fillna(0.0).add_suffix("_s")
-    frame = pd.concat([frame[["env", "seed", "wall_s", "host"]], stages], axis=1)
+    frame = pd.concat([frame[["env", "seed", "cpu_s", "host"]], stages], axis=1)
+    frame = frame.rename(columns={"cpu_s": "wall_s"})  # which the figure calls it
     frame["method"] = pd.Categorical(
         [NAMES[row["selector"]] for row in found], list(NAMES.values()), ordered=True
     )
-    save(overhead_bars(frame, Terms(methods=tuple(NAMES.values()))), IMAGE)
+    figure = overhead_bars(frame, Terms(methods=tuple(NAMES.values())))
+    for axes in figure.axes:
+        axes.set_xlabel(axes.get_xlabel().replace("wall", "CPU"))
+    save(figure, IMAGE)
     IMAGE.with_suffix(".pdf").unlink()
     print(returns(found), costs(found), sep="\n\n")
-    print(f"\nThe thesis's 160 runs at this pace: {thesis_hours(found):.1f} CPU hours")
+    physics_s = {row["env"]: row["physics_s"] for row in found}
+    print(
+        f"\nThe thesis's 160 runs at this pace: {thesis_hours(found):.1f} CPU hours, "
+        f"of which physics {40 * sum(physics_s.values()) / 3600:.1f}"
+    )
 
 
 if __name__ == "__main__":
