@@ -68,7 +68,6 @@ STREAMS = (
 RESULT, COPY = "run.json", "finished.json"
 FAILURE = ("failure.txt", "failure.npz")  # what a failed run leaves: a traceback, arrays
 NO_COST = {"resumed": 0, "wall_s": 0.0, "cpu_s": 0.0, "peak_rss_mb": 0.0}
-KERNELS = "compiled" if COMPILED else "eager"
 LIBRARIES = ("gymnasium", "mujoco", "numba", "numpy", "scipy", "torch")
 
 
@@ -370,8 +369,7 @@ def _begin(
     identity = {
         "spec": hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest(),
         "code": code,
-        "kernels": KERNELS,
-        **{name: version(name) for name in LIBRARIES},
+        **_arithmetic(),
     }
     checkpoints = Checkpoints(folder, identity, run.store.row, say)
     state = checkpoints.load()
@@ -498,11 +496,16 @@ def _cost(former: dict[str, Any], begun: float) -> dict[str, Any]:
     }
 
 
+def _arithmetic() -> dict[str, str]:
+    """What else than spec, code and processor decides a run's bytes."""
+    kernels = "compiled" if COMPILED else "eager"
+    return {"kernels": kernels} | {name: version(name) for name in LIBRARIES}
+
+
 def _machine() -> dict[str, Any]:
-    packages = ("active-rlhf", "gymnasium", "mujoco", "numba", "numpy", "scipy", "torch")
-    versions = {p: version(p) for p in packages}
+    own = {"python": platform.python_version(), "active-rlhf": version("active-rlhf")}
     return {
-        "versions": {"python": platform.python_version(), "kernels": KERNELS} | versions,
+        "versions": own | _arithmetic(),
         "host": socket.gethostname(),
         "cpu": _processor(),
         "cores": os.cpu_count(),

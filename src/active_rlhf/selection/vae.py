@@ -17,7 +17,7 @@ from active_rlhf.segments import Segments
 FIRST, JOINED = 5, 2
 CLIP = 10.0  # of standardised observations
 SLOPE = np.float32(0.01)  # of LeakyReLU
-PART = 128  # segments
+PART = 128  # segments taken at once
 
 STATE = ("flat", "first", "second", "mean", "scale")
 
