@@ -4,14 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from active_rlhf.layers import activate_and_drop
 from active_rlhf.policy import Moments
-from active_rlhf.reward_model import (
-    RewardEnsemble,
-    accuracy,
-    activate,
-    cross_entropy,
-    loss_eager,
-)
+from active_rlhf.reward_model import RewardEnsemble, accuracy, cross_entropy, loss_eager
 
 CONFIG = {
     "members": 3,
@@ -91,7 +86,7 @@ def test_steps_equal_torch_adam_on_the_bootstrap_sample():
 
 def test_dropout_keeps_the_declared_share_independently_and_its_mean():
     x = np.ones((2000, 64), np.float32)
-    activate(x, np.zeros(64, np.float32), 0.8, np.uint32(12345), x)
+    activate_and_drop(x, np.zeros(64, np.float32), 0.8, np.uint32(12345), x)
     kept = x > 0
     np.testing.assert_allclose(x[kept], 1.25)
     assert kept.mean() == pytest.approx(0.8, abs=0.005)
@@ -99,7 +94,7 @@ def test_dropout_keeps_the_declared_share_independently_and_its_mean():
     lag = np.corrcoef(kept.ravel()[:-1], kept.ravel()[1:])[0, 1]
     assert abs(lag) < 0.01
     y = np.ones((2000, 64), np.float32)
-    activate(y, np.zeros(64, np.float32), 0.8, np.uint32(12346), y)
+    activate_and_drop(y, np.zeros(64, np.float32), 0.8, np.uint32(12346), y)
     assert abs(np.corrcoef(kept.ravel(), (y > 0).ravel())[0, 1]) < 0.01
 
 
@@ -118,7 +113,7 @@ def test_gradient_flows_only_through_kept_units():
     h = torch.from_numpy(model.inputs(observations, actions)[order].reshape(-1, 7))
     for layer in range(2):
         ones = np.ones((len(h), len(biases[layer])), np.float32)
-        activate(ones, np.zeros(ones.shape[1], np.float32), 0.5, keys[layer], ones)
+        activate_and_drop(ones, np.zeros(ones.shape[1], np.float32), 0.5, keys[layer], ones)
         h = torch.nn.functional.leaky_relu(h @ weights[layer] + biases[layer], 0.01)
         h = h * torch.from_numpy(ones)
     returns = (h @ weights[2]).reshape(len(order), 2, -1).sum(-1)

@@ -96,10 +96,10 @@ def test_a_cold_cache_changes_nothing_and_a_warm_one_compiles_nothing(tmp_path):
     (tmp_path / "spec.json").write_text(json.dumps(spec("hybrid")))
     code = """
 import json, sys
-from active_rlhf import kernels, precision, reward_model, sparse_rows
+from active_rlhf import kernels, layers, precision, sparse_rows
 from active_rlhf.training import train
 train(json.load(open(sys.argv[1])), sys.argv[2])
-for module in (kernels, precision, reward_model, sparse_rows):
+for module in (kernels, layers, precision, sparse_rows):
     for name, kernel in vars(module).items():
         if hasattr(kernel, "py_func"):
             assert not kernel.stats.cache_misses, (name, kernel.stats)
@@ -131,6 +131,9 @@ def test_a_run_writes_what_it_promises(tmp_path):
 
     ledger = Ledger.load(out / "labels.npz")
     assert ledger.asked == 25 and len(ledger.training().preferences) == 20
+    with np.load(out / "labels.npz") as file:
+        assert file["observations"].shape == (25, 2, 20, 11)
+        assert file["actions"].shape == (25, 2, 20, 3)
 
     episodes = pd.read_csv(out / "episodes.csv")
     assert (episodes.length == 1000).all() and episodes.step.tolist() == [

@@ -17,7 +17,7 @@ import llvmlite.binding as llvm
 import numba
 
 _HERE = Path(__file__).parent
-_SOURCES = ("kernels.py", "precision.py", "reward_model.py", "sparse_rows.py")
+_SOURCES = ("kernels.py", "layers.py", "precision.py", "sparse_rows.py")
 
 
 def cache_folder() -> Path:

@@ -17,8 +17,10 @@ AGENT = (
     "environments.py",
     "finite.py",
     "kernels.py",
+    "layers.py",
     "policy.py",
     "ppo.py",
+    "precision.py",
     "reward_scaling.py",
     "rollout.py",
     "schedule.py",
@@ -29,7 +31,6 @@ AGENT = (
 # Of every run that learns from preferences.
 PREFERENCES = (
     "ledger.py",
-    "precision.py",
     "preference_learning.py",
     "reward_model.py",
     "selection/__init__.py",

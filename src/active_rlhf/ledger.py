@@ -15,19 +15,16 @@ from active_rlhf.teachers import Answers
 class Labels:
     """Queries whose answer counts.
 
-    pairs int64 [n, 2]; observations [n, 2, H, o] and actions [n, 2, H, a] float32, raw;
-    preferences [n]: 1 first segment, 0 second, 0.5 equal; confidences [n] in [0, 1].
+    pairs int64 [n, 2] of segment ids; preferences [n]: 1 first segment, 0 second, 0.5 equal;
+    confidences [n] in [0, 1].
     """
 
     pairs: np.ndarray
-    observations: np.ndarray
-    actions: np.ndarray
     preferences: np.ndarray
     confidences: np.ndarray
 
 
 COLUMNS = (*(field.name for field in fields(Labels)), "sessions", "held_out")
-BEHAVIOUR = ("observations", "actions")
 
 
 class Ledger:
@@ -58,8 +55,6 @@ class Ledger:
     def record(
         self,
         pairs: np.ndarray,
-        observations: np.ndarray,
-        actions: np.ndarray,
         answers: Answers,
         session: int,
         held_out: np.ndarray,
@@ -72,8 +67,6 @@ class Ledger:
         self._add(
             {
                 "pairs": np.asarray(pairs, np.int64),
-                "observations": np.asarray(observations, np.float32),
-                "actions": np.asarray(actions, np.float32),
                 "preferences": np.asarray(answers.preference, np.float64),
                 "confidences": np.asarray(answers.confidence, np.float64),
                 "sessions": np.full(len(pairs), session, np.int64),
@@ -112,29 +105,28 @@ class Ledger:
         chosen = chosen & np.isfinite(self.column("preferences"))
         return Labels(**{field.name: self.column(field.name)[chosen] for field in fields(Labels)})
 
-    def save(self, path: str | Path) -> None:
-        """Write everything as npz; the same content gives the same bytes."""
-        columns: dict[str, Any] = {name: self.column(name) for name in self._columns}
+    def save(self, path: str | Path, **behaviour: np.ndarray) -> None:
+        """Write everything as npz, with the `behaviour` that was judged: arrays [asked, ...].
+
+        The same content gives the same bytes.
+        """
+        columns: dict[str, Any] = self.state_dict() | behaviour
         with atomic(path) as temporary:
             np.savez(temporary, budget=np.int64(self.budget), **columns)
 
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """All columns but the behaviour, which is kept elsewhere and which `pairs` name."""
-        names = [name for name in self._columns if name not in BEHAVIOUR]
-        return {name: self.column(name) for name in names}
+    def state_dict(self) -> dict[str, Any]:
+        """All columns by name; none before the first query."""
+        return {name: self.column(name) for name in self._columns}
 
-    def load_state_dict(
-        self, state: Mapping[str, np.ndarray], observations: np.ndarray, actions: np.ndarray
-    ) -> None:
-        """Fill an empty ledger, with what its pairs show as in `Labels`."""
-        columns = {**state, "observations": observations, "actions": actions}
-        self._add({name: columns[name] for name in COLUMNS})
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Fill an empty ledger with what another one's `state_dict` gave."""
+        if state:
+            self._add({name: state[name] for name in COLUMNS})
 
     @classmethod
     def load(cls, path: str | Path) -> "Ledger":
-        """Read what `save` wrote; no pickled objects are accepted."""
+        """Read what `save` wrote but the behaviour; no pickled objects are accepted."""
         with np.load(path, allow_pickle=False) as file:
             ledger = cls(int(file["budget"]))
-            if "pairs" in file:
-                ledger._add({name: file[name] for name in COLUMNS})
+            ledger.load_state_dict(file if "pairs" in file else {})
         return ledger

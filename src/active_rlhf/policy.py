@@ -11,6 +11,7 @@ import numpy as np
 
 from active_rlhf import kernels
 from active_rlhf.kernels import Network
+from active_rlhf.layers import standardise
 
 HIDDEN = 64
 
@@ -79,10 +80,11 @@ class Policy:
         return cls(params, empty_moments(observations))
 
     def normalise(self, raw: np.ndarray) -> np.ndarray:
-        """Raw observations [..., o] as the networks see them, with today's frozen moments."""
+        """Raw observations [n, o] as the networks see them, with today's frozen moments."""
         scale = np.sqrt(self.moments.var + kernels.VARIANCE_FLOOR)
-        z = ((raw - self.moments.mean) / scale).astype(np.float32)
-        return np.clip(z, -kernels.OBSERVATION_CLIP, kernels.OBSERVATION_CLIP)
+        out = np.empty(raw.shape, np.float32)
+        standardise(raw, self.moments.mean, scale, kernels.OBSERVATION_CLIP, out)
+        return out
 
     def mean_action(self, raw: np.ndarray) -> np.ndarray:
         """Deterministic actions [n, a] for raw observations [n, o]."""

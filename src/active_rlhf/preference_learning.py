@@ -1,5 +1,6 @@
 """The half of a run that asks and learns from answers."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,6 @@ class PreferenceLearner:
         self.ensemble = RewardEnsemble(spec["reward_model"], *sizes, streams["reward_model"])
         self.teacher = teachers.build(spec["teacher"])
         self.ledger = Ledger(labels["total"])
-        self.asked_pairs = np.empty((0, 2), np.int64)
         plan = Plan.of(spec)
         sessions = zip(plan.when, plan.queries, plan.held_out, strict=True)
         self.schedule = {rollout: (asked, held) for rollout, asked, held in sessions}
@@ -53,7 +53,7 @@ class PreferenceLearner:
 
     def session(self, policy: Policy, recent_returns: list[float], queries: int, held: int) -> None:
         """Select pairs, put them to the teacher, and train the reward model on all answers."""
-        store, length, labels = self.store, self.length, self.spec["labels"]
+        store, labels = self.store, self.spec["labels"]
         selection = select(
             self.spec["selection"], self._context(policy, labels["oversampling"] * queries), queries
         )
@@ -63,16 +63,12 @@ class PreferenceLearner:
             answers = self._ask(selection.pairs, recent_returns)
         held_out = np.zeros(queries, bool)
         held_out[self.streams["split"].permutation(queries)[:held]] = True
-        observations, actions = store.gather(selection.pairs, length)
         self.ledger.record(
             pairs=selection.pairs,
-            observations=observations,
-            actions=actions,
             answers=answers,
             session=len(self.sessions),
             held_out=held_out,
         )
-        self.asked_pairs = np.concatenate([self.asked_pairs, selection.pairs])
         with self.clock.stage("reward_model"):
             measured = self._learn(policy)
         preference = answers.preference
@@ -96,6 +92,11 @@ class PreferenceLearner:
             {"session": len(self.timings), "step": store.steps, **selection.seconds}
         )
 
+    def save_labels(self, path: Path) -> None:
+        """Write the ledger with what its pairs show, observations and actions [n, 2, H, .]."""
+        observations, actions = self.store.gather(self.ledger.column("pairs"), self.length)
+        self.ledger.save(path, observations=observations, actions=actions)
+
     def state_dict(self) -> dict[str, Any]:
         """All that later sessions depend on, but for the store and the random streams."""
         return {
@@ -112,15 +113,12 @@ class PreferenceLearner:
         self.ensemble.load_state_dict(state["ensemble"])
         if self.vae:
             self.vae.load_state_dict(state["vae"])
-        if state["ledger"]:
-            self.asked_pairs = state["ledger"]["pairs"]
-            behaviour = self.store.gather(self.asked_pairs, self.length)
-            self.ledger.load_state_dict(state["ledger"], *behaviour)
+        self.ledger.load_state_dict(state["ledger"])
         self.train_accuracy = state["train_accuracy"]
         self.sessions, self.timings = state["sessions"], state["timings"]
 
     def _context(self, policy: Policy, pool_size: int) -> Context:
-        trained = False
+        trained, ledger = False, self.ledger
 
         def latents(ids: np.ndarray) -> np.ndarray:
             nonlocal trained
@@ -140,7 +138,7 @@ class PreferenceLearner:
             log_probabilities=policy.log_probabilities,
             member_rewards=self.ensemble.member_rewards,
             train_accuracy=self.train_accuracy,
-            labelled=self.asked_pairs,
+            labelled=ledger.column("pairs") if ledger.asked else np.empty((0, 2), np.int64),
             latents=latents,
             candidate_generator=self.streams["candidates"],
             selector_generator=self.streams["selector"],
@@ -165,13 +163,14 @@ class PreferenceLearner:
         ensemble, probe_stream = self.ensemble, self.streams["probe"]
         ensemble.observe(policy.moments)
         training, validation = self.ledger.training(), self.ledger.validation()
+        behaviour = self.store.gather(training.pairs, self.length)
         if len(training.preferences):
-            loss = ensemble.fit(training.observations, training.actions, training.preferences)
+            loss = ensemble.fit(*behaviour, training.preferences)
             check(
                 self.store.steps,
                 "reward_model",
                 **{"loss": loss, "parameters": ensemble.flat},
-                observations=training.observations,
+                observations=behaviour[0],
                 preferences=training.preferences,
             )
         # Uniform over all behaviour, hence the same measure for every selector.
@@ -186,8 +185,12 @@ class PreferenceLearner:
         probability = reward_model.first_preferred(by_pair).mean(0)
         answer = 0.5 + 0.5 * np.sign(-np.diff(true.reshape(pairs))[:, 0])
         measured = {}
-        for name, labels in (("train", training), ("validation", validation)):
-            p = ensemble.preferences(labels.observations, labels.actions).mean(0)
+        validated = self.store.gather(validation.pairs, self.length)
+        for name, labels, shown in (
+            ("train", training, behaviour),
+            ("validation", validation, validated),
+        ):
+            p = ensemble.preferences(*shown).mean(0)
             measured[f"{name}_loss"] = reward_model.cross_entropy(p, labels.preferences)
             measured[f"{name}_accuracy"] = reward_model.accuracy(p, labels.preferences)
         measured["probe_accuracy"] = reward_model.accuracy(probability, answer)

@@ -14,88 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from active_rlhf import kernels
-from active_rlhf.compilation import COMPILED, compiled
+from active_rlhf import kernels, layers
+from active_rlhf.compilation import COMPILED
 from active_rlhf.kernels import adam, clip_gradient
+from active_rlhf.layers import SLOPE
 from active_rlhf.policy import Moments
-from active_rlhf.precision import DTYPES, multiply, narrowed, store, widened
+from active_rlhf.precision import DTYPES, multiply, store
 
 if TYPE_CHECKING:
     import torch
 
-SLOPE = np.float32(0.01)  # of LeakyReLU
-_ZERO = np.float32(0)
-
 STATE = ("flat", "first", "second", "step", "mean", "scale", "output_mean", "output_sd")
 
 Member = namedtuple("Member", "flat weights biases")
-
-
-@compiled
-def _mix(counter, key):
-    """A 32-bit hash of a counter: random bits that need no state and vectorise."""
-    x = np.uint32(counter ^ key)
-    x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x21F0AAAD))
-    x = np.uint32((x ^ (x >> np.uint32(15))) * np.uint32(0xD35A2D97))
-    return np.uint32(x ^ (x >> np.uint32(15)))
-
-
-@compiled
-def activate(x, bias, keep, key, out):
-    """LeakyReLU(x + bias), then inverted dropout that keeps a share `keep`, into `out`.
-
-    `out` must not share memory with `x`: the loop would not be vectorised.
-    """
-    rows, columns = x.shape
-    scale = np.float32(1.0 / keep)
-    limit = np.uint32(min((1.0 - keep) * 2.0**32, 2.0**32 - 1))
-    for i in range(rows):
-        offset = np.uint32(i * columns)
-        for j in range(columns):
-            value = widened(x[i, j]) + bias[j]
-            value = value if value > _ZERO else SLOPE * value
-            kept = _mix(np.uint32(offset + np.uint32(j)), key) >= limit
-            out[i, j] = narrowed(value * scale if kept else _ZERO, out[i, j])
-
-
-@compiled
-def through_activation(gradient, x, keep, bias):
-    """Back through `activate` in place, given its output `x`; `bias` becomes the columns' sums."""
-    positive = np.float32(1.0 / keep)
-    negative = SLOPE * positive
-    rows, columns = gradient.shape
-    bias[:] = _ZERO
-    for i in range(rows):
-        for j in range(columns):
-            h = widened(x[i, j])
-            slope = positive if h > _ZERO else (negative if h < _ZERO else _ZERO)
-            value = widened(gradient[i, j]) * slope
-            gradient[i, j] = narrowed(value, gradient[i, j])
-            bias[j] += value
-
-
-@compiled
-def segment_differences(x, steps, out):
-    """Sum over the first segment's rows minus that over the second's: out [n, c] of x [n2H, c]."""
-    out[:] = _ZERO
-    for pair in range(out.shape[0]):
-        first = 2 * pair * steps
-        for i in range(first, first + steps):
-            for j in range(out.shape[1]):
-                out[pair, j] += widened(x[i, j]) - widened(x[i + steps, j])
-
-
-@compiled
-def through_differences(slopes, weight, steps, out):
-    """Back through `segment_differences` and the product with `weight` [c]: out [n2H, c]."""
-    for pair in range(slopes.size):
-        first = 2 * pair * steps
-        for j in range(weight.size):
-            value = slopes[pair] * weight[j]
-            plus, minus = narrowed(value, out[0, 0]), narrowed(-value, out[0, 0])
-            for i in range(first, first + steps):
-                out[i, j] = plus
-                out[i + steps, j] = minus
 
 
 Minibatch = namedtuple("Minibatch", "inputs targets weights keys")
@@ -129,14 +60,13 @@ def _forward(
 
     Without `keys` nothing is dropped. Weights are as products take them, biases float32.
     """
-    keys = np.zeros(len(hidden), np.uint32) if keys is None else keys
-    for weight, bias, a, key in zip(weights, biases, hidden, keys, strict=False):
+    for i, (weight, bias, a) in enumerate(zip(weights, biases, hidden, strict=False)):
         z = sums[: a.size].reshape(a.shape)
         multiply(x, weight, z)
-        if COMPILED:
-            activate(z, bias, keep, key, a)
-        else:  # the reference trains by autograd, so this is a prediction
-            np.copyto(a, np.maximum(z + bias, SLOPE * (z + bias)))
+        if keys is None or keep == 1:
+            layers.activate(z, bias, a)
+        else:
+            layers.activate_and_drop(z, bias, keep, keys[i], a)
         x = a
 
 
@@ -150,7 +80,6 @@ class RewardEnsemble:
     """
 
     CHUNK = 2048  # rows predicted at once
-    PAIRS = 64  # prepared for training at once
 
     def __init__(
         self,
@@ -200,17 +129,21 @@ class RewardEnsemble:
         self.mean = moments.mean.copy()
         self.scale = np.sqrt(moments.var + kernels.VARIANCE_FLOOR)
 
-    def inputs(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """Network inputs float32 [..., o + a] of raw observations and sampled actions."""
+    def inputs(
+        self, observations: np.ndarray, actions: np.ndarray, out: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Network inputs [..., o + a] of raw observations [..., o] and sampled actions [..., a].
+
+        They go into `out`, as matrix products take them, or into a new float32 array.
+        """
+        o, a = observations.shape[-1], actions.shape[-1]
+        if out is None:
+            out = np.empty((*observations.shape[:-1], o + a), np.float32)
+        x = out.reshape(-1, o + a)
         limit = kernels.OBSERVATION_CLIP
-        x = np.empty((*observations.shape[:-1], self.sizes[0]), np.float32)
-        z = x[..., : observations.shape[-1]]
-        # In place and cast on the way, as float64 copies would be the largest things in memory.
-        np.subtract(observations, self.mean, out=z, casting="same_kind")
-        np.divide(z, self.scale, out=z, casting="same_kind")
-        np.clip(z, -limit, limit, out=z)
-        x[..., observations.shape[-1] :] = actions
-        return x
+        layers.standardise(observations.reshape(-1, o), self.mean, self.scale, limit, x[:, :o])
+        layers.standardise(actions.reshape(-1, a), np.zeros(a), np.ones(a), np.inf, x[:, o:])
+        return out
 
     def member_rewards(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """Unnormalised rewards float32 [E, ...] of raw observations [..., o], actions [..., a]."""
@@ -220,13 +153,13 @@ class RewardEnsemble:
         out = np.empty((len(self.members), len(actions)), np.float32)
         for begin in range(0, len(actions), self.CHUNK):
             part = slice(begin, begin + self.CHUNK)
-            inputs = self.inputs(observations[part], actions[part])
-            store(inputs, self._x[: len(inputs)])
+            count = len(actions[part])
+            self.inputs(observations[part], actions[part], self._x[:count])
             # Of few different heights, as code is made and kept for each; what is below the part
             # is of no use.
-            rows = min(self.CHUNK, -(-len(inputs) // 512) * 512)
+            rows = min(self.CHUNK, -(-count // 512) * 512)
             hidden = [h[:rows] for h in self._hidden]
-            top = hidden[-1][: len(inputs)]
+            top = hidden[-1][:count]
             for member, rewards in zip(self.members, out, strict=True):
                 weights = self._for_products(member).weights
                 _forward(self._x[:rows], weights, member.biases, self._sums, hidden)
@@ -260,15 +193,13 @@ class RewardEnsemble:
         loss of the last epoch over draws and members.
         """
         config, n = self.config, len(preferences)
-        inputs = np.empty((n, 2 * observations.shape[2], self.sizes[0]), self._dtype)
-        for begin in range(0, n, self.PAIRS):  # not all in float32 at once, to save memory
-            part = slice(begin, begin + self.PAIRS)
-            rows = self.inputs(observations[part], actions[part])
-            store(rows.reshape(inputs[part].shape), inputs[part])
+        steps = 2 * observations.shape[2]
+        inputs = np.empty((n, steps, self.sizes[0]), self._dtype)
+        self.inputs(observations, actions, inputs)
         batches = -(-n // config["batch_size"])
         # All draws distinct is possible, so the buffers hold a full minibatch.
         largest = -(-n // batches)
-        rows = largest * inputs.shape[1]
+        rows = largest * steps
         differences = np.empty((largest, self.sizes[-2]), np.float32)
         sums = np.empty(rows * max(self.sizes), self._dtype)
         work = Work(sums, self._buffers(rows), self._buffers(rows), differences)
@@ -307,20 +238,21 @@ class RewardEnsemble:
         gradients = [g[: len(x)] for g in work.gradients]
         _forward(x, network.weights, member.biases, work.sums, hidden, keep, keys)
         differences, w = work.differences[:n], member.weights[-1][:, 0]
-        segment_differences(hidden[-1], steps, differences)
+        layers.segment_differences(hidden[-1], steps, differences)
         logits = (differences @ w).astype(np.float64)
         loss = weights @ (np.logaddexp(0, logits) - targets * logits)
         slopes = (weights * (_sigmoid(logits) - targets)).astype(np.float32)
 
         gradient.weights[-1][:, 0] = slopes @ differences
         gradient.biases[-1][:] = 0
-        through_differences(slopes, w, steps, gradients[-1])
         for layer in reversed(range(len(hidden))):
-            g = gradients[layer]
-            through_activation(g, hidden[layer], keep, gradient.biases[layer])
+            h, g, bias = hidden[layer], gradients[layer], gradient.biases[layer]
+            if layer == len(hidden) - 1:
+                layers.through_segment_differences(slopes, w, steps, h, keep, g, bias)
+            else:
+                multiply(gradients[layer + 1], network.weights[layer + 1].T, g)
+                layers.through_activation(g, h, bias, keep)
             multiply((hidden[layer - 1] if layer else x).T, g, gradient.weights[layer])
-            if layer:
-                multiply(g, network.weights[layer].T, gradients[layer - 1])
         clip_gradient(gradient.flat, config["max_grad_norm"])
         gradient.flat[:] += np.float32(config["weight_decay"]) * member.flat
         self.step[e] += 1

@@ -138,7 +138,7 @@ class SegmentStore:
 
 @dataclass(frozen=True)
 class Segments:
-    """Raw observations [n, H, o] of segments, which are gathered when sliced."""
+    """Raw observations [n, H, o] of segments, which are gathered when indexed."""
 
     store: SegmentStore
     ids: np.ndarray
@@ -147,5 +147,5 @@ class Segments:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, part: slice) -> np.ndarray:
+    def __getitem__(self, part: slice | np.ndarray) -> np.ndarray:
         return self.store.gather(self.ids[part], self.length)[0]

@@ -243,7 +243,7 @@ class Run:
         if learner:
             _write_csv(learner.sessions, list(learner.sessions[0]), out / "sessions.csv")
             _write_csv(learner.timings, list(learner.timings[0]), out / "timings.csv")
-            learner.ledger.save(out / "labels.npz")
+            learner.save_labels(out / "labels.npz")
             _write_tensors(learner.ensemble.arrays(), out / "reward_model.pt")
         _write_tensors(self.policy.arrays(), out / "policy.pt")
         last = [episode["return"] for episode in self.episodes[-RECENT_RETURNS:]]

@@ -5,12 +5,13 @@ Each function is called with the types that training uses, on next to nothing.
 
 import numpy as np
 
-from active_rlhf import kernels, ppo
+from active_rlhf import ppo
 from active_rlhf.policy import Policy
 from active_rlhf.precision import DTYPES
 from active_rlhf.reward_model import RewardEnsemble
 from active_rlhf.rollout import Actor, collect
 from active_rlhf.segments import SegmentStore
+from active_rlhf.selection.vae import SegmentVAE
 
 _POLICY = {
     "epochs": 1,
@@ -32,6 +33,16 @@ _REWARD = {
     "batch_size": 2,
     "max_grad_norm": 1.0,
 }
+_VAE = {
+    "latent": 1,
+    "channels": [2],
+    "learning_rate": 1e-3,
+    "weight_decay": 0.0,
+    "kl_weight": 0.0,
+    "noise": 0.1,
+    "epochs": 1,
+    "batch_size": 2,
+}
 
 
 def agent() -> None:
@@ -47,8 +58,6 @@ def agent() -> None:
     state = ppo.optimiser(policy.parameters.flat.size)
     ppo.update(policy, state, data, _POLICY, 1e-3, generator)
     policy.log_probabilities(rollout.observations, rollout.actions)
-    flat = np.zeros(8, np.float32)
-    kernels.adam(flat, flat.copy(), flat.copy(), flat.copy(), 1, 1e-3, 1e-8)  # as the VAE does
 
 
 def reward_networks(precision: str) -> None:
@@ -60,7 +69,15 @@ def reward_networks(precision: str) -> None:
     ensemble.rewards(observations, actions)
 
 
+def vae() -> None:
+    """Training of the VAE, on segments with and without room to fill up."""
+    for length in (5, 6):
+        model = SegmentVAE(_VAE, 2, length, np.random.default_rng(0))
+        model.fit(np.ones((2, length, 2), np.float32))
+
+
 if __name__ == "__main__":
     agent()
     for precision in DTYPES:
         reward_networks(precision)
+    vae()

@@ -11,13 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from active_rlhf import kernels
+from active_rlhf import kernels, layers
 from active_rlhf.segments import Segments
 
 FIRST, JOINED = 5, 2
 CLIP = 10.0  # of standardised observations
-SLOPE = np.float32(0.01)  # of LeakyReLU
-PART = 128  # segments taken at once
 
 STATE = ("flat", "first", "second", "mean", "scale")
 
@@ -34,33 +32,35 @@ def _views(flat: np.ndarray, shapes: list[tuple[int, int]]) -> Layers:
     return layers
 
 
-def _forward(x: np.ndarray, layers: Layers) -> list[np.ndarray]:
+def _forward(x: np.ndarray, network: Layers) -> list[np.ndarray]:
     """`x` and the output of each layer, with LeakyReLU after all but the last.
 
     A layer reads what is below it in rows as wide as itself: this joins or splits positions.
     """
     values = [x]
-    for i, (weight, bias) in enumerate(layers):
-        x = x.reshape(-1, len(weight)) @ weight
-        x += bias
-        if i < len(layers) - 1:
-            np.maximum(x, SLOPE * x, out=x)
-        values.append(x)
+    for i, (weight, bias) in enumerate(network):
+        z = values[-1].reshape(-1, len(weight)) @ weight
+        if i < len(network) - 1:
+            values.append(np.empty_like(z))
+            layers.activate(z, bias, values[-1])
+        else:
+            z += bias
+            values.append(z)
     return values
 
 
 def _backward(
-    gradient: np.ndarray, values: list[np.ndarray], layers: Layers, out: Layers, first: int
+    gradient: np.ndarray, values: list[np.ndarray], network: Layers, out: Layers, first: int
 ) -> np.ndarray:
     """Parameter gradients into `out` given that of the output; returns that of layer `first`."""
-    for i in reversed(range(len(layers))):
-        weight, _ = layers[i]
+    for i in reversed(range(len(network))):
+        weight, _ = network[i]
         below, g = values[i].reshape(-1, len(weight)), gradient.reshape(-1, weight.shape[1])
-        if i < len(layers) - 1:
-            # LeakyReLU's derivative; np.where would take ten times as long
-            g *= np.maximum(values[i + 1].reshape(g.shape) > 0, SLOPE)
+        if i < len(network) - 1:
+            layers.through_activation(g, values[i + 1], out[i][1])
+        else:
+            g.sum(axis=0, out=out[i][1])
         np.matmul(below.T, g, out=out[i][0])
-        g.sum(axis=0, out=out[i][1])
         if i >= first:
             gradient = g @ weight.T
     return gradient
@@ -110,21 +110,14 @@ class SegmentVAE:
         self.mean = np.zeros(observations, np.float32)
         self.scale = np.ones(observations, np.float32)
 
-    def _rows(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Room for segments as rows, padded at the end with zeros to whole positions, and a view
-        [n, H, o] of what is not padding."""
-        x = np.zeros((count, self.padded), np.float32)
-        return x, x[:, : self.steps].reshape(count, *self.shape)
-
-    def _standardise(self, z: np.ndarray) -> None:
-        z -= self.mean
-        z /= self.scale
-        np.clip(z, -CLIP, CLIP, out=z)
-
     def _inputs(self, segments: np.ndarray) -> np.ndarray:
-        x, z = self._rows(len(segments))
-        z[:] = segments
-        self._standardise(z)
+        """Raw segments [n, H, o] as standardised rows [n, p], with zeros up to whole positions."""
+        x = np.empty((len(segments), self.padded), np.float32)
+        x[:, self.steps :] = 0
+        length, _ = self.shape
+        mean, scale = np.tile(self.mean, length), np.tile(self.scale, length)
+        rows = segments.reshape(len(segments), self.steps)
+        layers.standardise(rows, mean, scale, CLIP, x[:, : self.steps])
         return x
 
     def fit(self, segments: Segments | np.ndarray) -> float:
@@ -134,17 +127,13 @@ class SegmentVAE:
         """
         config, generator = self.config, self.generator
         n, size = len(segments), config["batch_size"]
-        x, z = self._rows(n)
-        # Taken, and deviations in float64 computed, in parts: they would be the largest things in
-        # a run's memory.
-        parts = [slice(begin, begin + PART) for begin in range(0, n, PART)]
-        for part in parts:
-            z[part] = segments[part]
-        mean = z.mean(axis=(0, 1), dtype=np.float64)
-        squares = sum(((z[part] - mean) ** 2).sum(axis=(0, 1)) for part in parts)
+        # Only ever a part of them at once: all would be the largest thing in a run's memory.
+        parts = [slice(begin, begin + size) for begin in range(0, n, size)]
+        count = n * self.shape[0]
+        mean = sum(segments[part].sum(axis=(0, 1), dtype=np.float64) for part in parts) / count
+        squares = sum(((segments[part] - mean) ** 2).sum(axis=(0, 1)) for part in parts)
         self.mean[:] = mean
-        self.scale[:] = np.maximum(np.sqrt(squares / (n * self.shape[0])), 1e-6)
-        self._standardise(z)
+        self.scale[:] = np.maximum(np.sqrt(squares / count), 1e-6)
         # One draw serves all minibatches, each from a random row on: fresh noise for every
         # minibatch would take as long as the products.
         noise = generator.standard_normal((2 * size, self.padded), np.float32)
@@ -153,8 +142,8 @@ class SegmentVAE:
         losses: list[float] = []
         for _ in range(config["epochs"]):
             order, losses = generator.permutation(n), []
-            for begin in range(0, n, size):
-                clean = x[order[begin : begin + size]]
+            for part in parts:
+                clean = self._inputs(segments[order[part]])
                 row = int(generator.integers(size + 1))
                 sample = generator.standard_normal((len(clean), config["latent"]), np.float32)
                 losses.append(self._loss(clean, clean + noise[row : row + len(clean)], sample))
@@ -178,10 +167,11 @@ class SegmentVAE:
         sd = np.exp(log_variance / 2)
         deviation = sd * sample
         outputs = _forward(mean + deviation, self.decoder)
-        error = outputs[-1].reshape(clean.shape) - clean
+        error = outputs[-1].reshape(clean.shape)
+        error -= clean
         error[:, self.steps :] = 0
         kl = (mean * mean + sd * sd - log_variance - 1).sum() / 2
-        loss = (error * error).sum() / (n * self.steps) + beta * kl
+        loss = np.vdot(error, error) / (n * self.steps) + beta * kl
 
         error *= np.float32(2 / (n * self.steps))
         g = _backward(error, outputs, self.decoder, self._decoder_gradient, first=0)
