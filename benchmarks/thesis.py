@@ -105,13 +105,10 @@ def main() -> None:
     frame = pd.DataFrame(found)
     stages = frame["seconds_by_stage"].apply(pd.Series).fillna(0.0).add_suffix("_s")
     frame = pd.concat([frame[["env", "seed", "cpu_s", "host"]], stages], axis=1)
-    frame = frame.rename(columns={"cpu_s": "wall_s"})  # which the figure calls it
     frame["method"] = pd.Categorical(
         [NAMES[row["selector"]] for row in found], list(NAMES.values()), ordered=True
     )
-    figure = overhead_bars(frame, Terms(methods=tuple(NAMES.values())))
-    for axes in figure.axes:
-        axes.set_xlabel(axes.get_xlabel().replace("wall", "CPU"))
+    figure = overhead_bars(frame, Terms(methods=tuple(NAMES.values())), total="cpu_s")
     save(figure, IMAGE)
     IMAGE.with_suffix(".pdf").unlink()
     print(returns(found), costs(found), sep="\n\n")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -14,6 +15,15 @@ from active_rlhf.config import load_study, resolve_run
 
 def test_kernels_are_compiled_here():
     assert compilation.COMPILED
+
+
+def test_a_copy_of_the_package_compiles_for_itself(tmp_path, monkeypatch):
+    """numba goes by paths: what another copy compiled would be of no use, and not looked for."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = compilation.cache_folder()
+    shutil.copytree(compilation._HERE, tmp_path / "copy")
+    monkeypatch.setattr(compilation, "_HERE", tmp_path / "copy")
+    assert folder != compilation.cache_folder()
 
 
 def test_a_failed_compilation_is_one_warning_and_the_reference(tmp_path):

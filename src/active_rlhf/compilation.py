@@ -1,8 +1,9 @@
 """How kernels are compiled, and where their machine code is kept.
 
 numba renews a cached function when its own file changes, but not when a function that it calls
-does. The cache folder is therefore named by the sources of all kernels, the processor and numba's
-version: an edit anywhere compiles afresh, machines that share a home never share machine code.
+does, and looks for it by the file's path. The cache folder is therefore named by the place and the
+sources of all kernels, the processor and numba's version: an edit anywhere compiles afresh,
+machines that share a home never share machine code.
 """
 
 import fcntl
@@ -25,7 +26,7 @@ def cache_folder() -> Path:
 
     Only one that nobody else could have written to, since numba runs what it finds there.
     """
-    key = hashlib.sha256()
+    key = hashlib.sha256(str(_HERE).encode())
     for source in _SOURCES:
         key.update((_HERE / source).read_bytes())
     key.update(f"{numba.__version__} {llvm.get_host_cpu_name()}".encode())

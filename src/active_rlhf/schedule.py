@@ -78,3 +78,8 @@ class Plan:
         """Queries asked in the first n rollouts, for each n."""
         totals = [0, *accumulate(self.queries)]
         return [totals[bisect_left(self.when, n)] for n in rollouts]
+
+
+def steps_of_runs(environments: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """Steps of a finished run, by environment; `environments` is that part of a study."""
+    return {name: Plan.of({"ppo": own["ppo"]}).steps for name, own in environments.items()}

@@ -40,7 +40,7 @@ from active_rlhf.provenance import (
     marked_inputs,
     read_record,
 )
-from active_rlhf.schedule import Plan
+from active_rlhf.schedule import steps_of_runs
 from active_rlhf.validation import show
 
 PROBLEM, WARNING, NOTE = "problem", "warning", "note"
@@ -329,9 +329,7 @@ def _statistics(folder: Folder) -> Findings:
         choices
         | {
             "exports": paths,
-            "total_steps": {
-                name: Plan.of({"ppo": own["ppo"]}).steps for name, own in trained.items()
-            },
+            "total_steps": steps_of_runs(trained),
             "baselines": {name: exports / f"{name}.baselines.csv" for name in trained}
             if baselines(study)
             else {},

@@ -21,7 +21,7 @@ from active_rlhf.config import (
 from active_rlhf.errors import InputError, explained
 from active_rlhf.files import atomic
 from active_rlhf.fingerprint import PACKAGE, code_fingerprint
-from active_rlhf.schedule import Plan
+from active_rlhf.schedule import steps_of_runs
 
 FROZEN = "ACTIVE_RLHF_STUDY"  # names the file of the study as the workflow began with it
 
@@ -55,7 +55,7 @@ BASELINES = {
 # Where each environment's returns are: exported by this study, or made elsewhere.
 EXPORTS = {name: f"{RESULTS}/exports/{name}.csv" for name in TRAINED} or config["imported"]
 # How long the runs of an environment have to be: whole rollouts. Imported ones: as the longest.
-TOTAL_STEPS = {name: Plan.of({"ppo": own["ppo"]}).steps for name, own in TRAINED.items()}
+TOTAL_STEPS = steps_of_runs(TRAINED)
 
 SCOPES = ("", *EXPORTS)  # what a table or figure is about: all environments, or one of them
 STATISTICS = {
