@@ -108,7 +108,7 @@ def main() -> None:
     frame["method"] = pd.Categorical(
         [NAMES[row["selector"]] for row in found], list(NAMES.values()), ordered=True
     )
-    figure = overhead_bars(frame, Terms(methods=tuple(NAMES.values())), total="cpu_s")
+    figure = overhead_bars(frame, Terms(methods=tuple(NAMES.values())), measure="cpu_s")
     save(figure, IMAGE)
     IMAGE.with_suffix(".pdf").unlink()
     print(returns(found), costs(found), sep="\n\n")

@@ -240,17 +240,17 @@ def test_stages_add_up_to_the_wall_time():
         assert total == pytest.approx(walls[env, method])
 
 
-@pytest.mark.parametrize(("total", "clock"), [("wall_s", "wall"), ("cpu_s", "CPU")])
-def test_bars_add_up_to_the_time_of_a_run(total, clock):
+@pytest.mark.parametrize(("measure", "clock"), [("wall_s", "wall"), ("cpu_s", "CPU")])
+def test_bars_add_up_to_the_time_of_a_run(measure, clock):
     table = cost.select(overhead(names(3), ENVS[:1], 4), {name: name for name in names(3)})
     table["cpu_s"] = 1.1 * table["wall_s"]
-    axes = overhead_bars(table, Terms(), total).axes[0]
+    axes = overhead_bars(table, Terms(), measure).axes[0]
     assert axes.get_xlabel().startswith(f"{clock} time")
     ends = {}
     for bar in axes.patches:
         y = round(bar.get_y() + bar.get_height() / 2)
         ends[y] = max(ends.get(y, 0), bar.get_x() + bar.get_width())
-    seconds = table.groupby("method", observed=True)[total].mean()
+    seconds = table.groupby("method", observed=True)[measure].mean()
     np.testing.assert_allclose([ends[i] for i in range(3)], seconds / 60)  # longest is 303 s
 
 

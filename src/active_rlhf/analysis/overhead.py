@@ -79,13 +79,13 @@ def hosts_differ(means: pd.DataFrame) -> bool:
     return bool((means.groupby("env")["hosts"].nunique() > 1).any())
 
 
-def stages(runs: pd.DataFrame, total: str = "wall_s") -> pd.DataFrame:
+def stages(runs: pd.DataFrame, measure: str = "wall_s") -> pd.DataFrame:
     """Mean seconds of each stage of a run, long: `env, method, n, stage, seconds`.
 
-    What the column `total` holds beyond the named stages is the stage `other`.
+    What the column `measure` holds beyond the named stages is the stage `other`.
     """
     named = [c for c in runs.columns if c.endswith("_s") and c not in MEASURES]
-    rest = (runs[total] - runs[named].sum(axis=1)).clip(lower=0)
+    rest = (runs[measure] - runs[named].sum(axis=1)).clip(lower=0)
     columns = [name.removesuffix("_s") for name in named]
     wide = runs[named].set_axis(columns, axis=1).assign(other=rest)
     keys = runs[["env", "method"]]

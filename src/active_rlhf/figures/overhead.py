@@ -20,13 +20,13 @@ SMALL = 0.01  # stages below this share of every bar are shown as other
 
 
 @styled
-def overhead_bars(runs: pd.DataFrame, terms: Terms, total: str = "wall_s") -> Figure:
+def overhead_bars(runs: pd.DataFrame, terms: Terms, measure: str = "wall_s") -> Figure:
     """Mean time of a run by stage, a bar per method, a panel per environment.
 
-    Needs `overhead.select`'s frame: `env, method, seed, host`, the `<stage>_s`, and their `total`:
-    `wall_s`, or `cpu_s` if stages are in CPU seconds.
+    Needs `overhead.select`'s frame: `env, method, seed, host`, the `<stage>_s`, and the `measure`
+    they add up to: `wall_s`, or `cpu_s` if they are CPU seconds.
     """
-    means = stages(runs, total)
+    means = stages(runs, measure)
     total = means.groupby(["env", "method"], observed=True)["seconds"].transform("sum")
     largest = (means["seconds"] / total).groupby(means["stage"], sort=False).max()
     named = [name for name in largest.index[largest >= SMALL] if name != "other"][: len(COLOURS)]
@@ -39,7 +39,7 @@ def overhead_bars(runs: pd.DataFrame, terms: Terms, total: str = "wall_s") -> Fi
     labels = [wrap(method, 22) for method in methods]
     row = max(0.25, 0.05 + 0.12 * max(1 + label.count("\n") for label in labels))
     figure, all_axes = panels(len(envs), 0.55 + row * len(methods), columns)
-    unit, divisor = duration(runs[total])
+    unit, divisor = duration(runs[measure])
     for i, (axes, env) in enumerate(zip(all_axes, envs, strict=True)):
         of_env = runs[runs["env"] == env]
         rows = means[means["env"] == env]
@@ -51,13 +51,13 @@ def overhead_bars(runs: pd.DataFrame, terms: Terms, total: str = "wall_s") -> Fi
             widths = table[stage].fillna(0).to_numpy() / divisor
             axes.barh(range(len(methods)), widths, left=left, color=colour, height=0.7)
             left += widths
-        extremes = of_env.groupby("method", observed=True)[total].agg(["min", "max"])
+        extremes = of_env.groupby("method", observed=True)[measure].agg(["min", "max"])
         for y, method in enumerate(methods):
             if method in extremes.index:
                 ends = extremes.loc[method] / divisor
                 axes.plot(ends, [y, y], "|-", color="black", linewidth=0.8, markersize=4)
         title(axes, env, rows["n"], columns)
-        axes.set_xlabel(f"{CLOCKS[total]} time of a run ({unit})")
+        axes.set_xlabel(f"{CLOCKS[measure]} time of a run ({unit})")
         axes.set_yticks(range(len(methods)), labels if i % columns == 0 else [""] * len(methods))
         axes.invert_yaxis()
         axes.tick_params(axis="y", length=0)
