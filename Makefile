@@ -42,8 +42,9 @@ figures: $(READY)  ## redo statistics, tables and figures without looking at the
 thesis-dry: $(READY)  ## show the jobs of the thesis study, starting none
 	snakemake --profile profiles/local --configfile config/thesis.yaml --dry-run --quiet rules
 
+# Three at once also on two cores: some tests wait for SLURM.
 test: $(READY) lint  ## style, types and every test
-	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)  ## style and types of the package, style and checks of the workflow
 	ruff check .

@@ -4,7 +4,7 @@
 
 RESULTS is the folder of a study (results/thesis, say), finished or not: every complete run counts.
 Writes the rows and a stacked bar of the seconds by stage; prints the tables of docs/performance.md.
-Physics is what `make benchmark` measured, which must have run on the machine that made the runs.
+Physics is the time of the rollouts times their speed in `make benchmark`, as machines drift.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from statistics import mean, stdev
 from typing import Any
 
 import pandas as pd
-from training import STUDY, run_row, with_ratio_to_random
+from training import STUDY, run_row
 
 from active_rlhf.analysis.wording import Terms
 from active_rlhf.config import load_study
@@ -31,13 +31,13 @@ def rows(results: Path) -> list[dict[str, Any]]:
     records = [json.loads(path.read_text()) for path in sorted(results.glob("runs/*/*/*/run.json"))]
     records.sort(key=lambda record: list(NAMES).index(record["spec"]["selector"]))
     measured = json.loads(RESULTS.read_text())["agent"]
-    pace = {row["env"]: 1 / row["physics_steps_per_s"] for row in measured}
+    speed = {row["env"]: row["rollout_share_of_physics_speed"] for row in measured}
     for record in records:
         # Stages are timed by the wall clock, which also runs while others have the core.
         share = record["cpu_s"] / sum(record["seconds"].values())
         record["seconds"] = {name: share * value for name, value in record["seconds"].items()}
-    found = [
-        run_row(record, pace[record["spec"]["environment"]] * record["steps"])
+    return [
+        run_row(record, speed[record["spec"]["environment"]] * record["seconds"]["environment"])
         | {
             "seed": record["spec"]["seed"],
             "host": record["host"],
@@ -45,7 +45,6 @@ def rows(results: Path) -> list[dict[str, Any]]:
         }
         for record in records
     ]
-    return with_ratio_to_random(found)
 
 
 def returns(found: list[dict[str, Any]]) -> str:
@@ -73,25 +72,25 @@ def costs(found: list[dict[str, Any]]) -> str:
     """A Markdown table of CPU seconds, ratios and memory of each environment and method."""
     head = "| environment | method | CPU s | x physics | x Random | peak MB |"
     lines = [head, "|---|---|--:|--:|--:|--:|"]
-    keys = list(dict.fromkeys((row["env"], row["selector"]) for row in found))
-    for environment, selector in sorted(keys, key=lambda key: key[0]):
-        own = [row for row in found if (row["env"], row["selector"]) == (environment, selector)]
-        cells = [mean(row[k] for row in own) for k in ("cpu_s", "ratio_to_physics")]
-        cells += [mean(row[k] for row in own) for k in ("ratio_to_random", "peak_rss_mb")]
-        cpu, times_physics, times_random, memory = cells
-        lines.append(
-            f"| {environment} | {NAMES[selector]} | {cpu:.0f} | {times_physics:.1f} | "
-            f"{times_random:.2f} | {memory:.0f} |"
-        )
+    frame = pd.DataFrame(found)
+    measures = ["cpu_s", "ratio_to_physics", "peak_rss_mb"]
+    means = frame.groupby(["env", "selector"], sort=False)[measures].mean()
+    for environment in frame["env"].unique():
+        for selector, row in means.loc[environment].iterrows():
+            times_random = row["cpu_s"] / means.loc[(environment, "random"), "cpu_s"]
+            lines.append(
+                f"| {environment} | {NAMES[str(selector)]} | {row['cpu_s']:.0f} | "
+                f"{row['ratio_to_physics']:.1f} | {times_random:.2f} | {row['peak_rss_mb']:.0f} |"
+            )
     return "\n".join(lines)
 
 
-def thesis_hours(found: list[dict[str, Any]]) -> float:
-    """CPU hours of ten seeds of each cell of the thesis, from the cells' means."""
+def thesis_hours(found: list[dict[str, Any]], seconds: str) -> float:
+    """Hours of ten seeds of each cell of the thesis, from the cells' means of `seconds`."""
     cells: dict[tuple[str, str], list[float]] = {}
     for row in found:
         if row["selector"] != "true_reward":
-            cells.setdefault((row["env"], row["selector"]), []).append(row["cpu_s"])
+            cells.setdefault((row["env"], row["selector"]), []).append(row[seconds])
     return 10 * sum(mean(cell) for cell in cells.values()) / 3600
 
 
@@ -112,10 +111,9 @@ def main() -> None:
     save(figure, IMAGE)
     IMAGE.with_suffix(".pdf").unlink()
     print(returns(found), costs(found), sep="\n\n")
-    physics_s = {row["env"]: row["physics_s"] for row in found}
     print(
-        f"\nThe thesis's 160 runs at this pace: {thesis_hours(found):.1f} CPU hours, "
-        f"of which physics {40 * sum(physics_s.values()) / 3600:.1f}"
+        f"\nThe thesis's 160 runs at this pace: {thesis_hours(found, 'cpu_s'):.1f} CPU hours, "
+        f"of which physics {thesis_hours(found, 'physics_s'):.1f}"
     )
 
 
