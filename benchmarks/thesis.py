@@ -87,11 +87,8 @@ def costs(found: list[dict[str, Any]]) -> str:
 
 def thesis_hours(found: list[dict[str, Any]], seconds: str) -> float:
     """Hours of ten seeds of each cell of the thesis, from the cells' means of `seconds`."""
-    cells: dict[tuple[str, str], list[float]] = {}
-    for row in found:
-        if row["selector"] != "true_reward":
-            cells.setdefault((row["env"], row["selector"]), []).append(row[seconds])
-    return 10 * sum(mean(cell) for cell in cells.values()) / 3600
+    frame = pd.DataFrame(found).query("selector != 'true_reward'")
+    return 10 * frame.groupby(["env", "selector"])[seconds].mean().sum() / 3600
 
 
 def main() -> None:
