@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from active_rlhf import layers
-from active_rlhf.precision import DTYPES
+from active_rlhf.precision import DTYPES, stored
 
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 40))
 
@@ -49,6 +49,38 @@ def test_activation_and_its_gradient_are_torchs(shape, seed):
     np.testing.assert_allclose(out, expected.detach(), rtol=1e-6)
     np.testing.assert_allclose(above, tensors[0].grad, rtol=1e-6)
     np.testing.assert_allclose(below, tensors[1].grad, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", DTYPES)
+@given(st.integers(1, 9), st.integers(1, 4), st.integers(1, 9), st.data())
+def test_squares_and_their_gradient_are_torchs(precision, rows, repeats, width, data):
+    g = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    count = data.draw(st.integers(1, repeats * width))
+    shape, scale = (rows, repeats * width), np.float32(2 / (rows * count))
+    x, target = (stored(g.normal(size=shape).astype(np.float32), DTYPES[precision]) for _ in "12")
+    bias, gradient = g.normal(size=width).astype(np.float32), np.empty(width, np.float32)
+    tensors = [torch.from_numpy(array.copy()).requires_grad_() for array in (numbers(x), bias)]
+    error = tensors[0] + tensors[1].repeat(repeats) - torch.from_numpy(numbers(target))
+    loss = (error[:, :count] ** 2).mean()
+    loss.backward()
+    squares = layers.through_squares(x, bias, target, count, scale, gradient)
+    tolerance = {"float32": 1e-4, "bfloat16": 2**-7}[precision]
+    assert squares / (rows * count) == pytest.approx(loss.item(), rel=tolerance, abs=1e-9)
+    np.testing.assert_allclose(numbers(x), tensors[0].grad, rtol=tolerance, atol=1e-8)
+    size = np.abs(tensors[0].grad.numpy()).sum()
+    np.testing.assert_allclose(gradient, tensors[1].grad, atol=tolerance * size + 1e-8)
+
+
+@pytest.mark.parametrize("precision", DTYPES)
+@given(SHAPES, st.integers(0, 1000))
+def test_a_sum_is_rounded_once(precision, shape, seed):
+    g = np.random.default_rng(seed)
+    x, y = (g.normal(size=shape).astype(np.float32) for _ in "12")
+    x = stored(x, DTYPES[precision])
+    expected = torch.from_numpy(numbers(x) + y)
+    if precision == "bfloat16":
+        expected = expected.bfloat16().float()
+    np.testing.assert_array_equal(numbers(layers.added(x, y)), expected)
 
 
 @given(st.integers(1, 5), st.integers(1, 7), st.integers(1, 20), st.integers(0, 1000))

@@ -72,6 +72,7 @@ DEFAULTS: dict[str, Any] = {
         "segments": 4096,
         "batch_size": 256,
         "epochs": 10,
+        "precision": "bfloat16",
     },
     "evaluation": {"every": 100_000, "episodes": 5},
     "baselines": False,

@@ -109,6 +109,68 @@ def through_activation(
 
 
 @compiled
+def _added(x, y, out):
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            out[i, j] = narrowed(widened(x[i, j]) + y[i, j], out[i, j])
+
+
+def added(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x + y [n, c], as `x`; `y` is float32."""
+    if not COMPILED:
+        return x + y
+    out = np.empty_like(x)
+    _added(x, y, out)
+    return out
+
+
+@compiled
+def _through_squares(x, bias, target, count, scale, gradient, squares):
+    gradient[:] = _ZERO
+    for i in range(x.shape[0]):
+        for k in range(x.shape[1]):
+            within = min(max(count - k * x.shape[2], 0), x.shape[2])
+            # Two loops: with more arrays in one it would not be vectorised.
+            for j in range(within):
+                error = widened(x[i, k, j]) + bias[j] - widened(target[i, k, j])
+                x[i, k, j] = narrowed(scale * error, x[i, k, j])
+            for j in range(within):
+                slope = widened(x[i, k, j])
+                gradient[j] += slope
+                squares[j] += slope * slope
+            x[i, k, within:] = 0
+
+
+def through_squares(
+    x: np.ndarray,
+    bias: np.ndarray,
+    target: np.ndarray,
+    count: int,
+    scale: np.float32,
+    gradient: np.ndarray,
+) -> float:
+    """Back through the squares of x [n, k c] + bias [c], repeated, - target [n, k c], in place.
+
+    Only the first `count` columns have an error. `x` becomes it times `scale`, `gradient` the sums
+    of that over rows and repetitions. Returns the sum of the squares.
+    """
+    if COMPILED:
+        squares = np.zeros(bias.size, np.float32)
+        by_width = len(x), -1, bias.size
+        _through_squares(
+            *(x.reshape(by_width), bias, target.reshape(by_width), count, scale),
+            *(gradient, squares),
+        )
+        return float(squares.sum()) / float(scale) ** 2
+    x += np.tile(bias, x.shape[1] // bias.size) - target
+    x[:, count:] = 0
+    squares = np.vdot(x, x)
+    x *= scale
+    x.reshape(-1, bias.size).sum(axis=0, out=gradient)
+    return float(squares)
+
+
+@compiled
 def segment_differences(x, steps, out):
     """Sum over the first segment's rows minus that over the second's: out [n, c] of x [n2H, c]."""
     out[:] = _ZERO

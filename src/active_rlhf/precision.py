@@ -64,6 +64,18 @@ def store(values: np.ndarray, out: np.ndarray) -> np.ndarray:
     return out
 
 
+def stored(values: np.ndarray, dtype: type) -> np.ndarray:
+    """Contiguous float32 `values` in an array of their own, float32 or bfloat16."""
+    return store(values, np.empty(values.shape, dtype))
+
+
+def restored(array: np.ndarray) -> np.ndarray:
+    """The float32 that a float32 or bfloat16 array stands for."""
+    if array.dtype == np.float32:
+        return array
+    return (array.astype(np.uint32) << 16).view(np.float32)
+
+
 def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
     """The matrix product of `a` and `b`, both float32 or both bfloat16, into `out`.
 

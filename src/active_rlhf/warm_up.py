@@ -69,10 +69,10 @@ def reward_networks(precision: str) -> None:
     ensemble.rewards(observations, actions)
 
 
-def vae() -> None:
+def vae(precision: str) -> None:
     """Training of the VAE, on segments with and without room to fill up."""
     for length in (5, 6):
-        model = SegmentVAE(_VAE, 2, length, np.random.default_rng(0))
+        model = SegmentVAE(_VAE | {"precision": precision}, 2, length, np.random.default_rng(0))
         model.fit(np.ones((2, length, 2), np.float32))
 
 
@@ -80,4 +80,4 @@ if __name__ == "__main__":
     agent()
     for precision in DTYPES:
         reward_networks(precision)
-    vae()
+        vae(precision)

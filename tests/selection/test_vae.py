@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from active_rlhf.precision import DTYPES, stored
 from active_rlhf.selection.vae import SegmentVAE
 
 CONFIG: dict[str, Any] = {
@@ -21,6 +22,7 @@ CONFIG: dict[str, Any] = {
     "segments": 512,
     "batch_size": 64,
     "epochs": 5,
+    "precision": "float32",
 }
 
 
@@ -81,8 +83,27 @@ def test_loss_and_gradient_are_those_of_strided_convolutions_in_torch(
     loss, parameters = torch_loss(model, clean, noisy, sample, observations, length)
     loss.backward()
     expected = np.concatenate([p.grad.numpy().ravel() for p in parameters])
-    assert model._loss(clean, noisy, sample) == pytest.approx(loss.item(), rel=1e-5)
+    assert model._loss(clean.copy(), noisy, sample) == pytest.approx(loss.item(), rel=1e-5)
     np.testing.assert_allclose(model.gradient, expected, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("length", [20, 23])
+def test_in_bfloat16_loss_and_gradient_are_those_of_float32_but_for_its_rounding(length):
+    generator = np.random.default_rng(0)
+    segments = generator.normal(size=(32, length, 4)).astype(np.float32)
+    sample = generator.normal(size=(32, 3)).astype(np.float32)
+    exact = vae(4, length, channels=[32, 64])
+    rounded = vae(4, length, channels=[32, 64], precision="bfloat16")
+    clean = exact._inputs(segments)
+    noisy = clean + np.float32(0.1) * generator.normal(size=clean.shape).astype(np.float32)
+    losses = [
+        model._loss(*(stored(x, model._dtype) for x in (clean, noisy)), sample)
+        for model in (exact, rounded)
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=2**-8)
+    size = np.linalg.norm(exact.gradient)
+    assert np.linalg.norm(rounded.gradient - exact.gradient) < 0.05 * size
+    assert (rounded.gradient != exact.gradient).any()
 
 
 def waves(count, length=23, seed=0):
@@ -94,8 +115,9 @@ def waves(count, length=23, seed=0):
     return steps.astype(np.float32), np.stack([amplitude, phase], axis=1)
 
 
-def test_latents_tell_what_segments_differ_in():
-    model = vae(2, 23, epochs=60)
+@pytest.mark.parametrize("precision", DTYPES)
+def test_latents_tell_what_segments_differ_in(precision):
+    model = vae(2, 23, epochs=60, precision=precision)
     segments, _ = waves(1024)
     first, last = model.fit(segments[:64]), model.fit(segments)
     assert last < first / 2
@@ -115,6 +137,14 @@ def test_latents_do_not_depend_on_the_units_of_observations():
     one.fit(segments)
     other.fit(4 * segments + 8)
     np.testing.assert_allclose(other.encode(4 * segments + 8), one.encode(segments), atol=1e-3)
+
+
+def test_segments_are_standardised_over_all_minibatches():
+    segments, _ = waves(100)
+    model = vae(2, 23)
+    model.fit(segments)
+    np.testing.assert_allclose(model.mean, segments.mean((0, 1)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model.scale, segments.std((0, 1)), rtol=1e-5)
 
 
 def test_a_constant_observation_does_no_harm():

@@ -6,12 +6,14 @@ product; the decoder is its mirror image. Trained as a denoising VAE (Kingma and
 Im et al. 2017): reconstruct the clean segment from a noisy one through a sampled latent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from active_rlhf import kernels, layers
+from active_rlhf.compilation import COMPILED
+from active_rlhf.precision import DTYPES, multiply, restored, store, stored
 from active_rlhf.segments import Segments
 
 FIRST, JOINED = 5, 2
@@ -32,45 +34,49 @@ def _views(flat: np.ndarray, shapes: list[tuple[int, int]]) -> Layers:
     return layers
 
 
-def _forward(x: np.ndarray, network: Layers) -> list[np.ndarray]:
-    """`x` and the output of each layer, with LeakyReLU after all but the last.
+def _forward(x: np.ndarray, network: Layers, biases: Layers) -> list[np.ndarray]:
+    """`x` and what each layer gives: LeakyReLU after all but the last, which is a product alone.
 
-    A layer reads what is below it in rows as wide as itself: this joins or splits positions.
+    Weights are taken from `network`, as products take them, biases from `biases`, float32. A layer
+    reads what is below it in rows as wide as itself: this joins or splits positions.
     """
     values = [x]
-    for i, (weight, bias) in enumerate(network):
-        z = values[-1].reshape(-1, len(weight)) @ weight
+    for i, ((weight, _), (_, bias)) in enumerate(zip(network, biases, strict=True)):
+        below = values[-1].reshape(-1, len(weight))
+        values.append(np.empty((len(below), weight.shape[1]), x.dtype))
+        multiply(below, weight, values[-1])
         if i < len(network) - 1:
-            values.append(np.empty_like(z))
+            z, values[-1] = values[-1], np.empty_like(values[-1])
             layers.activate(z, bias, values[-1])
-        else:
-            z += bias
-            values.append(z)
     return values
 
 
 def _backward(
     gradient: np.ndarray, values: list[np.ndarray], network: Layers, out: Layers, first: int
 ) -> np.ndarray:
-    """Parameter gradients into `out` given that of the output; returns that of layer `first`."""
+    """Parameter gradients into `out` given that of the output; returns that of layer `first`.
+
+    The last layer's bias is not its concern, as it is not `_forward`'s.
+    """
     for i in reversed(range(len(network))):
         weight, _ = network[i]
         below, g = values[i].reshape(-1, len(weight)), gradient.reshape(-1, weight.shape[1])
         if i < len(network) - 1:
             layers.through_activation(g, values[i + 1], out[i][1])
-        else:
-            g.sum(axis=0, out=out[i][1])
-        np.matmul(below.T, g, out=out[i][0])
+        multiply(below.T, g, out[i][0])
         if i >= first:
-            gradient = g @ weight.T
+            gradient = np.empty_like(below)
+            multiply(g, weight.T, gradient)
     return gradient
 
 
 class SegmentVAE:
     """The VAE with the observation normaliser it was last fitted with.
 
-    `config` is a run's `vae` section; segments have `length` steps of `observations` numbers. All
-    randomness (initial weights, minibatch order, noise, latents) comes from `generator`.
+    `config` is a run's `vae` section; segments have `length` steps of `observations` numbers. With
+    precision `bfloat16` it is trained as the reward networks are, on rounded rows and weights; it
+    encodes in float32. All randomness (initial weights, minibatch order, noise, latents) comes from
+    `generator`.
     """
 
     def __init__(
@@ -99,10 +105,12 @@ class SegmentVAE:
         self.flat, self.gradient = np.empty(size, np.float32), np.zeros(size, np.float32)
         self.first, self.second = np.zeros(size, np.float32), np.zeros(size, np.float32)
         self.step = 0
-        layers, gradients = _views(self.flat, shapes), _views(self.gradient, shapes)
-        self.encoder, self.decoder = layers[:split], layers[split:]
-        self._encoder_gradient, self._decoder_gradient = gradients[:split], gradients[split:]
-        for weight, bias in layers:
+        self._dtype = DTYPES[config["precision"] if COMPILED else "float32"]
+        self._rounded = self.flat if self._dtype == np.float32 else np.empty(size, self._dtype)
+        whole = [_views(flat, shapes) for flat in (self.flat, self._rounded, self.gradient)]
+        (self.encoder, self._rounded_encoder, self._encoder_gradient) = (x[:split] for x in whole)
+        (self.decoder, self._rounded_decoder, self._decoder_gradient) = (x[split:] for x in whole)
+        for weight, bias in whole[0]:
             # torch's default for linear layers
             bound = 1 / np.sqrt(len(weight))
             weight[:] = generator.uniform(-bound, bound, weight.shape)
@@ -110,9 +118,21 @@ class SegmentVAE:
         self.mean = np.zeros(observations, np.float32)
         self.scale = np.ones(observations, np.float32)
 
-    def _inputs(self, segments: np.ndarray) -> np.ndarray:
-        """Raw segments [n, H, o] as standardised rows [n, p], with zeros up to whole positions."""
-        x = np.empty((len(segments), self.padded), np.float32)
+    def _observe(self, parts: Iterable[np.ndarray]) -> None:
+        """Take as the normaliser that of raw segments, which come in parts [., H, o]."""
+        moments = [(len(x), x.mean((0, 1), np.float64), x.var((0, 1), np.float64)) for x in parts]
+        counts, means, variances = map(np.array, zip(*moments, strict=True))
+        mean = np.average(means, axis=0, weights=counts)
+        self.mean[:] = mean
+        variance = np.average(variances + (means - mean) ** 2, axis=0, weights=counts)
+        self.scale[:] = np.maximum(np.sqrt(variance), 1e-6)
+
+    def _inputs(self, segments: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Raw segments [n, H, o] as standardised rows [n, p], with zeros up to whole positions.
+
+        They go into `out`, as products take them, or into a new float32 array.
+        """
+        x = np.empty((len(segments), self.padded), np.float32) if out is None else out
         x[:, self.steps :] = 0
         length, _ = self.shape
         mean, scale = np.tile(self.mean, length), np.tile(self.scale, length)
@@ -129,11 +149,10 @@ class SegmentVAE:
         n, size = len(segments), config["batch_size"]
         # Only ever a part of them at once: all would be the largest thing in a run's memory.
         parts = [slice(begin, begin + size) for begin in range(0, n, size)]
-        count = n * self.shape[0]
-        mean = sum(segments[part].sum(axis=(0, 1), dtype=np.float64) for part in parts) / count
-        squares = sum(((segments[part] - mean) ** 2).sum(axis=(0, 1)) for part in parts)
-        self.mean[:] = mean
-        self.scale[:] = np.maximum(np.sqrt(squares / count), 1e-6)
+        self._observe(segments[part] for part in parts)
+        rows = np.empty((n, self.padded), self._dtype)
+        for part in parts:
+            self._inputs(segments[part], rows[part])
         # One draw serves all minibatches, each from a random row on: fresh noise for every
         # minibatch would take as long as the products.
         noise = generator.standard_normal((2 * size, self.padded), np.float32)
@@ -143,10 +162,11 @@ class SegmentVAE:
         for _ in range(config["epochs"]):
             order, losses = generator.permutation(n), []
             for part in parts:
-                clean = self._inputs(segments[order[part]])
+                clean = rows[order[part]]
                 row = int(generator.integers(size + 1))
+                noisy = layers.added(clean, noise[row : row + len(clean)])
                 sample = generator.standard_normal((len(clean), config["latent"]), np.float32)
-                losses.append(self._loss(clean, clean + noise[row : row + len(clean)], sample))
+                losses.append(self._loss(clean, noisy, sample))
                 self.gradient += np.float32(config["weight_decay"]) * self.flat
                 self.step += 1
                 kernels.adam(
@@ -162,27 +182,34 @@ class SegmentVAE:
         """
         n, z = sample.shape
         beta = np.float32(self.config["kl_weight"] / n)
-        codes = _forward(noisy, self.encoder)
-        mean, log_variance = codes[-1][:, :z], codes[-1][:, z:]
+        store(self.flat, self._rounded)
+        values = _forward(noisy, self._rounded_encoder, self.encoder)
+        codes = restored(values[-1]) + self.encoder[-1][1]
+        mean, log_variance = codes[:, :z], codes[:, z:]
         sd = np.exp(log_variance / 2)
         deviation = sd * sample
-        outputs = _forward(mean + deviation, self.decoder)
+        latents = stored(mean + deviation, self._dtype)
+        outputs = _forward(latents, self._rounded_decoder, self.decoder)
+        # Of the mean, by each output.
+        scale, bias = np.float32(2 / (n * self.steps)), self._decoder_gradient[-1][1]
         error = outputs[-1].reshape(clean.shape)
-        error -= clean
-        error[:, self.steps :] = 0
+        squares = layers.through_squares(error, self.decoder[-1][1], clean, self.steps, scale, bias)
         kl = (mean * mean + sd * sd - log_variance - 1).sum() / 2
-        loss = np.vdot(error, error) / (n * self.steps) + beta * kl
+        loss = squares / (n * self.steps) + beta * kl
 
-        error *= np.float32(2 / (n * self.steps))
-        g = _backward(error, outputs, self.decoder, self._decoder_gradient, first=0)
+        g = _backward(error, outputs, self._rounded_decoder, self._decoder_gradient, first=0)
+        g = restored(g)
         g_log_variance = g * deviation / 2 + beta / 2 * (sd * sd - 1)
         g = np.concatenate([g + beta * mean, g_log_variance], axis=1)
-        _backward(g, codes, self.encoder, self._encoder_gradient, first=1)
+        g.sum(axis=0, out=self._encoder_gradient[-1][1])
+        g = stored(g, self._dtype)
+        _backward(g, values, self._rounded_encoder, self._encoder_gradient, first=1)
         return float(loss)
 
     def encode(self, segments: np.ndarray) -> np.ndarray:
         """Latent means float32 [n, z] of raw segments [n, H, o], standardised as in `fit`."""
-        return _forward(self._inputs(segments), self.encoder)[-1][:, : self.config["latent"]]
+        codes = _forward(self._inputs(segments), self.encoder, self.encoder)[-1]
+        return (codes + self.encoder[-1][1])[:, : self.config["latent"]]
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, normaliser and optimiser: all that `fit` and `encode` go on from."""
