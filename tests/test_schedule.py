@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from active_rlhf.schedule import held_out_per_session, queries_per_session, session_rollouts
+from active_rlhf.schedule import (
+    first_session,
+    held_out_per_session,
+    queries_per_session,
+    session_rollouts,
+)
 
 
 @st.composite
@@ -58,15 +63,26 @@ def test_the_thesis_holds_out_two_of_every_ten():
     assert held_out_per_session([1] * 4, 0.5) == [0, 1, 0, 1]
 
 
-@given(st.integers(1, 2000), st.integers(1, 2000))
-def test_sessions_are_evenly_spaced_over_the_rollouts(rollouts, sessions):
-    if sessions > rollouts:
+@given(st.integers(1, 2000), st.integers(1, 2000), st.integers(0, 2000))
+def test_sessions_are_evenly_spaced_from_the_first_one_on(rollouts, sessions, first):
+    if sessions > rollouts - first:
         with pytest.raises(ValueError, match="do not fit"):
-            session_rollouts(rollouts, sessions)
+            session_rollouts(rollouts, sessions, first)
         return
-    when = session_rollouts(rollouts, sessions)
+    when = session_rollouts(rollouts, sessions, first)
     assert len(when) == sessions
-    assert when[0] == 0
+    assert when[0] == first
     gaps = [b - a for a, b in zip(when, [*when[1:], rollouts], strict=True)]
     assert min(gaps) >= 1
     assert max(gaps) - min(gaps) <= 1
+
+
+@given(st.integers(1, 2000), st.integers(0, 999))
+def test_the_first_session_waits_for_its_share_of_the_rollouts(rollouts, per_mille):
+    assert first_session(rollouts, per_mille / 1000) == per_mille * rollouts // 1000
+
+
+def test_the_thesis_asks_first_when_two_percent_of_the_steps_are_done():
+    when = session_rollouts(488, 50, first_session(488, 0.02))
+    assert (when[0] + 1) * 2048 == 20_480
+    assert when[-1] == 478

@@ -16,7 +16,7 @@ from typing import Any
 
 from active_rlhf.errors import line
 from active_rlhf.plain_yaml import ConfigError, numbers, parse_yaml, read_yaml
-from active_rlhf.schedule import held_out_per_session
+from active_rlhf.schedule import first_session, held_out_per_session
 from active_rlhf.validation import check_tree, check_unique, closest, show, unknown, validate
 
 # Baselines ask nothing: uniformly random actions, and PPO on the environment's own reward.
@@ -45,6 +45,7 @@ DEFAULTS: dict[str, Any] = {
         "total": 500,
         "initial": 10,
         "sessions": 50,
+        "first_after": 0.02,
         "validation_fraction": 0.2,
         "segment_length": 50,
         "oversampling": 10,
@@ -479,8 +480,11 @@ def _check_run(settings: dict[str, Any], environment: str, label: str, place: st
             f"{total - initial} queries are left after the first session, "
             f"too few for {sessions - 1} more sessions",
         )
-    if sessions > steps // rollout:
-        fail("labels.sessions", f"{sessions} is more than the {steps // rollout} rollouts")
+    rollouts, waits = steps // rollout, labels["first_after"]
+    left = rollouts - first_session(rollouts, waits)
+    if sessions > left:
+        why = f", as labels.first_after = {waits} leaves of {rollouts}" if left < rollouts else ""
+        fail("labels.sessions", f"{sessions} is more than the {left} rollouts{why}")
     first, later = held_out_per_session([initial, total - initial], labels["validation_fraction"])
     share = f"{labels['validation_fraction']} of {total} queries"
     if first + later == 0:

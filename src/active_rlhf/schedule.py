@@ -1,5 +1,6 @@
 """How long a run is and when it asks: whole numbers that add up exactly."""
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,14 +34,20 @@ def held_out_per_session(queries: Sequence[int], fraction: float) -> list[int]:
     return [b - a for a, b in pairwise([0, *shares])]
 
 
-def session_rollouts(rollouts: int, sessions: int) -> list[int]:
-    """The rollouts, counted from 0, after which a session takes place: 0 first, evenly spaced.
+def first_session(rollouts: int, share: float) -> int:
+    """The rollout, counted from 0, in which a `share` of all has been seen."""
+    return math.floor(round(share * rollouts, 6))  # 0.29 of 100 is 29
 
-    Raises ValueError for more sessions than rollouts.
+
+def session_rollouts(rollouts: int, sessions: int, first: int = 0) -> list[int]:
+    """The rollouts, counted from 0, after which a session takes place.
+
+    From `first` on they are evenly spaced, with such a space after the last one too. Raises
+    ValueError for more sessions than rollouts.
     """
-    if not 1 <= sessions <= rollouts:
-        raise ValueError(f"{sessions} sessions do not fit {rollouts} rollouts")
-    return [k * rollouts // sessions for k in range(sessions)]
+    if not 1 <= sessions <= rollouts - first:
+        raise ValueError(f"{sessions} sessions do not fit {rollouts} rollouts from {first} on")
+    return [first + k * (rollouts - first) // sessions for k in range(sessions)]
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,9 @@ class Plan:
         return cls(
             size,
             rollouts,
-            session_rollouts(rollouts, labels["sessions"]),
+            session_rollouts(
+                rollouts, labels["sessions"], first_session(rollouts, labels["first_after"])
+            ),
             queries,
             held_out_per_session(queries, labels["validation_fraction"]),
         )
