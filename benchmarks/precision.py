@@ -1,9 +1,10 @@
-"""What bfloat16 does to the reward model and to returns, seed by seed beside float32.
+"""What bfloat16 does to the reward model, the VAE and returns, seed by seed beside float32.
 
     python benchmarks/precision.py [--seeds 10] [--out benchmarks/precision.json]
 
-Two questions: are loss curve and held-out accuracy those of float32 and of a plain torch ensemble,
-on the same labels; and do whole runs end at the same returns.
+Three questions: are loss curve and held-out accuracy those of float32 and of a plain torch
+ensemble, on the same labels; do the VAE's latents say as much of a segment; and do whole runs end
+at the same returns.
 """
 
 import argparse
@@ -16,13 +17,16 @@ import numpy as np
 import torch
 from reference import PlainEnsemble
 from scipy import stats
+from sklearn.linear_model import LinearRegression
 from threadpoolctl import threadpool_limits
 from training import thesis_run
 
 from active_rlhf.policy import Policy
+from active_rlhf.precision import DTYPES
 from active_rlhf.reward_model import RewardEnsemble, accuracy, cross_entropy
 from active_rlhf.rollout import Actor, collect
-from active_rlhf.segments import SegmentStore
+from active_rlhf.segments import Segments, SegmentStore
+from active_rlhf.selection.vae import SegmentVAE
 from active_rlhf.training import train
 
 ENVIRONMENT, LENGTH = "HalfCheetah-v5", 50
@@ -34,15 +38,21 @@ RUN = {
 }
 
 
-def labelled(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, Policy]:
-    """Pairs of segments of uniformly random behaviour, [n, 2, H, .], with the oracle's answers."""
-    stream, count = np.random.default_rng(seed), PAIRS + HELD_OUT
+def behaviour(seed: int) -> tuple[SegmentStore, Policy, np.random.Generator]:
+    """Ten rollouts of a policy that has learned nothing."""
+    stream = np.random.default_rng(seed)
     actor = Actor(ENVIRONMENT, seed)
     policy = Policy.initial(actor.observation_size, actor.action_size, stream)
     store = SegmentStore(20_480, actor.low, actor.high, actor.observation_size)
     for _ in range(10):
         store.append(collect(actor, policy, 2048, stream))
-    ids = store.draw(stream, 2 * count, LENGTH).reshape(-1, 2)
+    return store, policy, stream
+
+
+def labelled(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, Policy]:
+    """Pairs of segments [n, 2, H, .] with the oracle's answers."""
+    store, policy, stream = behaviour(seed)
+    ids = store.draw(stream, 2 * (PAIRS + HELD_OUT), LENGTH).reshape(-1, 2)
     returns = store.returns(ids, LENGTH)
     observations, actions = store.gather(ids, LENGTH)
     return observations, actions, (returns[:, 0] > returns[:, 1]).astype(float), policy
@@ -80,9 +90,25 @@ def fits(seed: int) -> dict[str, dict[str, list[float]]]:
     return curves
 
 
+def latents(seed: int, precision: str) -> dict[str, float]:
+    """Of a VAE after `FITS` fits: last loss, R2 of returns given the latents of new segments."""
+    store, _, stream = behaviour(seed)
+    config = thesis_run(ENVIRONMENT, "variquery")["vae"] | {"precision": precision}
+    size = store.observations.columns
+    model = SegmentVAE(config, size, LENGTH, np.random.default_rng(seed))
+    for _ in range(FITS):
+        loss = model.fit(Segments(store, store.draw(stream, config["segments"], LENGTH), LENGTH))
+    ids = store.draw(stream, 2 * config["segments"], LENGTH)
+    codes, returns = model.encode(store.gather(ids, LENGTH)[0]), store.returns(ids, LENGTH)
+    half = config["segments"]
+    known = LinearRegression().fit(codes[:half], returns[:half])
+    return {"loss": loss, "r2": float(known.score(codes[half:], returns[half:]))}
+
+
 def final_return(seed: int, precision: str) -> float:
-    spec = thesis_run(ENVIRONMENT, "random", **RUN) | {"seed": seed}
-    spec["reward_model"]["precision"] = precision
+    spec = thesis_run(ENVIRONMENT, "variquery", **RUN) | {"seed": seed}
+    for part in ("reward_model", "vae"):
+        spec[part]["precision"] = precision
     with tempfile.TemporaryDirectory() as folder:
         train(spec, folder)
         return json.loads((Path(folder) / "run.json").read_text())["final_return"]
@@ -111,10 +137,10 @@ def main() -> None:
     seeds = range(1, args.seeds + 1)
     with threadpool_limits(1):
         curves = [fits(seed) for seed in seeds]
-        returns = {
-            precision: [final_return(seed, precision) for seed in seeds]
-            for precision in ("bfloat16", "float32")
-        }
+        returns, codes = (
+            {precision: [of(seed, precision) for seed in seeds] for precision in DTYPES}
+            for of in (final_return, latents)
+        )
     results: dict[str, Any] = {
         "curves": {
             name: {
@@ -128,6 +154,9 @@ def main() -> None:
         last = {name: [curve[name][measure][-1] for curve in curves] for name in curves[0]}
         for other in ("float32", "plain_torch"):
             results[f"held_out_{measure}_against_{other}"] = compared(last["bfloat16"], last[other])
+    for measure in ("loss", "r2"):
+        values = {name: [row[measure] for row in rows] for name, rows in codes.items()}
+        results[f"vae_{measure}_against_float32"] = compared(values["bfloat16"], values["float32"])
     results["final_return_against_float32"] = compared(returns["bfloat16"], returns["float32"])
     args.out.write_text(json.dumps(results, indent=1) + "\n")
     for name, row in results.items():
