@@ -366,7 +366,7 @@ MISTAKES = {
     "labels.sessions=21": "labels.sessions: 21 sessions cannot share labels.total = 20",
     "labels.initial=18": "labels.sessions: 2 queries are left after the first session",
     "labels.sessions=11": "labels.sessions: 11 is more than the 10 rollouts",
-    "labels.first_after=0.7": "labels.sessions: 5 is more than the 3 rollouts, as labels.first",
+    "labels.first_after=0.7": "labels.sessions: 5 is more than the 4 rollouts, as labels.first",
     "labels.first_after=1": "labels.first_after: ",
     "labels.sessions=1": "labels.initial: one session asks all 20 queries at once, not 4",
     "labels.validation_fraction=0.01": "labels.validation_fraction: 0.01 of 20 queries leaves none",

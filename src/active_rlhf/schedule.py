@@ -35,8 +35,8 @@ def held_out_per_session(queries: Sequence[int], fraction: float) -> list[int]:
 
 
 def first_session(rollouts: int, share: float) -> int:
-    """The rollout, counted from 0, in which a `share` of all has been seen."""
-    return math.floor(round(share * rollouts, 6))  # 0.29 of 100 is 29
+    """The rollout, counted from 0, whose end finds a `share` of all of them done."""
+    return max(0, math.ceil(round(share * rollouts, 6)) - 1)  # 0.07 of 100 is 7
 
 
 def session_rollouts(rollouts: int, sessions: int, first: int = 0) -> list[int]:
