@@ -162,6 +162,27 @@ def test_the_teacher_answers_by_true_return_and_budgets_hold(tmp_path):
     assert set(preferences) <= {0.0, 1.0} and len(preferences) == 25
 
 
+@pytest.mark.parametrize("first_after", [0, 0.5])
+def test_no_selector_pays_for_loading_torch(first_after):
+    """Nor do the first steps wait for it."""
+    code = """
+import json, sys
+from active_rlhf.training import Run
+run = Run(json.loads(sys.argv[1]))
+assert "torch" not in sys.modules
+predict, loaded = run.learner.ensemble.member_rewards, []
+def watched(*behaviour):
+    loaded.append("torch" in sys.modules)
+    return predict(*behaviour)
+run.learner.ensemble.member_rewards = watched
+run.advance()
+assert loaded and all(loaded)
+"""
+    labels = {"total": 10, "initial": 7, "sessions": 2, "first_after": first_after}
+    given = json.dumps(spec("duo", labels=labels))
+    subprocess.run([sys.executable, "-c", code, given], check=True)
+
+
 def test_true_reward_asks_nothing(tmp_path):
     out = run(tmp_path, "true_reward")
     assert not (out / "labels.npz").exists() and not (out / "sessions.csv").exists()

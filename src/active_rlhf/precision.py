@@ -76,6 +76,11 @@ def restored(array: np.ndarray) -> np.ndarray:
     return (array.astype(np.uint32) << 16).view(np.float32)
 
 
+def load() -> None:
+    """Import what products need, a second or two that else the first of them would take."""
+    import torch  # noqa: F401
+
+
 def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
     """The matrix product of `a` and `b`, both float32 or both bfloat16, into `out`.
 
@@ -84,7 +89,7 @@ def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
     if a.dtype == np.float32:
         np.matmul(a, b, out=out)
         return
-    import torch  # takes two seconds, which a run spends when it first needs it
+    import torch
 
     def tensor(array: np.ndarray) -> torch.Tensor:
         whole = torch.from_numpy(array)

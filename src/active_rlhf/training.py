@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from active_rlhf import ppo
+from active_rlhf import ppo, precision
 from active_rlhf.checkpoint import Checkpoints, Interval
 from active_rlhf.clock import Clock
 from active_rlhf.compilation import COMPILED
@@ -119,6 +119,9 @@ class Run:
             )
             check_behaviour(self.store.steps, rollout, self.actor.raw)
             self._note_episodes(rollout)
+        if learner and not self.done:
+            with clock.stage("startup"):  # not sooner, that the first steps come soon
+                precision.load()
         if learner and self.done in learner.schedule:
             past = [episode["return"] for episode in self.episodes]
             learner.session(self.policy, past, *learner.schedule[self.done])
