@@ -20,10 +20,9 @@ help:  ## list the targets
 
 venv: $(READY)  ## create .venv with the pinned dependencies and this package
 
-# Without --no-compile half the time goes into byte code of modules that are never imported.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	pip install --quiet --no-compile --constraint constraints.txt --editable '.[test]'
+	pip install --quiet --constraint constraints.txt --editable '.[test]'
 	active-rlhf warm-up
 	touch $@
 
