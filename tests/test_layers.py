@@ -8,16 +8,9 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from active_rlhf import layers
-from active_rlhf.precision import DTYPES, stored
+from active_rlhf.precision import DTYPES, restored, stored
 
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 40))
-
-
-def numbers(array: np.ndarray) -> np.ndarray:
-    """What the entries stand for, as float32."""
-    if array.dtype == np.float32:
-        return array
-    return (array.astype(np.uint32) << 16).view(np.float32)
 
 
 @pytest.mark.parametrize("precision", DTYPES)
@@ -32,7 +25,7 @@ def test_rows_are_standardised_into_part_of_wider_ones(precision, shape, seed):
     if precision == "bfloat16":
         expected = expected.bfloat16().float()
     tolerance = {"float32": 1e-6, "bfloat16": 2**-8}[precision]  # a tie may fall to either side
-    np.testing.assert_allclose(numbers(wide[:, 1:-2]), expected, rtol=tolerance)
+    np.testing.assert_allclose(restored(wide[:, 1:-2]), expected, rtol=tolerance)
     assert (wide[:, [0, -2, -1]] == 7).all()
 
 
@@ -59,14 +52,14 @@ def test_squares_and_their_gradient_are_torchs(precision, rows, repeats, width, 
     shape, scale = (rows, repeats * width), np.float32(2 / (rows * count))
     x, target = (stored(g.normal(size=shape).astype(np.float32), DTYPES[precision]) for _ in "12")
     bias, gradient = g.normal(size=width).astype(np.float32), np.empty(width, np.float32)
-    tensors = [torch.from_numpy(array.copy()).requires_grad_() for array in (numbers(x), bias)]
-    error = tensors[0] + tensors[1].repeat(repeats) - torch.from_numpy(numbers(target))
+    tensors = [torch.from_numpy(array.copy()).requires_grad_() for array in (restored(x), bias)]
+    error = tensors[0] + tensors[1].repeat(repeats) - torch.from_numpy(restored(target))
     loss = (error[:, :count] ** 2).mean()
     loss.backward()
     squares = layers.through_squares(x, bias, target, count, scale, gradient)
     tolerance = {"float32": 1e-4, "bfloat16": 2**-7}[precision]
     assert squares / (rows * count) == pytest.approx(loss.item(), rel=tolerance, abs=1e-9)
-    np.testing.assert_allclose(numbers(x), tensors[0].grad, rtol=tolerance, atol=1e-8)
+    np.testing.assert_allclose(restored(x), tensors[0].grad, rtol=tolerance, atol=1e-8)
     size = np.abs(tensors[0].grad.numpy()).sum()
     np.testing.assert_allclose(gradient, tensors[1].grad, atol=tolerance * size + 1e-8)
 
@@ -77,10 +70,10 @@ def test_a_sum_is_rounded_once(precision, shape, seed):
     g = np.random.default_rng(seed)
     x, y = (g.normal(size=shape).astype(np.float32) for _ in "12")
     x = stored(x, DTYPES[precision])
-    expected = torch.from_numpy(numbers(x) + y)
+    expected = torch.from_numpy(restored(x) + y)
     if precision == "bfloat16":
         expected = expected.bfloat16().float()
-    np.testing.assert_array_equal(numbers(layers.added(x, y)), expected)
+    np.testing.assert_array_equal(restored(layers.added(x, y)), expected)
 
 
 @given(st.integers(1, 5), st.integers(1, 7), st.integers(1, 20), st.integers(0, 1000))

@@ -11,12 +11,17 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from active_rlhf.compilation import compiled
+from active_rlhf.compilation import COMPILED, compiled
 
 # torch keeps code for each shape it multiplied; to make it again costs nothing that shows.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
 
-DTYPES = {"float32": np.float32, "bfloat16": np.uint16}
+DTYPES: dict[str, type[np.generic]] = {"float32": np.float32, "bfloat16": np.uint16}
+
+
+def dtype_of(precision: str) -> type[np.generic]:
+    """In which type arrays of a precision are kept; without compiled code all are float32."""
+    return DTYPES[precision if COMPILED else "float32"]
 
 
 def widened(value):
@@ -64,7 +69,7 @@ def store(values: np.ndarray, out: np.ndarray) -> np.ndarray:
     return out
 
 
-def stored(values: np.ndarray, dtype: type) -> np.ndarray:
+def stored(values: np.ndarray, dtype: type[np.generic]) -> np.ndarray:
     """Contiguous float32 `values` in an array of their own, float32 or bfloat16."""
     return store(values, np.empty(values.shape, dtype))
 

@@ -19,7 +19,7 @@ from active_rlhf.compilation import COMPILED
 from active_rlhf.kernels import adam, clip_gradient
 from active_rlhf.layers import SLOPE
 from active_rlhf.policy import Moments
-from active_rlhf.precision import DTYPES, multiply, store
+from active_rlhf.precision import dtype_of, multiply, store
 
 if TYPE_CHECKING:
     import torch
@@ -105,7 +105,7 @@ class RewardEnsemble:
         self.scale = np.ones(observations)
         self.output_mean = np.zeros(config["members"])
         self.output_sd = np.ones(config["members"])
-        self._dtype = DTYPES[config["precision"] if COMPILED else "float32"]
+        self._dtype = dtype_of(config["precision"])
         self._gradient = _member(np.zeros(count, np.float32), self.sizes)
         self._rounded = _member(np.zeros(count, self._dtype), self.sizes)
         self._x = np.zeros((self.CHUNK, self.sizes[0]), self._dtype)

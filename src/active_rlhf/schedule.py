@@ -39,7 +39,7 @@ def first_session(rollouts: int, share: float) -> int:
     return max(0, math.ceil(round(share * rollouts, 6)) - 1)  # 0.07 of 100 is 7
 
 
-def session_rollouts(rollouts: int, sessions: int, first: int = 0) -> list[int]:
+def session_rollouts(rollouts: int, sessions: int, first: int) -> list[int]:
     """The rollouts, counted from 0, after which a session takes place.
 
     From `first` on they are evenly spaced, with such a space after the last one too. Raises

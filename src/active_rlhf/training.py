@@ -119,8 +119,8 @@ class Run:
             )
             check_behaviour(self.store.steps, rollout, self.actor.raw)
             self._note_episodes(rollout)
-        if learner and not self.done:
-            with clock.stage("startup"):  # not sooner, that the first steps come soon
+        if learner:
+            with clock.stage("startup"):  # once; not sooner, that the first steps come soon
                 precision.load()
         if learner and self.done in learner.schedule:
             past = [episode["return"] for episode in self.episodes]

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from active_rlhf import kernels, layers
-from active_rlhf.compilation import COMPILED
-from active_rlhf.precision import DTYPES, multiply, restored, store, stored
+from active_rlhf.precision import dtype_of, multiply, restored, store, stored
 from active_rlhf.segments import Segments
 
 FIRST, JOINED = 5, 2
@@ -43,11 +42,13 @@ def _forward(x: np.ndarray, network: Layers, biases: Layers) -> list[np.ndarray]
     values = [x]
     for i, ((weight, _), (_, bias)) in enumerate(zip(network, biases, strict=True)):
         below = values[-1].reshape(-1, len(weight))
-        values.append(np.empty((len(below), weight.shape[1]), x.dtype))
-        multiply(below, weight, values[-1])
+        z = np.empty((len(below), weight.shape[1]), x.dtype)
+        multiply(below, weight, z)
+        out = z
         if i < len(network) - 1:
-            z, values[-1] = values[-1], np.empty_like(values[-1])
-            layers.activate(z, bias, values[-1])
+            out = np.empty_like(z)
+            layers.activate(z, bias, out)
+        values.append(out)
     return values
 
 
@@ -105,7 +106,7 @@ class SegmentVAE:
         self.flat, self.gradient = np.empty(size, np.float32), np.zeros(size, np.float32)
         self.first, self.second = np.zeros(size, np.float32), np.zeros(size, np.float32)
         self.step = 0
-        self._dtype = DTYPES[config["precision"] if COMPILED else "float32"]
+        self._dtype = dtype_of(config["precision"])
         self._rounded = self.flat if self._dtype == np.float32 else np.empty(size, self._dtype)
         whole = [_views(flat, shapes) for flat in (self.flat, self._rounded, self.gradient)]
         (self.encoder, self._rounded_encoder, self._encoder_gradient) = (x[:split] for x in whole)
@@ -147,7 +148,7 @@ class SegmentVAE:
         """
         config, generator = self.config, self.generator
         n, size = len(segments), config["batch_size"]
-        # Only ever a part of them at once: all would be the largest thing in a run's memory.
+        # Raw only ever a part of them at once: all would be the largest thing in a run's memory.
         parts = [slice(begin, begin + size) for begin in range(0, n, size)]
         self._observe(segments[part] for part in parts)
         rows = np.empty((n, self.padded), self._dtype)
