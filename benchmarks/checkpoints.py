@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from active_rlhf.checkpoint import LATEST, ROWS, Checkpoints
-from active_rlhf.config import load_study, resolve_run
-from active_rlhf.rollout import collect
+from active_rlhf.run.checkpoint import LATEST, ROWS, Checkpoints
+from active_rlhf.run.loop import Run
+from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.tasks.rollout import collect
 from active_rlhf.teachers import Answers
-from active_rlhf.training import Run
 
 STUDY = Path(__file__).parents[1] / "config/thesis.yaml"
 A_MINUTE = {"HalfCheetah-v5": 240_000, "Ant-v5": 100_000}  # steps

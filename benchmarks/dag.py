@@ -16,8 +16,8 @@ from pathlib import Path
 
 import yaml
 
-from active_rlhf.config import load_study, resolve_run, study_runs
-from active_rlhf.fingerprint import code_fingerprint
+from active_rlhf.run.identity import code_fingerprint
+from active_rlhf.study.loading import load_study, resolve_run, study_runs
 
 REPOSITORY = Path(__file__).parents[1]
 SIZES = (160, 1600, 16000)

@@ -20,7 +20,7 @@ from scipy import stats
 from threadpoolctl import threadpool_limits
 from training import thesis_run
 
-from active_rlhf.training import train
+from active_rlhf.run.loop import train
 
 ENVIRONMENT = "HalfCheetah-v5"
 REPEATS = 3

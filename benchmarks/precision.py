@@ -21,13 +21,13 @@ from sklearn.linear_model import LinearRegression
 from threadpoolctl import threadpool_limits
 from training import thesis_run
 
-from active_rlhf.policy import Policy
-from active_rlhf.precision import DTYPES
-from active_rlhf.reward_model import RewardEnsemble, accuracy, cross_entropy
-from active_rlhf.rollout import Actor, collect
-from active_rlhf.segments import Segments, SegmentStore
+from active_rlhf.agents.policy import Policy
+from active_rlhf.behaviour.store import Segments, SegmentStore
+from active_rlhf.compute.precision import DTYPES
+from active_rlhf.rewards.ensemble import RewardEnsemble, accuracy, cross_entropy
+from active_rlhf.run.loop import train
 from active_rlhf.selection.vae import SegmentVAE
-from active_rlhf.training import train
+from active_rlhf.tasks.rollout import Actor, collect
 
 ENVIRONMENT, LENGTH = "HalfCheetah-v5", 50
 PAIRS, HELD_OUT, FITS = 60, 300, 5

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
-from active_rlhf.environments import make
+from active_rlhf.tasks.gym import make
 
 
 def physics(environment: str, steps: int) -> Callable[[], None]:

@@ -17,9 +17,9 @@ import pandas as pd
 from training import STUDY, run_row
 
 from active_rlhf.analysis.wording import Terms
-from active_rlhf.config import load_study
 from active_rlhf.figures.overhead import overhead_bars
 from active_rlhf.figures.style import save
+from active_rlhf.study.loading import load_study
 
 RESULTS = Path(__file__).with_name("results.json")
 IMAGE = Path(__file__).parents[1] / "docs" / "images" / "seconds_by_stage"

@@ -25,13 +25,14 @@ import torch
 from reference import PlainEnsemble, physics, plain_ppo
 from threadpoolctl import threadpool_limits
 
-from active_rlhf import ppo, training
-from active_rlhf.config import load_study, resolve_run
-from active_rlhf.environments import ENVIRONMENTS
-from active_rlhf.policy import Policy
-from active_rlhf.reward_model import RewardEnsemble
-from active_rlhf.reward_scaling import RewardScale
-from active_rlhf.rollout import Actor, collect
+from active_rlhf.agents.policy import Policy
+from active_rlhf.agents.ppo import update as ppo
+from active_rlhf.agents.reward_scaling import RewardScale
+from active_rlhf.rewards.ensemble import RewardEnsemble
+from active_rlhf.run import loop as training
+from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.tasks.gym import ENVIRONMENTS
+from active_rlhf.tasks.rollout import Actor, collect
 
 STUDY = Path(__file__).parents[1] / "config" / "thesis.yaml"
 SELECTORS = ("true_reward", "random", "duo", "variquery", "hybrid")

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from active_rlhf.collect import EPISODES, EVALUATIONS, SESSIONS
 from active_rlhf.files import sha256
+from active_rlhf.results.collect import EPISODES, EVALUATIONS, SESSIONS
 
 STUDY: dict[str, Any] = {
     "study": "tiny",

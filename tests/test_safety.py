@@ -19,10 +19,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from run_files import STUDY
 
-from active_rlhf import compilation
-from active_rlhf.checkpoint import Unusable, unpack
+from active_rlhf.agents.policy import Policy
+from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.cli import main
-from active_rlhf.config import (
+from active_rlhf.compute import compilation
+from active_rlhf.files import sha256
+from active_rlhf.rewards.ensemble import RewardEnsemble
+from active_rlhf.run.checkpoint import Unusable, unpack
+from active_rlhf.run.loop import _write_tensors
+from active_rlhf.run.saved import SavedError, load_policy, load_reward_model
+from active_rlhf.study.loading import (
     ConfigError,
     load_spec,
     load_study,
@@ -30,14 +36,8 @@ from active_rlhf.config import (
     resolve_run,
     study_runs,
 )
-from active_rlhf.environments import make
-from active_rlhf.files import sha256
-from active_rlhf.ledger import Ledger
-from active_rlhf.plain_yaml import dump_yaml, parse_yaml
-from active_rlhf.policy import Policy
-from active_rlhf.reward_model import RewardEnsemble
-from active_rlhf.saved import SavedError, load_policy, load_reward_model
-from active_rlhf.training import _write_tensors
+from active_rlhf.study.plain_yaml import dump_yaml, parse_yaml
+from active_rlhf.tasks.gym import make
 
 ROOT = Path(__file__).parents[1]
 CLI = [sys.executable, "-m", "active_rlhf.cli"]
@@ -70,7 +70,10 @@ def mark(tmp_path, monkeypatch) -> Path:
 FORBIDDEN_IMPORTS = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "read_pickle"}
 NEEDED = {"np.load": ("allow_pickle", False), "torch.load": ("weights_only", True)}
-IMPORTERS = {"parts.py", "teachers/__init__.py"}  # of files of this package, by a checked name
+IMPORTERS = {
+    "study/parts.py",
+    "teachers/__init__.py",
+}  # of this package's files, by a checked name
 
 
 def calls(tree: ast.AST) -> list[tuple[str, ast.Call]]:

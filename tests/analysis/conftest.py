@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from active_rlhf.export import read_runs
+from active_rlhf.results.export import read_runs
 
 METHODS = {
     "prefppo_random_v2": "Random",

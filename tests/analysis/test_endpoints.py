@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from active_rlhf.analysis import endpoints as module
 from active_rlhf.analysis.endpoints import ENDPOINTS, auc, common_range, endpoints
-from active_rlhf.export import ExportError
+from active_rlhf.results.export import ExportError
 
 RETURNS = np.array([3.0, -1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0, 5.0, 3.0, 5.0, 8.0])
 STEPS = np.arange(1, 13) * 100

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from active_rlhf.analysis.study import read_table, statistics, write_table
-from active_rlhf.export import ExportError
+from active_rlhf.results.export import ExportError
 
 BASELINES = {"A": (0.0, 1000.0), "B": (0.0, 1200.0)}
 DOCUMENT = Path(__file__).parents[2] / "docs" / "statistics.md"

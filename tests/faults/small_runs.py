@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from active_rlhf.config import load_study, resolve_run
+from active_rlhf.study.loading import load_study, resolve_run
 
 ROLLOUT = 64
 # Rollouts are shorter than episodes, so that nearly every checkpoint is in the midst of one.

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from run_files import assert_same_results
 
-from active_rlhf import reporting
 from active_rlhf.cli import main
-from active_rlhf.collect import collect
-from active_rlhf.config import load_study, resolve_run
 from active_rlhf.files import atomic
-from active_rlhf.training import train
+from active_rlhf.results.collect import collect
+from active_rlhf.run import reporting
+from active_rlhf.run.loop import train
+from active_rlhf.study.loading import load_study, resolve_run
 
 ENVIRONMENT = "Hopper-v5"
 STUDY: dict[str, Any] = {

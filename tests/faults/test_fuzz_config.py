@@ -17,7 +17,7 @@ from fuzzing import accepted
 from hypothesis import strategies as st
 
 from active_rlhf.cli import main
-from active_rlhf.config import (
+from active_rlhf.study.loading import (
     DEFAULTS,
     TEACHERS,
     ConfigError,

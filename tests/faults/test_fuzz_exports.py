@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from run_files import STUDY, write_run
 
 from active_rlhf.analysis.study import statistics, write_table
-from active_rlhf.collect import collect
-from active_rlhf.config import load_study, resolve_run
-from active_rlhf.export import METRIC, ExportError, read_runs
+from active_rlhf.results.collect import collect
+from active_rlhf.results.export import METRIC, ExportError, read_runs
+from active_rlhf.study.loading import load_study, resolve_run
 
 WORKFLOW = Path(__file__).parents[2] / "workflow"
 ENV = "Hopper-v5"

@@ -23,7 +23,7 @@ import yaml
 from run_files import assert_same_results
 from small_runs import ROLLOUT, SMALL, spec
 
-from active_rlhf.checkpoint import LATEST, PREVIOUS
+from active_rlhf.run.checkpoint import LATEST, PREVIOUS
 
 REPOSITORY = Path(__file__).parents[2]
 PENDULUM = spec("Pendulum-v1", "random")
@@ -51,7 +51,7 @@ def _in_a_process(out: Path, prepare: Callable | None, arguments: tuple, options
         os.dup2(log.fileno(), 2)
     if prepare:
         prepare(*arguments)
-    from active_rlhf.training import Stopped, train
+    from active_rlhf.run.loop import Stopped, train
 
     if "rollouts" in options:
         left = iter(range(options.pop("rollouts")))

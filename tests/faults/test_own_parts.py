@@ -102,7 +102,8 @@ CASES = {
 }
 DRIVER = """
 import contextlib, io, json, pathlib, sys
-from active_rlhf import config, parts
+from active_rlhf.study import loading as config
+from active_rlhf.study import parts
 from active_rlhf.cli import main
 from active_rlhf.selection.pickers import PICKERS
 from active_rlhf.selection.scores import SCORES

@@ -4,10 +4,10 @@ from itertools import combinations, permutations
 
 import numpy as np
 import pytest
-from behaviour import log_probabilities, store, unordered
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from some_behaviour import log_probabilities, store, unordered
 
 from active_rlhf.selection.candidates import (
     independent_pairs,

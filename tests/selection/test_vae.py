@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from active_rlhf.precision import DTYPES, stored
+from active_rlhf.compute.precision import DTYPES, stored
 from active_rlhf.selection.vae import SegmentVAE
 
 CONFIG: dict[str, Any] = {

@@ -3,7 +3,7 @@ import pytest
 from scipy.special import softmax
 from scipy.stats import binomtest
 
-from active_rlhf.config import TEACHERS
+from active_rlhf.study.loading import TEACHERS
 from active_rlhf.teachers import History, Question, build
 
 N = 20_000

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, norm
 
-from active_rlhf.config import TEACHER_DESCRIPTIONS, TEACHERS
+from active_rlhf.study.loading import TEACHER_DESCRIPTIONS, TEACHERS
 from active_rlhf.teachers import History, Question, build
 from active_rlhf.teachers.human_simulated import criteria
 

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from active_rlhf.config import TEACHERS
+from active_rlhf.study.loading import TEACHERS
 from active_rlhf.teachers import History, Question, build
 
 RNG = np.random.default_rng(7)

@@ -14,9 +14,9 @@ from conftest import REPOSITORY
 from PIL import Image
 
 from active_rlhf.cli import main
-from active_rlhf.config import load_study, resolve_run
-from active_rlhf.fingerprint import code_fingerprint
-from active_rlhf.provenance import mark, trace
+from active_rlhf.results.provenance import mark, trace
+from active_rlhf.run.identity import code_fingerprint
+from active_rlhf.study.loading import load_study, resolve_run
 
 RUN = "runs/Hopper-v5/hybrid/1"
 
@@ -178,7 +178,7 @@ def test_the_documented_way_to_load_a_model_works(results):
 
 def test_a_run_of_an_edited_package_is_recorded_as_such(editable):
     """The record tells code from code even where the version is the same."""
-    path = editable.repository / "src/active_rlhf/provenance.py"
+    path = editable.repository / "src/active_rlhf/results/provenance.py"
     before = json.loads((editable.folder / "results/tiny/provenance.json").read_text())
     path.write_text(path.read_text() + "\n# edited\n")
     assert editable.snakemake().returncode == 0

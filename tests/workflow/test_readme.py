@@ -12,7 +12,7 @@ import yaml
 from conftest import REPOSITORY
 from tiny_study import TINY
 
-from active_rlhf.config import load_study
+from active_rlhf.study.loading import load_study
 
 README = (REPOSITORY / "README.md").read_text()
 COMMANDS = [
@@ -111,7 +111,7 @@ def test_the_score_of_the_readme_is_found_by_its_file_name(repository):
     code = """
 import numpy as np
 from active_rlhf.selection.scores import SCORES
-from active_rlhf.selection.selectors import validate_composition
+from active_rlhf.selection.composition import validate_composition
 assert validate_composition({"score": "deviation"})["score"] == "deviation"
 np.testing.assert_allclose(SCORES["deviation"](np.array([[0.0], [0.0], [np.log(3)]])), 1 / 6)
 """

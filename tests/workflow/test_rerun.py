@@ -95,15 +95,15 @@ def test_a_fresh_copy_of_the_repository_changes_nothing(editable):
 @pytest.mark.parametrize(
     ("file", "runs"),
     [
-        ("ppo.py", ALL_RUNS),
-        ("reward_model.py", ALL_RUNS),
+        ("agents/ppo/update.py", ALL_RUNS),
+        ("rewards/ensemble.py", ALL_RUNS),
         ("teachers/oracle.py", ALL_RUNS),
         ("selection/pickers/dpp.py", {"hybrid/1", "hybrid/2"}),
         ("selection/vae.py", {"hybrid/1", "hybrid/2"}),
         ("selection/pickers/kmeans.py", set()),
         ("analysis/comparisons.py", set()),
-        ("progress.py", set()),
-        ("provenance.py", set()),
+        ("cli/watch.py", set()),
+        ("results/provenance.py", set()),
     ],
 )
 def test_editing_code_retrains_the_runs_that_use_it(editable, file, runs):
@@ -124,7 +124,7 @@ def test_editing_a_figure_redraws_figures_only(editable):
 
 
 def test_editing_a_tables_caption_writes_tables_only(editable):
-    edit(editable, "src/active_rlhf/templates/table.tex.jinja", "% edited\n")
+    edit(editable, "src/active_rlhf/tables/templates/table.tex.jinja", "% edited\n")
     plan = editable.plan()
     assert "tables" in plan and not {"train", "export", "statistics", *FIGURES} & set(plan)
 

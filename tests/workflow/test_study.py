@@ -9,8 +9,8 @@ import pytest
 import yaml
 from conftest import REPOSITORY, Study
 
-from active_rlhf.config import load_study, resolve_run
-from active_rlhf.training import train
+from active_rlhf.run.loop import train
+from active_rlhf.study.loading import load_study, resolve_run
 
 THESIS = REPOSITORY.parent / "shared" / "thesis"
 RETURNS_ONLY = """

@@ -17,8 +17,8 @@ from conftest import Study
 
 from active_rlhf.cli import main
 from active_rlhf.files import sha256
-from active_rlhf.provenance import digest
-from active_rlhf.verify import NOTE, PROBLEM, WARNING, verify
+from active_rlhf.results.provenance import digest
+from active_rlhf.results.verify import NOTE, PROBLEM, WARNING, verify
 
 RUN = "runs/Hopper-v5/hybrid/1"
 KEYS = [f"{RUN}/run.json", "config.yaml", "provenance.json"]

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from active_rlhf.config import (
+from active_rlhf.study.loading import (
     TRUE_REWARD,
     ConfigError,
     baselines,
@@ -20,8 +20,8 @@ from active_rlhf.config import (
 )
 from active_rlhf.errors import InputError, explained
 from active_rlhf.files import atomic
-from active_rlhf.fingerprint import PACKAGE, code_fingerprint
-from active_rlhf.schedule import steps_of_runs
+from active_rlhf.run.identity import PACKAGE, code_fingerprint
+from active_rlhf.run.schedule import steps_of_runs
 
 FROZEN = "ACTIVE_RLHF_STUDY"  # names the file of the study as the workflow began with it
 

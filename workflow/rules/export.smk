@@ -17,6 +17,6 @@ rule export:
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        code=sources("collect.py"),
+        code=sources("results/collect.py"),
     script:
         "../scripts/export.py"

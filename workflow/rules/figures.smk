@@ -13,7 +13,7 @@ rule learning_curves:
         "../envs/active-rlhf.yaml"
     params:
         study=settings("methods", "exclude", "statistics", "figures", exports=EXPORTS),
-        code=sources("export.py", "analysis/*.py", "figures/*.py"),
+        code=sources("results/export.py", "analysis/*.py", "figures/*.py"),
     script:
         "../scripts/figures.py"
 

@@ -20,6 +20,6 @@ rule overhead:
         "../envs/active-rlhf.yaml"
     params:
         study=settings("methods", "exclude"),
-        code=sources("collect.py", "analysis/overhead.py"),
+        code=sources("results/collect.py", "analysis/overhead.py"),
     script:
         "../scripts/overhead.py"

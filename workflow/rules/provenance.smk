@@ -33,6 +33,6 @@ rule provenance:
         "../envs/active-rlhf.yaml"
     params:
         made=json.dumps({named(path): inputs for path, inputs in MADE.items()}),
-        code=sources("provenance.py"),
+        code=sources("results/provenance.py"),
     script:
         "../scripts/provenance.py"

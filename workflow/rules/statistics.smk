@@ -34,6 +34,6 @@ rule statistics:
             total_steps=TOTAL_STEPS,
             baselines=BASELINES,
         ),
-        code=sources("export.py", "analysis/*.py"),
+        code=sources("results/export.py", "analysis/*.py"),
     script:
         "../scripts/statistics.py"

@@ -15,7 +15,7 @@ rule tables:
         "../envs/active-rlhf.yaml"
     params:
         study=settings("study", "methods", "exclude", "statistics", exports=EXPORTS),
-        code=sources("analysis/*.py", "templates/*"),
+        code=sources("analysis/*.py", "tables/*.py", "tables/templates/*"),
     script:
         "../scripts/tables.py"
 
@@ -33,6 +33,6 @@ rule findings:
         "../envs/active-rlhf.yaml"
     params:
         study=settings("study", "methods", "exclude", "statistics", "published", exports=EXPORTS),
-        code=sources("analysis/*.py", "templates/*"),
+        code=sources("analysis/*.py"),
     script:
         "../scripts/findings.py"

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from active_rlhf.collect import collect
+from active_rlhf.results.collect import collect
 from logged import logged
 
 with logged(snakemake.log[0]):

@@ -4,8 +4,8 @@ from pathlib import Path
 from active_rlhf.analysis.overhead import select
 from active_rlhf.analysis.study import read_table
 from active_rlhf.analysis.wording import Terms
-from active_rlhf.config import TRUE_REWARD
-from active_rlhf.export import read_records
+from active_rlhf.study.loading import TRUE_REWARD
+from active_rlhf.results.export import read_records
 from active_rlhf.figures.aggregates import (
     critical_difference_diagram,
     improvement_matrix,
@@ -17,7 +17,7 @@ from active_rlhf.figures.endpoints import endpoint_distributions
 from active_rlhf.figures.labels import ACCURACIES, label_efficiency, reward_accuracy
 from active_rlhf.figures.overhead import overhead_bars
 from active_rlhf.figures.style import save
-from active_rlhf.provenance import mark
+from active_rlhf.results.provenance import mark
 from logged import logged
 
 study = json.loads(snakemake.params.study)

@@ -2,7 +2,7 @@ import json
 
 from active_rlhf.analysis.overhead import overhead, select
 from active_rlhf.analysis.study import read_table, write_table
-from active_rlhf.collect import gather_overhead
+from active_rlhf.results.collect import gather_overhead
 from logged import logged
 
 with logged(snakemake.log[0]):

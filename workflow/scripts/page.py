@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from active_rlhf.files import atomic
-from active_rlhf.provenance import mark
+from active_rlhf.results.provenance import mark
 from logged import logged
 from markdown_it import MarkdownIt
 

@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from active_rlhf.provenance import write_record
+from active_rlhf.results.provenance import write_record
 from logged import logged
 
 with logged(snakemake.log[0]):

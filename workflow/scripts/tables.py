@@ -1,11 +1,11 @@
 import json
 from pathlib import Path
 
-from active_rlhf.analysis import tables
 from active_rlhf.analysis.study import read_table
 from active_rlhf.analysis.wording import Terms
 from active_rlhf.files import atomic
-from active_rlhf.provenance import mark
+from active_rlhf.results.provenance import mark
+from active_rlhf.tables import build as tables
 from logged import logged
 
 study = json.loads(snakemake.params.study)

@@ -21,7 +21,7 @@ from active_rlhf.analysis.intervals import (
     t_interval,
 )
 from active_rlhf.analysis.power import EFFECT, power, seeds_needed
-from active_rlhf.export import METRIC
+from active_rlhf.results.export import METRIC
 
 _COLUMNS = """
     env metric_type metric method_a method_b n w_statistic p_value p_value_holm reject_null

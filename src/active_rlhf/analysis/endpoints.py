@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from active_rlhf.export import ExportError
+from active_rlhf.results.export import ExportError
 
 WINDOW = 10  # episodes in `final`, in the running mean of curves, and the span of `ema`
 

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from active_rlhf.analysis.tables import markdown_text
 from active_rlhf.analysis.wording import (
     TEST,
     Terms,
@@ -26,6 +25,7 @@ from active_rlhf.analysis.wording import (
     power_notes,
     seeds,
 )
+from active_rlhf.tables.build import markdown_text
 
 Published = Mapping[str, Mapping[str, Mapping[str, float]]]
 

@@ -9,7 +9,7 @@ from active_rlhf.errors import InputError
 from active_rlhf.selection.clusters import kmeans
 
 if TYPE_CHECKING:  # checking a configuration needs no simulator
-    from active_rlhf.segments import SegmentStore
+    from active_rlhf.behaviour.store import SegmentStore
 
 CHUNK = 1 << 15  # steps looked at at once, of all that was ever done
 ROUNDS = 100  # of drawing again for pairs that came out twice; only tiny stores need more than two

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from active_rlhf.selection.selectors import validate_composition
+from active_rlhf.selection.composition import validate_composition
 
 
 def _bpref(score: str, picker: str) -> dict[str, Any]:

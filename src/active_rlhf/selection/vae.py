@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from active_rlhf import kernels, layers
-from active_rlhf.precision import dtype_of, multiply, restored, store, stored
-from active_rlhf.segments import Segments
+from active_rlhf.behaviour.store import Segments
+from active_rlhf.compute import layers
+from active_rlhf.compute.adam import adam
+from active_rlhf.compute.precision import dtype_of, multiply, restored, store, stored
 
 FIRST, JOINED = 5, 2
 CLIP = 10.0  # of standardised observations
@@ -170,7 +171,7 @@ class SegmentVAE:
                 losses.append(self._loss(clean, noisy, sample))
                 self.gradient += np.float32(config["weight_decay"]) * self.flat
                 self.step += 1
-                kernels.adam(
+                adam(
                     *(self.flat, self.gradient, self.first, self.second),
                     *(self.step, config["learning_rate"], 1e-8),
                 )

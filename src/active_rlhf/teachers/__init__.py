@@ -1,7 +1,7 @@
 """Who answers queries. A teacher sees true rewards and actions, and nothing a selector computed.
 
 One module a teacher, with `build(**settings)` returning it; names, presets and default settings
-are `TEACHERS` in `active_rlhf.config`.
+are `TEACHERS` in `active_rlhf.study.loading`.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from active_rlhf.parts import blamed
+from active_rlhf.study.parts import blamed
 
 
 @dataclass(frozen=True)

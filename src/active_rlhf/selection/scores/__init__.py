@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from active_rlhf.parts import load
+from active_rlhf.study.parts import load
 
 # scipy is imported where it is used: reading a configuration needs the names of scores only.
 

@@ -1,0 +1,1 @@
+"""Who acts: policies and how they are improved."""

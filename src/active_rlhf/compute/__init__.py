@@ -1,0 +1,1 @@
+"""How arithmetic runs: compilation, precision, layers. Nothing runs on import."""

@@ -1,0 +1,200 @@
+"""What a layer does besides its matrix product, forwards and backwards, each in one pass.
+
+Arrays may be float32 or bfloat16 as in `precision`; sums run in float32.
+"""
+
+import numpy as np
+
+from active_rlhf.compute.compilation import COMPILED, compiled
+from active_rlhf.compute.precision import narrowed, widened
+
+SLOPE = np.float32(0.01)  # of LeakyReLU
+_ZERO, _ONE = np.float32(0), np.float32(1)
+
+
+@compiled
+def _standardise(rows, mean, inverse, limit, out):
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            z = np.float32((rows[i, j] - mean[j]) * inverse[j])
+            out[i, j] = narrowed(min(max(z, -limit), limit), out[i, j])
+
+
+def standardise(
+    rows: np.ndarray, mean: np.ndarray, scale: np.ndarray, limit: float, out: np.ndarray
+) -> None:
+    """Write (rows [n, c] - mean [c]) / scale [c], clipped to +-`limit`, into `out` [n, c]."""
+    if COMPILED:
+        shift, inverse = np.asarray(mean, np.float64), 1 / np.asarray(scale, np.float64)
+        _standardise(rows, shift, inverse, np.float32(limit), out)
+    else:
+        np.copyto(out, np.clip((rows - mean) / scale, -limit, limit))
+
+
+@compiled
+def _mix(counter, key):
+    """A 32-bit hash of a counter: random bits that need no state and vectorise."""
+    x = np.uint32(counter ^ key)
+    x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x21F0AAAD))
+    x = np.uint32((x ^ (x >> np.uint32(15))) * np.uint32(0xD35A2D97))
+    return np.uint32(x ^ (x >> np.uint32(15)))
+
+
+@compiled
+def _leaky(value):
+    return value if value > _ZERO else SLOPE * value
+
+
+@compiled
+def _activate(x, bias, out):
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            out[i, j] = narrowed(_leaky(widened(x[i, j]) + bias[j]), out[i, j])
+
+
+def activate(x: np.ndarray, bias: np.ndarray, out: np.ndarray) -> None:
+    """LeakyReLU(x [n, c] + bias [c]) into `out`, which may not share memory with `x`."""
+    if COMPILED:
+        _activate(x, bias, out)
+    else:
+        np.add(x, bias, out=out)
+        np.maximum(out, SLOPE * out, out=out)
+
+
+@compiled
+def activate_and_drop(x, bias, keep, key, out):
+    """`activate`, then inverted dropout that keeps a share `keep` chosen by `key`.
+
+    `out` must not share memory with `x`: the loop would not be vectorised.
+    """
+    rows, columns = x.shape
+    scale = np.float32(1.0 / keep)
+    limit = np.uint32(min((1.0 - keep) * 2.0**32, 2.0**32 - 1))
+    for i in range(rows):
+        offset = np.uint32(i * columns)
+        for j in range(columns):
+            value = _leaky(widened(x[i, j]) + bias[j]) * scale
+            kept = _mix(np.uint32(offset + np.uint32(j)), key) >= limit
+            out[i, j] = narrowed(value if kept else _ZERO, out[i, j])
+
+
+@compiled
+def _slope(h, scale):
+    """Of `activate_and_drop` where it gave `h`."""
+    return scale if h > _ZERO else (scale * SLOPE if h < _ZERO else _ZERO)
+
+
+@compiled
+def _through_activation(gradient, out, scale, bias):
+    bias[:] = _ZERO
+    for i in range(gradient.shape[0]):
+        for j in range(gradient.shape[1]):
+            value = widened(gradient[i, j]) * _slope(widened(out[i, j]), scale)
+            gradient[i, j] = narrowed(value, gradient[i, j])
+            bias[j] += value
+
+
+def through_activation(
+    gradient: np.ndarray, out: np.ndarray, bias: np.ndarray, keep: float = 1.0
+) -> None:
+    """Back through an activation in place, given what it gave, `out`.
+
+    `bias` becomes the sums of columns, which are the gradient of the bias.
+    """
+    if COMPILED:
+        _through_activation(gradient, out, np.float32(1 / keep), bias)
+    else:
+        gradient *= np.where(out > 0, _ONE, np.where(out < 0, SLOPE, _ZERO)) / np.float32(keep)
+        gradient.sum(axis=0, out=bias)
+
+
+@compiled
+def _added(x, y, out):
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            out[i, j] = narrowed(widened(x[i, j]) + y[i, j], out[i, j])
+
+
+def added(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x + y [n, c], as `x`; `y` is float32."""
+    if not COMPILED:
+        return x + y
+    out = np.empty_like(x)
+    _added(x, y, out)
+    return out
+
+
+@compiled
+def _through_squares(x, bias, target, count, scale, gradient, squares):
+    gradient[:] = _ZERO
+    for i in range(x.shape[0]):
+        for k in range(x.shape[1]):
+            within = min(max(count - k * x.shape[2], 0), x.shape[2])
+            # Two loops: with more arrays in one it would not be vectorised.
+            for j in range(within):
+                error = widened(x[i, k, j]) + bias[j] - widened(target[i, k, j])
+                x[i, k, j] = narrowed(scale * error, x[i, k, j])
+            for j in range(within):
+                slope = widened(x[i, k, j])
+                gradient[j] += slope
+                squares[j] += slope * slope
+            x[i, k, within:] = 0
+
+
+def through_squares(
+    x: np.ndarray,
+    bias: np.ndarray,
+    target: np.ndarray,
+    count: int,
+    scale: np.float32,
+    gradient: np.ndarray,
+) -> float:
+    """Back through the squares of x [n, k c] + bias [c], repeated, - target [n, k c], in place.
+
+    Only the first `count` columns have an error. `x` becomes it times `scale`, `gradient` the sums
+    of that over rows and repetitions. Returns the sum of the squares.
+    """
+    if COMPILED:
+        squares = np.zeros(bias.size, np.float32)
+        by_width = len(x), -1, bias.size
+        _through_squares(
+            *(x.reshape(by_width), bias, target.reshape(by_width), count, scale),
+            *(gradient, squares),
+        )
+        return float(squares.sum()) / float(scale) ** 2
+    x += np.tile(bias, x.shape[1] // bias.size) - target
+    x[:, count:] = 0
+    squares = np.vdot(x, x)
+    x *= scale
+    x.reshape(-1, bias.size).sum(axis=0, out=gradient)
+    return float(squares)
+
+
+@compiled
+def segment_differences(x, steps, out):
+    """Sum over the first segment's rows minus that over the second's: out [n, c] of x [n2H, c]."""
+    out[:] = _ZERO
+    for pair in range(out.shape[0]):
+        first = 2 * pair * steps
+        for i in range(first, first + steps):
+            for j in range(out.shape[1]):
+                out[pair, j] += widened(x[i, j]) - widened(x[i + steps, j])
+
+
+@compiled
+def through_segment_differences(slopes, weight, steps, out, keep, gradient, bias):
+    """Back through the product with `weight` [c], `segment_differences` and the activation below.
+
+    `slopes` [n] is the gradient of the product, `out` [n2H, c] what the activation gave. Its
+    argument's gradient goes to `gradient`, the sums of columns to `bias`.
+    """
+    scale = np.float32(1.0 / keep)
+    bias[:] = _ZERO
+    for pair in range(slopes.size):
+        first = 2 * pair * steps
+        for i in range(first, first + 2 * steps):
+            sign = _ONE if i < first + steps else -_ONE
+            for j in range(weight.size):
+                value = sign * slopes[pair] * weight[j] * _slope(widened(out[i, j]), scale)
+                gradient[i, j] = narrowed(value, gradient[i, j])
+                bias[j] += value

@@ -1,0 +1,108 @@
+"""Arrays kept in float32 or in bfloat16, and their products.
+
+bfloat16 is the upper half of a float32: its range, with 8 bits of precision. Processors that
+multiply it do so at twice the speed of float32, adding up in float32. numpy has no such type, so
+here these arrays are uint16 that hold the bits, and torch multiplies them.
+"""
+
+import os
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from active_rlhf.compute.compilation import COMPILED, compiled
+
+# torch keeps code for each shape it multiplied; to make it again costs nothing that shows.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
+
+DTYPES: dict[str, type[np.generic]] = {"float32": np.float32, "bfloat16": np.uint16}
+
+
+def dtype_of(precision: str) -> type[np.generic]:
+    """In which type arrays of a precision are kept; without compiled code all are float32."""
+    return DTYPES[precision if COMPILED else "float32"]
+
+
+def widened(value):
+    """The float32 that a stored number stands for; in compiled code only."""
+    raise NotImplementedError
+
+
+def narrowed(value, like):
+    """A float32 as it is stored where `like` is, rounded to nearest, ties to even; as above."""
+    raise NotImplementedError
+
+
+@overload(widened)
+def _widened(value):
+    if value == types.uint16:
+        return lambda value: np.uint32(np.uint32(value) << np.uint32(16)).view(np.float32)
+    return lambda value: value
+
+
+@overload(narrowed)
+def _narrowed(value, like):
+    if like != types.uint16:
+        return lambda value, like: value
+
+    def rounded(value, like):
+        bits = np.float32(value).view(np.uint32)
+        odd = np.uint32((bits >> np.uint32(16)) & np.uint32(1))
+        return np.uint16(np.uint32(bits + np.uint32(0x7FFF) + odd) >> np.uint32(16))
+
+    return rounded
+
+
+@compiled
+def _store(values, out):
+    for i in range(values.size):
+        out[i] = narrowed(values[i], out[i])
+
+
+def store(values: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Write contiguous float32 `values` into `out`, float32 or bfloat16, of the same shape."""
+    if out.dtype == np.float32:
+        np.copyto(out, values)
+    else:
+        _store(values.ravel(), out.ravel())
+    return out
+
+
+def stored(values: np.ndarray, dtype: type[np.generic]) -> np.ndarray:
+    """Contiguous float32 `values` in an array of their own, float32 or bfloat16."""
+    return store(values, np.empty(values.shape, dtype))
+
+
+def restored(array: np.ndarray) -> np.ndarray:
+    """The float32 that a float32 or bfloat16 array stands for."""
+    if array.dtype == np.float32:
+        return array
+    return (array.astype(np.uint32) << 16).view(np.float32)
+
+
+def load() -> None:
+    """Import what products need, a second or two that else the first of them would take."""
+    import torch  # noqa: F401
+
+
+def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    """The matrix product of `a` and `b`, both float32 or both bfloat16, into `out`.
+
+    Sums run in float32; `out` is as `a`, or float32.
+    """
+    if a.dtype == np.float32:
+        np.matmul(a, b, out=out)
+        return
+    import torch
+
+    def tensor(array: np.ndarray) -> torch.Tensor:
+        whole = torch.from_numpy(array)
+        return whole if array.dtype == np.float32 else whole.view(torch.bfloat16)
+
+    if torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
+    if out.dtype == a.dtype:
+        torch.mm(tensor(a), tensor(b), out=tensor(out))
+    else:
+        tensor(out).copy_(torch.mm(tensor(a), tensor(b)))

@@ -1,0 +1,1 @@
+"""From run directories to tables: exports, their provenance, and checks of both."""

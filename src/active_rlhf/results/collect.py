@@ -1,0 +1,194 @@
+"""From the directories of finished runs to the export of one environment.
+
+Everything after this step reads exports only, so a run enters here whole and as the study asks for
+it, or not at all: an unfinished, foreign or damaged run is refused by name.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from active_rlhf.files import atomic, sha256
+from active_rlhf.results.export import ExportError, read_csv
+from active_rlhf.study.loading import baselines, resolve_run, selectors
+
+# Columns of a run directory's tables; those that may be empty (a selector without a score has no
+# mean score) apart.
+EPISODES = ("step", "return", "length", "labels")
+EVALUATIONS = ("step", "return_mean", "return_sd", "episodes", "labels")
+OPTIONAL = (
+    *("score_pool", "score_selected", "train_loss", "train_accuracy"),
+    *("validation_loss", "validation_accuracy", "probe_accuracy", "reward_correlation"),
+)
+SESSIONS = (
+    *("session", "step", "asked", "answered", "tied", "skipped", "held_out", "labels", "pool"),
+    *OPTIONAL,
+)
+
+COSTS = ("wall_s", "cpu_s", "gpu_s", "peak_rss_mb")
+REMEDY = "delete the run's folder, and snakemake trains it again"
+
+# A run's episodes under the names of the thesis's export, which other tools read.
+EXPORTED = {
+    "return": "charts/episodic_return",
+    "step": "global_step",
+    "length": "episode_length",
+    "labels": "labels",
+}
+
+
+def collect(study: dict[str, Any], environment: str, runs: Path, exports: Path) -> None:
+    """Write `<environment>.csv`, `.evaluations.csv`, `.sessions.csv` and `.overhead.csv`.
+
+    And `.baselines.csv`, the episodes of the baselines, if the study trains them, and `.sha256`,
+    by which `read_csv` tells that one of them was changed since.
+    `runs` holds `<environment>/<selector>/<seed>/`. Runs come in the study's order, rows by step;
+    the same runs give the same bytes. Nothing is written unless every run is sound.
+
+    Raises ExportError naming the first run that is missing, unfinished, damaged or of other
+    settings than the study's.
+    """
+    overhead: list[dict[str, Any]] = []
+    made: dict[str, Path] = {}
+    with ExitStack() as stack:
+
+        def begun(name: str) -> Path:
+            made[name] = stack.enter_context(atomic(exports / name))
+            return made[name]
+
+        sums = stack.enter_context(atomic(exports / f"{environment}.sha256"))
+        parts = [begun(f"{environment}{kind}.csv") for kind in ("", ".evaluations", ".sessions")]
+        for directory, spec in _runs(study, environment, runs, selectors(study)):
+            result = read_result(directory, spec)
+            overhead.append(_overhead(directory, spec, result))
+            for part, frame in zip(parts, _tables(directory, spec, result), strict=True):
+                frame.to_csv(
+                    part, mode="a", header=len(overhead) == 1, index=False, lineterminator="\n"
+                )
+        _write_overhead(pd.DataFrame(overhead), begun(f"{environment}.overhead.csv"))
+        if baselines(study):
+            episodes = [
+                _tables(directory, spec, read_result(directory, spec))[0]
+                for directory, spec in _runs(study, environment, runs, baselines(study))
+            ]
+            part = begun(f"{environment}.baselines.csv")
+            pd.concat(episodes).to_csv(part, index=False, lineterminator="\n")
+        sums.write_text("".join(f"{sha256(path)}  {name}\n" for name, path in made.items()))
+
+
+def gather_overhead(parts: Iterable[Path], path: Path) -> None:
+    """Join the overhead tables of several environments into one."""
+    frame = pd.concat([read_csv(part, ("seed", *COSTS)) for part in parts])
+    with atomic(path) as temporary:
+        _write_overhead(frame, temporary)
+
+
+def _write_overhead(frame: pd.DataFrame, path: Path) -> None:
+    """A stage that a run does not have took no time."""
+    stages = [name for name in frame.columns if name.endswith("_s")]
+    frame = frame.assign(**frame[stages].fillna(0.0))
+    frame.to_csv(path, index=False, lineterminator="\n")
+
+
+def read_result(directory: Path, spec: dict[str, Any]) -> dict[str, Any]:
+    """The `run.json` of a finished run of exactly this spec; raises ExportError otherwise."""
+    path = directory / "run.json"
+    try:
+        result = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ExportError(
+            f"{directory}: the run is not complete (it has no run.json); let snakemake finish it"
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ExportError(f"{path}: not readable as JSON ({error}); {REMEDY}") from None
+    if not isinstance(result, dict) or result.get("status") != "complete":
+        raise ExportError(f"{directory}: the run is not complete (its status says so); {REMEDY}")
+    found = result.get("spec")
+    if found != spec:
+        raise ExportError(
+            f"{directory}: the run has other settings than the study: "
+            f"{_difference(found, spec)}; {REMEDY}"
+        )
+    return result
+
+
+def _difference(found: Any, wanted: Any, key: str = "") -> str:
+    """The first key in which two specs differ, with both values."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for name in sorted(found.keys() | wanted.keys()):
+            if found.get(name) != wanted.get(name):
+                return _difference(found.get(name), wanted.get(name), f"{key}{name}.")
+    return f"{key[:-1] or 'spec'} is {found!r}, the study says {wanted!r}"
+
+
+def export_name(spec: dict[str, Any]) -> str:
+    """`<environment>__<selector>__<seed>__<stamp>`; the stamp is ten digits made from the spec."""
+    digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
+    stamp = int(digest, 16) % 10**10
+    return f"{spec['environment']}__{spec['selector']}__{spec['seed']}__{stamp:010d}"
+
+
+def _runs(
+    study: dict[str, Any], environment: str, runs: Path, names: Iterable[str]
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    for selector in names:
+        for seed in study["seeds"]:
+            spec = resolve_run(study, environment, selector, seed)
+            yield runs / environment / selector / str(seed), spec
+
+
+def _tables(
+    directory: Path, spec: dict[str, Any], result: dict[str, Any]
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """One run's rows of the episodes, evaluations and sessions exports."""
+    episodes = _read_table(directory / "episodes.csv", EPISODES, result)
+    evaluations = _read_table(directory / "evaluations.csv", EVALUATIONS, result)
+    if "labels" in spec:
+        sessions = _read_table(directory / "sessions.csv", SESSIONS, result)
+    else:  # a baseline that learns from the true reward asks nothing
+        sessions = pd.DataFrame(columns=list(SESSIONS))
+    episodes = episodes[list(EXPORTED)].rename(columns=EXPORTED)
+    for frame in (episodes, evaluations, sessions):
+        frame.insert(0, "exp_name", export_name(spec))
+        frame.insert(1, "seed", spec["seed"])
+    return episodes, evaluations, sessions
+
+
+def _overhead(directory: Path, spec: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    """One run's row of the overhead table."""
+    try:
+        return {
+            "env": spec["environment"],
+            "method": spec["selector"],
+            "seed": spec["seed"],
+            **{key: float(result[key]) for key in COSTS},
+            "host": str(result["host"]),
+            **{f"{stage}_s": float(value) for stage, value in result["seconds"].items()},
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ExportError(
+            f"{directory / 'run.json'}: a cost is missing or not a number ({error}); {REMEDY}"
+        ) from None
+
+
+def _read_table(path: Path, columns: tuple[str, ...], result: dict[str, Any]) -> pd.DataFrame:
+    """These columns of a run's table: finite numbers, in order, and as `result` says they were."""
+    numbers = [name for name in columns if name not in OPTIONAL]
+    try:
+        frame = read_csv(path, numbers, [name for name in columns if name in OPTIONAL])
+    except ExportError as error:
+        raise ExportError(f"{error}; {REMEDY}") from None
+    if (np.diff(frame["step"].to_numpy(float)) < 0).any():
+        raise ExportError(f"{path}: steps go backwards; {REMEDY}")
+    files = result.get("files")
+    if not isinstance(files, dict) or files.get(path.name) != sha256(path):
+        raise ExportError(f"{path}: not as the run wrote it, by run.json's hash; {REMEDY}")
+    if frame.empty:
+        raise ExportError(f"{path}: no rows: no episode was finished; raise ppo.total_steps")
+    return frame[list(columns)]

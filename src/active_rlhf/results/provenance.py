@@ -1,0 +1,195 @@
+"""What made a study's files: a record of them all, and a mark inside each figure, table and page.
+
+The record, `provenance.json`, holds for every file its SHA-256 and the files it was made from, down
+to the runs; for every run the SHA-256 of its run.json (which holds those of its files), its code
+fingerprint and its packages; and the config, code and packages of the analysis. It says nothing of
+time or place: made again from the same files, it is the same.
+"""
+
+import hashlib
+import json
+import platform
+import re
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from active_rlhf.errors import InputError, line
+from active_rlhf.files import atomic, sha256
+from active_rlhf.run.identity import PACKAGE
+from active_rlhf.study.loading import study_runs
+
+RECORD, CONFIG = "provenance.json", "config.yaml"
+MARKED = (".html", ".pdf", ".png", ".tex")
+SOURCES = (".jinja", ".py", ".rst", ".smk", ".yaml")
+_MARK = re.compile(rb"active-rlhf study=\S+ inputs=([0-9a-f]{16})\b")
+_PACKAGES = (
+    *("active-rlhf", "jinja2", "matplotlib", "numpy", "pandas", "pyarrow", "scipy"),
+    *("snakemake", "statsmodels"),
+)
+
+
+class ProvenanceError(InputError):
+    """A record that is missing, damaged or silent on a file; the message is one line."""
+
+
+# --- marks --------------------------------------------------------------------------------------
+
+
+def mark(study: str, inputs: Iterable[str | Path], settings: str = "", code: str = "") -> str:
+    """The line that an artefact carries: the study, and a hash each of what it was made from.
+
+    inputs: the files whose content it shows; settings: those it depends on, as text; code: the
+    fingerprint of the code that made it. The same three give the same line, in any folder.
+    """
+    parts = {
+        "inputs": combined(map(sha256, inputs)),
+        "settings": hashlib.sha256(settings.encode()).hexdigest() if settings else "",
+        "code": code,
+    }
+    hashes = [f"{name}={value[:16]}" for name, value in parts.items() if value]
+    return " ".join([f"active-rlhf study={study}", *hashes])
+
+
+def combined(hashes: Iterable[str]) -> str:
+    """One hash for a set of files, whatever their names and order."""
+    return hashlib.sha256("\n".join(sorted(hashes)).encode()).hexdigest()
+
+
+def marked_inputs(path: Path) -> set[str]:
+    """What the marks in a file say of its inputs, the first 16 digits; empty without a mark."""
+    return {found.decode() for found in _MARK.findall(path.read_bytes())}
+
+
+# --- the record ---------------------------------------------------------------------------------
+
+
+def write_record(
+    study: Mapping[str, Any], made: Mapping[str, Sequence[str]], results: Path, workflow: Path
+) -> None:
+    """Write `provenance.json` of a finished study, as `load_study` gives it.
+
+    made: every file of the study, relative to `results`, and what it was made from: other such
+    files, `runs/<environment>` or `imported/<environment>`. workflow: the folder of the rules.
+    """
+    runs, versions = {}, []
+    for environment, selector, seed in study_runs(dict(study)):
+        name = f"{environment}/{selector}/{seed}"
+        path = results / "runs" / name / "run.json"
+        result = json.loads(path.read_text(encoding="utf-8"))
+        if result.get("versions") not in versions:
+            versions.append(result.get("versions"))
+        runs[name] = {
+            "sha256": sha256(path),
+            "code": result.get("code"),
+            "versions": versions.index(result.get("versions")),
+        }
+    content = {
+        "study": study["study"],
+        "package": {"sha256": _sources(PACKAGE), **_commit()},
+        "workflow": {"sha256": _sources(workflow)},
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in _PACKAGES},
+        "runs": runs,
+        "versions_of_runs": versions,
+        "imported": {
+            name: {"path": path, "sha256": sha256(path)}
+            for name, path in study.get("imported", {}).items()
+        },
+        "artefacts": {
+            name: {"sha256": sha256(results / name), "inputs": list(inputs)}
+            for name, inputs in made.items()
+        },
+    }
+    with atomic(results / RECORD) as path:
+        text = json.dumps(content | {"sha256": digest(content)}, indent=1, sort_keys=True)
+        path.write_text(text + "\n", encoding="utf-8")
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """The hash of a record, over all of it but this hash itself."""
+    rest = {key: value for key, value in content.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def read_record(results: Path) -> dict[str, Any]:
+    """The record of a results folder, whole and unchanged; raises ProvenanceError otherwise."""
+    path = results / RECORD
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        whole = isinstance(content, dict) and content.get("sha256") == digest(content)
+    except FileNotFoundError:
+        raise ProvenanceError(
+            f"{path}: missing; a finished study has one, snakemake writes it"
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ProvenanceError(f"{path}: not readable as JSON ({line(error)}); {AGAIN}") from None
+    if not whole:
+        raise ProvenanceError(f"{path}: changed since it was written; {AGAIN}")
+    return content
+
+
+AGAIN = "delete it and let snakemake make it again"
+
+
+def trace(path: Path) -> dict[str, Any]:
+    """What the record says of one file of a study: all it was made from, the runs among it.
+
+    Raises ProvenanceError if the file lies in no results folder or the record is silent on it.
+    """
+    whole = path.resolve()
+    results = next((p for p in whole.parents if (p / RECORD).is_file()), None)
+    if results is None:
+        raise ProvenanceError(f"{path}: lies in no results folder with a {RECORD}")
+    record, name = read_record(results), whole.relative_to(results).as_posix()
+    if name not in record["artefacts"]:
+        raise ProvenanceError(f"{path}: {results / RECORD} says nothing of it")
+    artefacts = record["artefacts"]
+    inputs: dict[str, None] = {}  # in the order found, nearest first
+    found = [name]
+    while found:
+        further = artefacts[found.pop(0)]["inputs"]
+        found += [item for item in further if item in artefacts and item not in inputs]
+        inputs |= dict.fromkeys(further)
+    versions = record["versions_of_runs"]
+    return {
+        "file": name,
+        "sha256": artefacts[name]["sha256"],
+        "unchanged": sha256(whole) == artefacts[name]["sha256"],
+        "study": record["study"],
+        "config": artefacts[CONFIG]["sha256"],
+        "package": record["package"],
+        "workflow": record["workflow"],
+        "versions": record["versions"],
+        "made from": {item: artefacts[item]["sha256"] for item in inputs if item in artefacts},
+        "imported": {k: v for k, v in record["imported"].items() if f"imported/{k}" in inputs},
+        "runs": {
+            run: entry | {"versions": versions[entry["versions"]]}
+            for run, entry in record["runs"].items()
+            if f"runs/{run.split('/')[0]}" in inputs
+        },
+    }
+
+
+def _sources(folder: Path) -> str:
+    """One hash over the names and contents of a folder's files."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix in SOURCES and path.is_file())
+    content = "\n".join(f"{path.relative_to(folder)} {sha256(path)}" for path in files)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _commit() -> dict[str, Any]:
+    """The git commit of the package and whether it was edited since; nothing outside of git."""
+    try:
+        if not _git("ls-files", "__init__.py"):
+            return {}
+        return {"commit": _git("rev-parse", "HEAD"), "modified": bool(_git("status", "-s", "."))}
+    except (OSError, subprocess.CalledProcessError):  # no git here, or no repository
+        return {}
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", *arguments]
+    done = subprocess.run(command, cwd=PACKAGE, capture_output=True, text=True, check=True)
+    return done.stdout.strip()

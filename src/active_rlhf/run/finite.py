@@ -1,0 +1,42 @@
+"""Nothing is trained on nan or infinity: a run stops where the first one appears."""
+
+from typing import Any
+
+import numpy as np
+
+from active_rlhf.tasks.rollout import Rollout
+
+
+class NotFinite(FloatingPointError):
+    """Something became nan or infinite; `arrays` show it and what it was made from, by name."""
+
+    def __init__(self, step: int, stage: str, names: list[str], arrays: dict[str, Any]):
+        super().__init__(f"step {step}: {stage}: {', '.join(names)} not finite")
+        self.arrays = arrays
+
+
+def check(step: int, stage: str, **arrays: Any) -> None:
+    """Raise NotFinite if one of these is not."""
+    names = [name for name, values in arrays.items() if not np.isfinite(values).all()]
+    if names:
+        raise NotFinite(step, stage, names, arrays)
+
+
+def check_behaviour(step: int, rollout: Rollout, then: np.ndarray) -> None:
+    """Raise NotFinite at the first bad step of a rollout that began after `step`.
+
+    then: the raw observation after its last step, or of a new episode.
+    """
+    check(step, "environment", observations=rollout.observations[:1])
+    after = np.concatenate([rollout.observations[1:], then[None].astype(np.float32)])
+    finite = np.isfinite(after).all(1) & np.isfinite(rollout.following).all(1)
+    finite &= np.isfinite(rollout.rewards)
+    if not finite.all():
+        seen = slice(int(np.argmin(finite)) + 1)
+        check(
+            step + seen.stop,
+            "environment",
+            observations=np.concatenate([after[seen], rollout.following[seen]]),
+            rewards=rollout.rewards[seen],
+            actions=rollout.actions[seen],
+        )

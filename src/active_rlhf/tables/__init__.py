@@ -1,0 +1,1 @@
+"""Tables in LaTeX and Markdown."""

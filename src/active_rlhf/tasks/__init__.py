@@ -1,0 +1,1 @@
+"""What it acts in: environments and rollouts."""

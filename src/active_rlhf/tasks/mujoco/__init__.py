@@ -1,0 +1,1 @@
+"""MuJoCo's running robots, stepped inside compiled code."""

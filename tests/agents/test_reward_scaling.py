@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.signal import lfilter
+
+from active_rlhf.agents.reward_scaling import RewardScale
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.integers(1, 50), min_size=1, max_size=5))
+def test_scale_is_the_sd_of_all_discounted_returns_so_far(seed, sizes):
+    g = np.random.default_rng(seed)
+    scale = RewardScale(0.9)
+    rewards = g.normal(3, 2, sum(sizes))
+    ended = g.random(sum(sizes)) < 0.1
+    begin = 0
+    for size in sizes:
+        part = slice(begin, begin + size)
+        scaled = scale(rewards[part], ended[part])
+        begin += size
+        episodes = np.split(rewards[:begin], np.flatnonzero(ended[:begin]) + 1)
+        returns = np.concatenate([lfilter([1], [1, -0.9], e) for e in episodes if len(e)])
+        # gymnasium starts from variance 1 with a count of 1e-4
+        n, k = len(returns), 1e-4
+        variance = (k + returns.var() * n + returns.mean() ** 2 * k * n / (n + k)) / (n + k)
+        expected = np.clip(rewards[part] / np.sqrt(variance + 1e-8), -10, 10)
+        np.testing.assert_allclose(scaled, expected, rtol=1e-6)
+
+
+def test_constant_scaling_keeps_sign_and_order():
+    scaled = RewardScale(0.99)(np.array([-1.0, 0.0, 2.0]), np.zeros(3, bool))
+    assert scaled[0] < scaled[1] == 0 < scaled[2] == pytest.approx(-2 * scaled[0])

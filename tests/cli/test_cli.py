@@ -1,0 +1,196 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from active_rlhf.cli import main
+from active_rlhf.cli.main import THREAD_VARIABLES
+from active_rlhf.run.identity import code_fingerprint
+from active_rlhf.selection.presets import PRESETS
+from active_rlhf.study.loading import TEACHERS, load_study, parse_set, resolve_run
+
+ROOT = Path(__file__).parents[2]
+DEMO = str(ROOT / "config/demo.yaml")
+RUN = ["--study", DEMO, "--env", "HalfCheetah-v5", "--selector", "duo", "--seed", "5"]
+TINY = [
+    *("--set", "ppo={total_steps: 2048, epochs: 1}", "--set", "evaluation.episodes=1"),
+    *("--set", "labels={total: 4, initial: 4, sessions: 1, probe_pairs: 10}"),
+]
+
+
+def command(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "active_rlhf.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        **options,
+    )
+
+
+def spec(*settings, **changes):
+    overrides = {}
+    for text in settings:
+        overrides |= parse_set(text)
+    return resolve_run(load_study(DEMO, overrides), "HalfCheetah-v5", "duo", 5) | changes
+
+
+def finished(directory, of, code=None):
+    """A run directory as a finished run of the spec `of` leaves it, as far as the CLI looks."""
+    directory.mkdir(exist_ok=True)
+    content = {"status": "complete", "spec": of, "code": code or code_fingerprint(of)}
+    (directory / "run.json").write_text(json.dumps(content))
+
+
+def test_the_resolved_spec_is_printed(capsys):
+    assert main(["spec", *RUN, "--set", "ppo.clip=0.25", "--set", "ppo.gamma=0.5"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == spec("ppo={clip: 0.25, gamma: 0.5}")
+
+
+def test_the_list_names_everything_and_imports_nothing_heavy():
+    code = (
+        "import sys; from active_rlhf.cli import main; assert main(['list']) == 0;"
+        "print('heavy:', {'torch', 'numba', 'mujoco', 'gymnasium', 'rich'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    *lines, heavy = done.stdout.splitlines()
+    assert heavy == "heavy: set()"
+    listed = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines if line[0] == " "}
+    expected = {"HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5", "true_reward"}
+    assert set(listed) == expected | set(PRESETS) | set(TEACHERS) | {"random_policy"}
+    assert all(len(description) > 10 for description in listed.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([*RUN, "--set", "ppo.clop=1"], f"{DEMO}: ppo: unknown key 'clop', did you mean 'clip'?"),
+        (["--study", "no.yaml", *RUN[2:]], "no.yaml: cannot be read: "),
+        ([*RUN[:3], "Ant-v5", *RUN[4:]], "study demo: unknown environment 'Ant-v5'; known: Half"),
+        (RUN[:-2], "--seed: missing"),
+        ([*RUN[:-1], "-1"], "seed: must be at least 0, not -1"),
+        ([*RUN, "--set", "clip"], "--set 'clip': not of the form key=value"),
+        ([*RUN, "--spec", "spec.json"], "--spec: is a whole run"),
+        ([*RUN, "--checkpoint-every", "-1"], "--checkpoint-every: must be at least 0, not -1.0"),
+        (["--spec", DEMO], f"{DEMO}: cannot be read as JSON"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, expected, tmp_path):
+    done = command("train", *arguments, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {expected}")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(find_spec("wandb") is not None, reason="wandb is installed")
+def test_a_tracker_that_is_not_installed(capsys, tmp_path):
+    assert main(["train", *RUN, "--out", str(tmp_path), "--tracking", "wandb"]) == 2
+    assert "pip install active-rlhf[wandb]" in capsys.readouterr().err
+
+
+def test_a_complete_run_is_left_alone(capsys, tmp_path):
+    finished(tmp_path, spec())
+    before = (tmp_path / "run.json").stat().st_mtime_ns
+    assert main(["train", *RUN, "--out", str(tmp_path)]) == 0
+    assert "HalfCheetah-v5 duo seed 5: complete already" in capsys.readouterr().out
+    assert (tmp_path / "run.json").stat().st_mtime_ns == before
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({"of": spec("ppo.clip=0.25")}, "seed 5 that differs in ppo.clip; give another --out"),
+        ({"of": spec(seed=6)}, "HalfCheetah-v5 duo seed 6 that differs in seed"),
+        ({"of": {k: v for k, v in spec().items() if k != "teacher"}, "code": "0"}, "in teacher"),
+        ({"of": spec(), "code": "0" * 64}, "that differs in the package's code"),
+    ],
+)
+def test_another_run_is_not_overwritten_by_accident(found, expected, capsys, tmp_path):
+    finished(tmp_path, **found)
+    assert main(["train", *RUN, "--out", str(tmp_path)]) == 2
+    assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"spec": 1, "code": ""}'])
+def test_a_damaged_run_is_named(content, capsys, tmp_path):
+    (tmp_path / "run.json").write_text(content)
+    assert main(["train", *RUN, "--out", str(tmp_path)]) == 2
+    assert (
+        f"{tmp_path}/run.json: damaged; give another --out, or --force" in capsys.readouterr().err
+    )
+
+
+def test_libraries_get_one_thread_whatever_the_environment_says(tmp_path):
+    finished(tmp_path, spec())
+    code = (
+        "import os, sys; from active_rlhf.cli import main; assert 'numpy' not in sys.modules;"
+        f"main({['train', *RUN, '--out', str(tmp_path)]!r});"
+        f"print([os.environ[name] for name in {THREAD_VARIABLES!r}])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | dict.fromkeys(THREAD_VARIABLES, "7"),
+    )
+    assert done.stdout.splitlines()[-1] == str(["1"] * 4)
+
+
+def test_a_spec_is_trained_from_standard_input_and_replaces_another_run(tmp_path):
+    out = tmp_path / "a run"
+    this = spec(*TINY[1::2])
+    finished(out, spec())
+    arguments = ("train", "--spec", "/dev/stdin", "--out", out)
+    refused = command(*arguments, input=json.dumps(this))
+    assert refused.returncode == 2
+    assert "differs in ppo.total_steps, ppo.epochs, evaluation.episodes, ..." in refused.stderr
+    trained = command(*arguments, "--force", input=json.dumps(this))
+    assert trained.returncode == 0, trained.stderr
+    result = json.loads((out / "run.json").read_text())
+    assert (result["spec"], result["code"]) == (this, code_fingerprint(this))
+    again = command(*arguments, input=json.dumps(this))
+    assert "complete already" in again.stdout
+    assert command("train", *RUN, *TINY, "--out", out).stdout == again.stdout
+
+
+def test_ctrl_c_ends_a_run_without_a_traceback(tmp_path):
+    arguments = ["train", *RUN, "--out", str(tmp_path)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "active_rlhf.cli", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "progress.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert not (tmp_path / "run.json").exists()
+
+
+def test_the_results_folder_of_a_study(capsys):
+    assert main(["results", DEMO]) == 0
+    assert capsys.readouterr().out == "results/demo\n"
+
+
+COMMANDS = ["train", "spec", "list", "results", "verify", "provenance", "warm-up", "watch"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name, capsys):
+    with pytest.raises(SystemExit) as done:
+        main([name, "--help"])
+    assert done.value.code == 0
+    assert f"active-rlhf {name}" in capsys.readouterr().out

@@ -1,0 +1,363 @@
+"""Reading exports: what is read, what is refused, and that refusals name file, run and remedy."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from active_rlhf.results.export import METRIC, ExportError, read_records, read_runs
+
+ENV = "Hopper-v5"
+EPISODES = 12
+
+
+def rows(method: str = "duo", seed: int = 1, episodes: int = EPISODES, stamp: str = "17") -> list:
+    """Rows of one run: episodes of 100 steps, returns that tell run and episode apart."""
+    name = f"{ENV}__{method}__{seed}__{stamp}"
+    return [(name, seed, 10.0 * seed + k / 7, 100 * (k + 1)) for k in range(episodes)]
+
+
+def frame(*runs: list) -> pd.DataFrame:
+    columns = ["exp_name", "seed", METRIC, "global_step"]
+    return pd.DataFrame([row for run in runs for row in run], columns=columns)
+
+
+def study() -> pd.DataFrame:
+    return frame(*(rows(method, seed) for method in ("rand", "duo") for seed in (1, 2)))
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(table: pd.DataFrame, **options) -> Path:
+        path = tmp_path / "runs of hopper é.csv"
+        table.to_csv(path, index=False, **options)
+        return path
+
+    return write
+
+
+def test_reads_runs_in_the_order_of_the_methods(write):
+    runs = read_runs({ENV: write(study())}, {"rand": "Random", "duo": "DUO"})
+    assert list(runs) == ["env", "method", "seed", "step", "return"]
+    assert list(runs["method"].cat.categories) == ["Random", "DUO"]
+    keys = runs[["method", "seed"]].astype({"method": str}).drop_duplicates().to_numpy().tolist()
+    assert keys == [["Random", 1], ["Random", 2], ["DUO", 1], ["DUO", 2]]
+    one = runs[(runs["method"] == "DUO") & (runs["seed"] == 2)]
+    assert one["return"].tolist() == [row[2] for row in rows("duo", 2)]
+    assert one["step"].tolist() == [row[3] for row in rows("duo", 2)]
+
+
+def test_without_names_all_methods_by_name(write):
+    runs = read_runs({ENV: write(study())})
+    assert list(runs["method"].cat.categories) == ["duo", "rand"]
+
+
+def test_methods_select_and_several_parts_may_share_a_name(write):
+    table = pd.concat([study(), frame(rows("other", 9, episodes=3))])
+    runs = read_runs({ENV: write(table)}, {"rand_v2": "Random", "rand": "Random", "duo": "DUO"})
+    assert set(runs["method"]) == {"Random", "DUO"}
+    assert set(runs["seed"]) == {1, 2}
+
+
+def test_lengths_and_labels_are_kept_and_their_own_names_do_not_collide(write):
+    table = study().assign(episode_length=100, labels=5, step="x", env="y", method="z", length=1.5)
+    runs = read_runs({ENV: write(table)})
+    assert list(runs) == ["env", "method", "seed", "step", "return", "length", "labels"]
+    assert set(runs["labels"]) == {5} and set(runs["length"]) == {100}
+    assert set(runs["env"]) == {ENV} and runs["step"].max() == 100 * EPISODES
+
+
+@given(
+    st.permutations(["exp_name", "seed", METRIC, "global_step", "extra"]),
+    st.sampled_from(["utf-8", "utf-8-sig"]),
+    st.sampled_from(["\n", "\r\n"]),
+    st.randoms(),
+)
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_form_of_the_file_does_not_matter(write, columns, encoding, newline, random):
+    plain = read_runs({ENV: write(study())})
+    # Interleave the runs, keeping each run's own order.
+    runs = [group for _, group in study().groupby("exp_name")]
+    pick = [i for i, run in enumerate(runs) for _ in range(len(run))]
+    random.shuffle(pick)
+    taken = [iter(run.to_dict("records")) for run in runs]
+    table = pd.DataFrame([next(taken[i]) for i in pick]).assign(extra="ü")
+    path = write(table[columns], encoding=encoding, lineterminator=newline)
+    pd.testing.assert_frame_equal(read_runs({ENV: path}), plain)
+
+
+def defect(name: str) -> pd.DataFrame:
+    """The study with one thing wrong with DUO's run of seed 2."""
+    table = study()
+    mine = table.index[table["exp_name"] == f"{ENV}__duo__2__17"]
+    if name == "unfinished":
+        return table.drop(mine[8:])
+    if name == "duplicate run":
+        return pd.concat([table, frame(rows("duo", 2, stamp="18"))])
+    if name == "duplicate episode":
+        return table.loc[np.sort(np.r_[table.index, mine[3]])]
+    if name == "backwards":
+        table.loc[mine[4], "global_step"] = 150
+    elif name == "infinite":
+        table.loc[mine[4], METRIC] = np.inf
+    elif name == "missing return":
+        table.loc[mine[4], METRIC] = np.nan
+    elif name == "text":
+        table[METRIC] = table[METRIC].astype(object)
+        table.loc[mine[4], METRIC] = "diverged"
+    elif name == "missing step":
+        table.loc[mine[4], "global_step"] = np.nan
+    elif name == "half a step":
+        table["global_step"] = table["global_step"].astype(float)
+        table.loc[mine[4], "global_step"] += 0.5
+    elif name == "negative step":
+        table.loc[mine[0], "global_step"] = -1
+    elif name == "other seed":
+        table.loc[mine, "seed"] = 3
+    elif name == "missing labels":
+        table["labels"] = 1.0
+        table.loc[mine[4], "labels"] = np.nan
+    return table
+
+
+DEFECTS = {
+    "unfinished": "unfinished: ends at step 800 of 1200",
+    "duplicate run": "duplicate run: DUO seed 2",
+    "duplicate episode": "duplicate episode",
+    "backwards": "steps do not increase",
+    "infinite": "return is not finite",
+    "missing return": "return is missing or no number",
+    "text": "return is missing or no number",
+    "missing step": "step is missing or no number",
+    "half a step": "step is not a whole number",
+    "negative step": "step is not a whole number",
+    "other seed": "seed differs from the one in exp_name",
+    "missing labels": "labels is missing or no number",
+}
+METHODS = {"rand": "Random", "duo": "DUO"}
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_defective_run_is_refused_by_name_unless_excluded(write, name):
+    path = write(defect(name))
+    with pytest.raises(ExportError) as caught:
+        read_runs({ENV: path}, METHODS)
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    assert str(path) in message and f"{ENV}__duo__2__1" in message
+    assert DEFECTS[name] in message and "`exclude:`" in message
+
+    entry = {"env": ENV, "method": "DUO", "seed": 2, "reason": "known"}
+    runs = read_runs({ENV: path}, METHODS, [entry])
+    left = runs.groupby("method", observed=True)["seed"].unique().map(list).to_dict()
+    assert left == {"Random": [1, 2], "DUO": [1]}
+    part = read_runs({ENV: path}, METHODS, [entry | {"method": "duo"}])
+    pd.testing.assert_frame_equal(part, runs)
+
+
+def test_a_seed_that_one_method_lacks_is_refused_unless_excluded(write):
+    table = study()
+    path = write(table[table["exp_name"] != f"{ENV}__duo__2__17"])
+    with pytest.raises(ExportError, match="DUO seed 2: no such run, but Random has this seed"):
+        read_runs({ENV: path}, METHODS)
+    entry = {"env": ENV, "method": "DUO", "seed": 2, "reason": "node failed"}
+    assert len(read_runs({ENV: path}, METHODS, [entry])) == 3 * EPISODES
+
+
+def test_how_far_short_a_run_may_end(write):
+    """Two episodes of 100 steps may be missing, from the longest run or from the known total."""
+    ten = frame(rows("duo", 1), rows("duo", 2, episodes=EPISODES - 2))
+    assert len(read_runs({ENV: write(ten)})) == 2 * EPISODES - 2
+    nine = frame(rows("duo", 1), rows("duo", 2, episodes=EPISODES - 3))
+    with pytest.raises(ExportError, match="ends at step 900 of 1200"):
+        read_runs({ENV: write(nine)})
+
+    both = write(frame(rows("duo", 1), rows("duo", 2)))
+    read_runs({ENV: both}, total_steps=1400)
+    read_runs({ENV: both}, total_steps={"Ant-v5": 9999, ENV: 1399})
+    with pytest.raises(ExportError, match=r"duo__1.*of 1401.*duo__2"):
+        read_runs({ENV: both}, total_steps=1401)
+
+
+def test_a_hole_in_one_run_does_not_excuse_another(write):
+    holed = [row for row in rows("duo", 1) if not 200 < row[3] < 1100]
+    path = write(frame(holed, rows("duo", 2, episodes=5), rows("duo", 3), rows("duo", 4)))
+    with pytest.raises(ExportError, match="duo__2__17: unfinished"):
+        read_runs({ENV: path})
+
+
+def test_an_episode_that_was_cut_out_is_missed_where_lengths_are_known(write):
+    table = study().assign(episode_length=100)
+    fourth = table.index[table["exp_name"] == f"{ENV}__duo__2__17"][3]
+    with pytest.raises(ExportError, match="duo__2__17: an episode is missing before row"):
+        read_runs({ENV: write(table.drop(fourth))})
+    with pytest.raises(ExportError, match="rand__1__17: an episode is missing before row 1"):
+        read_runs({ENV: write(table.iloc[1:])})
+    reset = table.assign(global_step=table["global_step"] + table["global_step"] // 100)
+    assert len(read_runs({ENV: write(reset)})) == len(table)  # a step each to reset
+
+
+def test_a_long_last_episode_is_no_missing_end(write):
+    """Most runs fail early and have short episodes; a good one may stop within a long episode."""
+    short = [
+        (f"{ENV}__duo__{seed}__1", seed, 1.0, 10 * (k + 1)) for seed in (1, 2) for k in range(120)
+    ]
+    good = [row for row in rows("duo", 3) if row[3] <= 1000]
+    assert len(read_runs({ENV: write(frame(short, good))}, total_steps=1200)) == 240 + 10
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"env": "Ant-v5", "method": "DUO", "seed": 1}, "no such environment"),
+        ({"env": ENV, "method": "Duo", "seed": 1}, "no such run"),
+        ({"env": ENV, "method": "DUO", "seed": 3}, "no such run"),
+    ],
+)
+def test_an_exclusion_that_matches_nothing_is_an_error(write, entry, said):
+    with pytest.raises(ExportError, match=said) as caught:
+        read_runs({ENV: write(study())}, METHODS, [entry | {"reason": "?"}])
+    assert "exclude: env" in str(caught.value) and str(entry["seed"]) in str(caught.value)
+
+
+def test_excluding_everything_is_an_error(write):
+    entries = [{"env": ENV, "method": "duo", "seed": seed, "reason": "?"} for seed in (1, 2)]
+    with pytest.raises(ExportError, match="every run is listed"):
+        read_runs({ENV: write(study())}, {"duo": "DUO"}, entries)
+
+
+def test_a_method_without_runs_names_file_and_key(write):
+    path = write(study())
+    with pytest.raises(ExportError) as caught:
+        read_runs({ENV: path}, {"rand": "Random", "vari_v3": "VARIQuery"})
+    assert str(path) in str(caught.value)
+    assert "`methods: vari_v3` (VARIQuery); it holds duo, rand" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "not a readable CSV file"),
+        ("exp_name,seed\n", "no rows"),
+        ("a,b\n1,2\n", "column exp_name is missing"),
+        (f"exp_name,seed,global_step\n{ENV}__duo__1__1,1,5\n", f"column {METRIC} is missing"),
+        (f"exp_name,seed,{METRIC},global_step\nHopper__1,1,5,5\n", "'Hopper__1' is not <env>__"),
+        (f"exp_name,seed,{METRIC},global_step\n,1,5,5\n", "row 1 has no exp_name"),
+        (f"exp_name,seed,{METRIC},global_step\nAnt__duo__1__1,1,5,5\n", "it holds Ant"),
+        (f"exp_name,seed,{METRIC},global_step\n{ENV}__duo__1__1,1,5,5,6\n", "more values"),
+        (f"exp_name,seed,{METRIC},global_step\n{ENV}__duo__1__1,1\n", "missing or no number"),
+        (f"exp_name,seed,{METRIC},global_step\n{ENV}__duo__1__1,1,True,5\n", "no number"),
+        (f"exp_name,seed,{METRIC},global_step\n{ENV}__duo__1__1,1,1e999,5\n", "not finite"),
+        (f"exp_name,seed,{METRIC},global_step\n{ENV}__duo__1__1,1,1e51,5\n", "beyond 1e\\+50"),
+        (f"exp_name,seed,{METRIC},global_step\n{ENV}__duo__1__1,1,1\x002,5\n", "zero bytes"),
+        (f"{'x' * 5000},seed\n1,2\n", "column exp_name is missing"),
+    ],
+)
+def test_unusable_files(tmp_path, text, said):
+    path = tmp_path / "bad.csv"
+    path.write_text(text)
+    with pytest.raises(ExportError, match=said) as caught:
+        read_runs({ENV: path})
+    assert str(path) in str(caught.value) and len(str(caught.value)) < 1000
+
+
+def test_no_file_and_a_folder(tmp_path):
+    with pytest.raises(ExportError, match="no such file"):
+        read_runs({ENV: tmp_path / "none.csv"})
+    with pytest.raises(ExportError, match="not a readable CSV file"):
+        read_runs({ENV: tmp_path})
+
+
+@given(st.data())
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_damaged_files_are_read_or_refused_in_one_line(tmp_path, data):
+    """Bytes cut, overwritten or inserted anywhere: a clean frame, or one line naming the file."""
+    text = study().to_csv(index=False).encode()
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(text)))
+        gone = data.draw(st.integers(0, 40))
+        junk = data.draw(
+            st.one_of(
+                st.binary(max_size=8),
+                st.sampled_from([b",", b"\n", b'"', b"nan", b"1e999", b"__", b"-", b"9" * 30]),
+            )
+        )
+        text = text[:at] + junk + text[at + gone :]
+    path = tmp_path / "damaged.csv"
+    path.write_bytes(text)
+    try:
+        runs = read_runs({ENV: path})
+    except ExportError as error:
+        assert str(path) in str(error) and len(str(error).splitlines()) == 1
+    else:
+        assert np.isfinite(runs["return"]).all()
+        assert (runs.groupby(["method", "seed"], observed=True)["step"].diff().dropna() > 0).all()
+        seeds = runs.groupby("method", observed=True)["seed"].unique()
+        assert len({tuple(sorted(x)) for x in seeds}) == 1
+
+
+def test_records_share_names_order_and_exclusions(write):
+    table = pd.DataFrame(
+        {
+            "exp_name": [f"{ENV}__{m}__{s}__9" for m in ("rand", "duo") for s in (2, 1)] * 2,
+            "seed": [2, 1, 2, 1] * 2,
+            "session": [1] * 4 + [2] * 4,
+            "probe_accuracy": np.arange(8) / 8,
+        }
+    )
+    entry = {"env": ENV, "method": "Random", "seed": 2, "reason": "?"}
+    names = METHODS | {"true_reward": "PPO"}
+    records = read_records({ENV: write(table)}, names, [entry])
+    assert list(records) == ["env", "method", "seed", "session", "probe_accuracy"]
+    found = records[["method", "seed", "session"]].astype({"method": str}).to_numpy().tolist()
+    assert found == [
+        ["Random", 1, 1],
+        ["Random", 1, 2],
+        ["DUO", 1, 1],
+        ["DUO", 1, 2],
+        ["DUO", 2, 1],
+        ["DUO", 2, 2],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t: t.assign(session=[1, 1]), "session does not increase at row 2"),
+        (lambda t: t.assign(labels=["8", "x"]), "labels is x in line 3, expected a number"),
+        (lambda t: t.assign(probe_accuracy=np.inf), "probe_accuracy is inf in line 2"),
+        (lambda t: t.drop(columns="probe_accuracy"), "column probe_accuracy is missing"),
+    ],
+)
+def test_damaged_records_are_refused(write, change, said):
+    name = f"{ENV}__duo__1__9"
+    table = pd.DataFrame({"exp_name": name, "seed": 1, "session": [1, 2], "labels": [8, 16]})
+    table["probe_accuracy"] = [np.nan, 0.5]
+    needed = ("session", "labels"), ("probe_accuracy",)
+    assert len(read_records({ENV: write(table)}, None, None, *needed)) == 2
+    path = write(change(table))
+    with pytest.raises(ExportError, match=said) as caught:
+        read_records({ENV: path}, None, None, *needed)
+    assert str(path) in str(caught.value)
+
+
+def test_published_runs_are_read_whole(published):
+    runs = read_runs({"Walker2d-v5": published / "runs_walker_400.csv"})
+    raw = pd.read_csv(published / "runs_walker_400.csv")
+    assert len(runs) == len(raw) == 40 * 998
+    assert runs["return"].sum() == pytest.approx(raw[METRIC].sum(), rel=1e-12)
+
+
+def test_a_published_run_cut_at_671_thousand_steps_is_refused(published, write):
+    raw = pd.read_csv(published / "runs_walker_400.csv")
+    run = raw["exp_name"].iloc[0]
+    path = write(raw[(raw["exp_name"] != run) | (raw["global_step"] <= 671_000)])
+    with pytest.raises(ExportError, match=f"{run}: unfinished: ends at step 670.*"):
+        read_runs({"Walker2d-v5": path})

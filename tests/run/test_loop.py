@@ -1,0 +1,257 @@
+"""Whole runs: what they write, that they learn, and that they depend on the spec alone."""
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from active_rlhf.behaviour.ledger import Ledger
+from active_rlhf.run.loop import RunLocked, _locked, train
+from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.tasks.gym import make
+
+SHORT = {
+    "ppo": {"total_steps": 6144, "rollout_steps": 1024},
+    "labels": {"total": 25, "initial": 7, "sessions": 4, "segment_length": 20, "probe_pairs": 20},
+    "reward_model": {"hidden": [16, 16], "epochs": 2},
+    "vae": {"segments": 64, "batch_size": 32, "epochs": 1, "latent": 4},
+    "evaluation": {"every": 3000, "episodes": 1},
+}
+# Everything in these files is a function of the spec.
+RESULTS = (
+    *("episodes.csv", "evaluations.csv", "sessions.csv", "labels.npz"),
+    *("policy.pt", "reward_model.pt"),
+)
+
+
+def spec(selector: str, seed: int = 1, **sections) -> dict:
+    data = {
+        "study": "test",
+        "seeds": [seed],
+        "environments": ["Hopper-v5"],
+        "selectors": [selector],
+        **{name: SHORT[name] | sections.get(name, {}) for name in SHORT},
+        **{name: value for name, value in sections.items() if name not in SHORT},
+    }
+    study = load_study("config/test.yaml", data=data)
+    return resolve_run(study, "Hopper-v5", selector, seed)
+
+
+def run(tmp_path: Path, selector: str, name: str = "run", **change) -> Path:
+    train(spec(selector, **change), tmp_path / name)
+    return tmp_path / name
+
+
+def same(a: Path, b: Path) -> None:
+    for name in RESULTS:
+        assert (a / name).read_bytes() == (b / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("selector", ["random", "variquery", "duo", "hybrid"])
+def test_a_run_twice_gives_identical_bytes(tmp_path, selector):
+    same(run(tmp_path, selector, "a"), run(tmp_path, selector, "b"))
+
+
+def test_runs_in_parallel_equal_a_run_alone(tmp_path):
+    alone = run(tmp_path, "hybrid", "alone")
+    context = multiprocessing.get_context("spawn")
+    workers = [
+        context.Process(target=train, args=(spec("hybrid"), tmp_path / f"p{i}")) for i in range(2)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+    same(alone, tmp_path / "p0")
+    same(alone, tmp_path / "p1")
+
+
+def test_every_library_of_linear_algebra_is_held_to_one_thread():
+    """Also where nothing in the environment says so: sums depend on how they are split."""
+    code = """
+from active_rlhf.agents import kernels
+from active_rlhf.run import loop as training
+from threadpoolctl import threadpool_info, threadpool_limits
+import numpy as np
+with threadpool_limits(1):
+    kernels.network(np.ones((64, 8), np.float32), training.Policy.initial(
+        8, 2, np.random.default_rng(0)).parameters.actor)
+    pools = threadpool_info()
+    assert len([pool for pool in pools if pool["user_api"] == "blas"]) >= 2, pools
+    assert all(pool["num_threads"] == 1 for pool in pools), pools
+"""
+    environment = {name: v for name, v in os.environ.items() if "NUM_THREADS" not in name}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def test_a_cold_cache_changes_nothing_and_a_warm_one_compiles_nothing(tmp_path):
+    """Runs share compiled code, which is made once a machine before the first of them starts."""
+    (tmp_path / "spec.json").write_text(json.dumps(spec("hybrid")))
+    code = """
+import json, sys
+from active_rlhf.agents import kernels as networks
+from active_rlhf.agents.ppo import kernels
+from active_rlhf.compute import adam, layers, precision
+from active_rlhf.tasks.mujoco import kernels as robots
+from active_rlhf.behaviour import rows as sparse_rows
+from active_rlhf.run.loop import train
+train(json.load(open(sys.argv[1])), sys.argv[2])
+for module in (networks, kernels, adam, robots, layers, precision, sparse_rows):
+    for name, kernel in vars(module).items():
+        if hasattr(kernel, "py_func"):
+            assert not kernel.stats.cache_misses, (name, kernel.stats)
+"""
+    for name, cache in (("cold", tmp_path / "cache"), ("warm", tmp_path / "cache")):
+        subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / "spec.json"), str(tmp_path / name)],
+            env=os.environ | {"XDG_CACHE_HOME": str(cache)},
+            check=True,
+        )
+    same(tmp_path / "cold", tmp_path / "warm")
+    same(tmp_path / "warm", run(tmp_path, "hybrid", "here"))
+
+
+def test_a_run_writes_what_it_promises(tmp_path):
+    out = run(tmp_path, "duo")
+    result = json.loads((out / "run.json").read_text())
+    assert result["status"] == "complete" and result["steps"] == 6144 and result["queries"] == 25
+    assert result["spec"] == spec("duo")
+    assert result["cpu_s"] > 0 and result["peak_rss_mb"] > 50
+    stages = {"environment", "policy_update", "reward_model", "candidates", "score", "pick"}
+    assert stages <= set(result["seconds"])
+
+    sessions = pd.read_csv(out / "sessions.csv")
+    assert sessions.asked.tolist() == [7, 6, 6, 6] and sessions.labels.tolist() == [7, 13, 19, 25]
+    assert sessions.step.tolist() == [1024, 2048, 4096, 5120]
+    assert sessions.held_out.sum() == 5 and (sessions.pool == 10 * sessions.asked).all()
+    assert sessions.train_accuracy.between(0, 1).all()
+
+    ledger = Ledger.load(out / "labels.npz")
+    assert ledger.asked == 25 and len(ledger.training().preferences) == 20
+    with np.load(out / "labels.npz") as file:
+        assert file["observations"].shape == (25, 2, 20, 11)
+        assert file["actions"].shape == (25, 2, 20, 3)
+
+    episodes = pd.read_csv(out / "episodes.csv")
+    assert (episodes.length == 1000).all() and episodes.step.tolist() == [
+        1000 * k for k in range(1, 7)
+    ]
+    assert episodes["return"].tail(10).mean() == pytest.approx(result["final_return"])
+    evaluations = pd.read_csv(out / "evaluations.csv")
+    assert evaluations.step.tolist() == [3072, 6144]
+    progress = json.loads((out / "progress.json").read_text())
+    assert progress["status"] == "complete" and progress["step"] == 6144
+
+
+def test_selectors_with_the_same_seed_start_from_the_same_behaviour(tmp_path):
+    """Environment, initial policy and candidates are shared; what is asked differs."""
+    first = [run(tmp_path, name, name) for name in ("random", "duo", "true_reward")]
+    episodes = [pd.read_csv(out / "episodes.csv") for out in first]
+    assert episodes[0]["return"][0] == episodes[1]["return"][0] == episodes[2]["return"][0]
+    other = pd.read_csv(run(tmp_path, "random", "seed2", seed=2) / "episodes.csv")
+    assert other["return"][0] != episodes[0]["return"][0]
+
+
+def test_the_teacher_answers_by_true_return_and_budgets_hold(tmp_path):
+    out = run(tmp_path, "random", teacher={"name": "oracle", "tie_threshold": 0.0})
+    ledger = Ledger.load(out / "labels.npz")
+    preferences = ledger.column("preferences")
+    assert set(preferences) <= {0.0, 1.0} and len(preferences) == 25
+
+
+@pytest.mark.parametrize("first_after", [0, 0.5])
+def test_no_selector_pays_for_loading_torch(first_after):
+    """Nor do the first steps wait for it."""
+    code = """
+import json, sys
+from active_rlhf.run.loop import Run
+run = Run(json.loads(sys.argv[1]))
+assert "torch" not in sys.modules
+predict, loaded = run.learner.ensemble.member_rewards, []
+def watched(*behaviour):
+    loaded.append("torch" in sys.modules)
+    return predict(*behaviour)
+run.learner.ensemble.member_rewards = watched
+run.advance()
+assert loaded and all(loaded)
+"""
+    labels = {"total": 10, "initial": 7, "sessions": 2, "first_after": first_after}
+    given = json.dumps(spec("duo", labels=labels))
+    subprocess.run([sys.executable, "-c", code, given], check=True)
+
+
+def test_true_reward_asks_nothing(tmp_path):
+    out = run(tmp_path, "true_reward")
+    assert not (out / "labels.npz").exists() and not (out / "sessions.csv").exists()
+    assert json.loads((out / "run.json").read_text())["queries"] == 0
+
+
+def test_the_random_policy_acts_uniformly_and_never_learns(tmp_path):
+    data = {"study": "t", "seeds": [1], "environments": ["Hopper-v5"], "selectors": ["random"]}
+    short = {"ppo": {"total_steps": 40960, "rollout_steps": 1024}}
+    study = load_study("config/test.yaml", data=data | SHORT | short | {"baselines": True})
+    random_spec = resolve_run(study, "Hopper-v5", "random_policy", 1)
+    assert random_spec["ppo"]["total_steps"] == 20480  # enough, as nothing is learned
+    train(random_spec, tmp_path)
+    returns = pd.read_csv(tmp_path / "episodes.csv")["return"]
+    env, limit = make("Hopper-v5")
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    expected = []
+    for _ in range(20):
+        env.reset()
+        expected.append(sum(env.step(env.action_space.sample())[1] for _ in range(limit)))
+    assert stats.mannwhitneyu(returns, expected).pvalue > 0.01
+
+
+def test_tracking_changes_nothing_but_leaves_event_files(tmp_path):
+    plain = run(tmp_path, "random", "plain")
+    train(spec("random"), tmp_path / "tracked", tracking="tensorboard")
+    same(plain, tmp_path / "tracked")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "tracked" / "tensorboard"))
+    events.Reload()
+    tags = events.Tags()["scalars"]
+    assert {"charts/episodic_return", "losses/policy", "reward_model/train_loss"} <= set(tags)
+    assert [e.step for e in events.Scalars("losses/policy")] == [1024 * k for k in range(1, 7)]
+
+
+def test_two_processes_never_train_one_run(tmp_path):
+    with _locked(tmp_path / "run"), pytest.raises(RunLocked, match="another process"):
+        train(spec("random"), tmp_path / "run")
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_a_reward_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
+    from active_rlhf.rewards.ensemble import RewardEnsemble
+
+    monkeypatch.setattr(RewardEnsemble, "rewards", lambda self, o, a: np.full(o.shape[:-1], np.nan))
+    with pytest.raises(FloatingPointError, match=r"step 1024: prediction: rewards not finite"):
+        run(tmp_path, "random")
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+@pytest.mark.slow
+def test_ppo_on_the_true_reward_learns(tmp_path):
+    change = {"total_steps": 61440, "rollout_steps": 2048, "gamma": 0.98, "gae_lambda": 0.9}
+    data = {
+        "study": "test",
+        "seeds": [1],
+        "environments": ["HalfCheetah-v5"],
+        "selectors": ["true_reward"],
+        "ppo": change,
+        "evaluation": {"every": 61440, "episodes": 1},
+    }
+    study = load_study("config/test.yaml", data=data)
+    train(resolve_run(study, "HalfCheetah-v5", "true_reward", 1), tmp_path)
+    returns = pd.read_csv(tmp_path / "episodes.csv")["return"]
+    assert returns[:5].mean() < -100 and returns[-5:].mean() > 200

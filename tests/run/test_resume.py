@@ -1,0 +1,140 @@
+"""A run restored from its state is the run: in lockstep from there on, whatever it is made of."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.spaces import Box
+from run_files import assert_same_results
+from test_checkpoint import same
+
+from active_rlhf.run.checkpoint import pack, unpack
+from active_rlhf.run.loop import Run, Stopped, train
+from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.tasks.rollout import NotReproducible
+
+ROLLOUT, ROLLOUTS = 64, 24
+SMALL: dict[str, Any] = {
+    "study": "small",
+    "seeds": [1],
+    "baselines": True,
+    "ppo": {
+        **{"total_steps": ROLLOUTS * ROLLOUT, "rollout_steps": ROLLOUT},
+        **{"epochs": 2, "minibatches": 4},
+    },
+    "labels": {
+        **{"total": 30, "initial": 4, "sessions": 12},
+        **{"segment_length": 20, "oversampling": 4, "probe_pairs": 10},
+    },
+    "reward_model": {"hidden": [16, 16], "epochs": 1},
+    "vae": {"latent": 4, "channels": [8], "segments": 64, "batch_size": 32, "epochs": 1},
+    "evaluation": {"every": 500, "episodes": 1},
+}
+GATED = {"candidates": "recent", "filter": {"name": "consensual", "train_accuracy": 0.0}}
+
+
+class Draughty(gymnasium.Env):
+    """A mass in gusts of wind, which may be blown away; `chance` is its own or the one it should
+    use."""
+
+    observation_space = Box(-np.inf, np.inf, (2,), np.float64)
+    action_space = Box(-1.0, 1.0, (1,), np.float32)
+
+    def __init__(self, proper: bool = True):
+        self.chance = None if proper else np.random.default_rng(0)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.state = np.zeros(2)
+        return self.state, {}
+
+    def step(self, action):
+        gust = (self.chance or self.np_random).normal()
+        self.state[1] += float(action[0]) + gust  # in place: the same array every time
+        self.state[0] += 0.1 * self.state[1]
+        return self.state, -abs(self.state[0]), bool(abs(self.state[0]) > 30), False, {}
+
+
+gymnasium.register("Draughty-v0", Draughty, max_episode_steps=150)
+gymnasium.register("Improper-v0", Draughty, max_episode_steps=150, kwargs={"proper": False})
+
+
+def spec(environment: str, selector: Any, **changes: Any) -> dict[str, Any]:
+    name = selector if isinstance(selector, str) else "mine"
+    selectors = [name] if isinstance(selector, str) else {name: selector}
+    if name == "random_policy":
+        selectors = ["random"]
+    data = SMALL | {"environments": [environment], "selectors": selectors} | changes
+    return resolve_run(load_study("small.yaml", data=data), environment, name, 1)
+
+
+def state(run: Run) -> dict[str, Any]:
+    """All of a run's state that does not tell the time."""
+    content = unpack(pack(run.state_dict() | {"rows": np.concatenate([*run.store.rows(0)])}))
+    if content["learner"]:
+        del content["learner"]["timings"]
+    del content["seconds"], content["cost"]
+    return content
+
+
+def restored(run: Run) -> Run:
+    other = Run(run.spec)
+    other.load_state_dict(unpack(pack(run.state_dict())), run.store.rows(0))
+    return other
+
+
+@pytest.mark.parametrize(
+    ("environment", "selector", "changes"),
+    [
+        ("HalfCheetah-v5", "duo", {}),
+        ("Ant-v5", "variquery", {"teacher": {"name": "human_simulated"}}),
+        ("Hopper-v5", "hybrid", {"teacher": {"name": "noisy"}}),
+        ("Walker2d-v5", "true_reward", {}),
+        ("Hopper-v5", "random_policy", {}),
+        ("Pendulum-v1", "k_center_disagreement", {"teacher": {"name": "skip"}}),
+        ("InvertedPendulum-v5", GATED, {"labels": SMALL["labels"] | {"segment_length": 4}}),
+        ("Draughty-v0", "random", {"labels": SMALL["labels"] | {"segment_length": 5}}),
+    ],
+)
+@pytest.mark.parametrize("rollouts", [1, 18])
+def test_a_restored_run_goes_on_in_lockstep(environment, selector, changes, rollouts):
+    run = Run(spec(environment, selector, **changes))
+    for _ in range(rollouts):
+        run.advance()
+    other = restored(run)
+    assert same(state(other), state(run))
+    while run.done < min(rollouts + 8, run.rollouts):
+        run.advance(), other.advance()
+        assert same(state(other), state(run)), run.done
+    assert other.store.episodes()[0].tolist() == run.store.episodes()[0].tolist()
+
+
+def test_a_run_restored_before_its_first_rollout_is_a_new_one():
+    run = Run(spec("Hopper-v5", "random"))
+    other = restored(run)
+    run.advance(), other.advance()
+    assert same(state(other), state(run))
+
+
+def test_an_environment_that_does_not_repeat_itself_is_noticed():
+    run = Run(spec("Improper-v0", "true_reward"))
+    for _ in range(4):
+        run.advance()
+    with pytest.raises(NotReproducible, match="Improper-v0 does not repeat an episode bit for bit"):
+        restored(run)
+
+
+def test_its_run_starts_afresh(tmp_path, capsys):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    wanted = spec("Improper-v0", "true_reward")
+    train(wanted, whole)
+    asked = iter([False] * 4)
+    with pytest.raises(
+        Stopped, match="stopped at step 256; the same command goes on from step 256"
+    ):
+        train(wanted, cut, stopping=lambda: next(asked, True))
+    train(wanted, cut)
+    said = "cannot go on from a checkpoint, as Improper-v0 does not repeat an episode bit for bit"
+    assert f"{said}: starting afresh" in capsys.readouterr().err
+    assert_same_results(cut, whole)

@@ -1,0 +1,243 @@
+"""Whole selectors: every composition works, and the presets are what they say."""
+
+import json
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+from scipy import stats
+from some_behaviour import context, log_probabilities, member_rewards, store, unordered
+
+from active_rlhf.selection import candidates, scores
+from active_rlhf.selection.composition import (
+    STAGES,
+    needs_latents,
+    select,
+    validate_composition,
+)
+from active_rlhf.selection.pickers import PICKERS
+from active_rlhf.selection.pool import Pool
+from active_rlhf.selection.presets import DESCRIPTIONS, PRESETS
+
+LENGTH, SIZE, BATCH = 5, 30, 6
+BEHAVIOUR = store([20, 15, 25, 18, 22], open_end=9)
+GENERATORS = ["uniform", "on_policy", {"name": "recent", "episodes": 2}]
+PAIRINGS = [{}, {"pairing": "cross_cluster", "clusters": 3}]
+
+
+def candidates_of(generator, pairing):
+    return ({"name": generator} if isinstance(generator, str) else generator) | pairing
+
+
+@pytest.mark.parametrize(
+    ("generator", "pairing", "score", "picker"),
+    [*product(GENERATORS, PAIRINGS, ["none", *scores.SCORES], PICKERS)],
+)
+def test_every_cell_of_generator_score_and_picker_selects(generator, pairing, score, picker):
+    for gate, keep in ((None, None), ("consensual", 0.5)):
+        composition = {
+            "candidates": candidates_of(generator, pairing),
+            "filter": gate,
+            "score": score,
+            "keep": keep,
+            "picker": picker,
+        }
+        asked = np.array([[0, 20], [3, 40]])
+        selection, again = (
+            select(composition, context(BEHAVIOUR, LENGTH, SIZE, labelled=asked), BATCH)
+            for _ in range(2)
+        )
+        assert selection.pairs.shape == (BATCH, 2) and selection.pairs.dtype == np.int64
+        assert len(unordered(selection.pairs)) == BATCH
+        assert all(len(pair) == 2 for pair in unordered(selection.pairs))
+        assert selection.pool_size == SIZE
+        assert set(selection.seconds) == set(STAGES)
+        assert np.isnan(selection.score_pool) == np.isnan(selection.score_selected)
+        assert np.isnan(selection.score_pool) == (score == "none")
+        assert again.pairs.tolist() == selection.pairs.tolist()
+
+
+@pytest.mark.parametrize("generator", GENERATORS)
+@pytest.mark.parametrize("pairing", PAIRINGS)
+def test_equal_candidate_settings_give_equal_candidates(generator, pairing):
+    """All other parts may differ: with a batch as large as the pool, the pool is selected."""
+    chosen = [
+        select(
+            {"candidates": candidates_of(generator, pairing), "score": score, "picker": picker},
+            context(BEHAVIOUR, LENGTH, SIZE),
+            SIZE,
+        )
+        for score, picker in (("none", "random"), ("bald", "top"), ("range", "dpp"))
+    ]
+    assert unordered(chosen[0].pairs) == unordered(chosen[1].pairs) == unordered(chosen[2].pairs)
+
+
+def test_random_asks_any_pair_with_equal_chance():
+    behaviour = store([7, 6])
+    one = context(behaviour, LENGTH, 4)
+    seen = [unordered(select(PRESETS["random"], one, 1).pairs).pop() for _ in range(3000)]
+    counts = [seen.count(frozenset(pair)) for pair in combinations([0, 1, 2, 7, 8], 2)]
+    assert sum(counts) == 3000
+    assert stats.chisquare(counts).pvalue > 1e-3
+
+
+def independent(seed, weights=None):
+    """The pool that `select` sees with this seed, and its generator afterwards."""
+    generator = context(BEHAVIOUR, LENGTH, SIZE, seed).candidate_generator
+    return candidates.independent_pairs(BEHAVIOUR, LENGTH, SIZE, weights, generator), generator
+
+
+def predictions(pairs):
+    rewards = member_rewards(*BEHAVIOUR.gather(pairs, LENGTH))  # [E, m, 2, H]
+    returns = rewards.sum(-1)
+    scale = rewards.std(axis=(1, 2, 3))[:, None, None, None]
+    mean = (rewards / scale).mean(0)
+    return returns[..., 0] - returns[..., 1], mean[:, 0] - mean[:, 1]
+
+
+def range_of(members):
+    theta = 1 / (1 + np.exp(-members))
+    return theta.max(0) - theta.min(0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_variquery_asks_the_widest_ranges_of_pairs_across_clusters(seed):
+    made = context(BEHAVIOUR, LENGTH, SIZE, seed)
+    first, generator = independent(seed)
+    ids = np.unique(first)
+    latents = stats.zscore(made.latents(ids), axis=0)
+    pairs = candidates.pairs_across_clusters(ids, latents, 10, SIZE, generator)
+    best = np.argsort(-range_of(predictions(pairs)[0]), kind="stable")[:BATCH]
+    assert select(PRESETS["variquery"], made, BATCH).pairs.tolist() == pairs[best].tolist()
+
+
+@pytest.mark.parametrize("accuracy", [None, 0.5, 0.8, 0.81])
+@pytest.mark.parametrize("seed", range(4))
+def test_duo_filters_halves_and_takes_one_of_each_cluster(accuracy, seed):
+    weights = candidates.on_policy_weights(BEHAVIOUR, LENGTH, log_probabilities)
+    pairs, _ = independent(seed, weights)
+    members, differences = predictions(pairs)
+    score = range_of(members)
+    stay = sorted(range(SIZE), key=lambda i: (-score[i], i))
+    if accuracy == 0.81:
+        stay = [i for i in stay if members[:, i].min() <= 0 <= members[:, i].max()]
+    stay = sorted(stay[: max(BATCH, -(-len(stay) // 2))])
+    made = context(BEHAVIOUR, LENGTH, SIZE, seed, train_accuracy=accuracy)
+    pool = Pool(score[stay], differences[stay])
+    chosen = PICKERS["kmeans"].pick(
+        pool, BATCH, context(BEHAVIOUR, LENGTH, SIZE, seed).selector_generator
+    )
+    expected = unordered(pairs[np.array(stay)[chosen]])
+    assert unordered(select(PRESETS["duo"], made, BATCH).pairs) == expected
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_hybrid_is_a_determinantal_process_over_on_policy_pairs(seed):
+    weights = candidates.on_policy_weights(BEHAVIOUR, LENGTH, log_probabilities)
+    pairs, generator = independent(seed, weights)
+    made = context(BEHAVIOUR, LENGTH, SIZE, seed)
+    ids = np.unique(pairs)
+    latents = dict(zip(ids.tolist(), stats.zscore(made.latents(ids), axis=0), strict=True))
+    members, differences = predictions(pairs)
+    pool = Pool(
+        range_of(members), differences, np.array([[latents[i] for i in p] for p in pairs.tolist()])
+    )
+    chosen = PICKERS["dpp"].pick(pool, BATCH, generator, beta=0.5, q_min=0.5, temperature=1.0)
+    selected = select(PRESETS["hybrid"], made, BATCH)
+    assert selected.pairs.tolist() == pairs[chosen].tolist()
+    assert selected.score_pool == pytest.approx(pool.scores.mean())
+    assert selected.score_selected == pytest.approx(pool.scores[chosen].mean())
+
+
+@pytest.mark.parametrize("picker", ["kmeans", "dpp"])
+def test_no_member_dominates_the_mean_difference(picker):
+    def scaled(observations, actions):
+        return member_rewards(observations, actions) * np.array([1.0, 1000, 1e-3])[:, None, None]
+
+    one, other = (
+        select({"picker": picker}, context(BEHAVIOUR, LENGTH, SIZE, member_rewards=model), BATCH)
+        for model in (member_rewards, scaled)
+    )
+    assert one.pairs.tolist() == other.pairs.tolist()
+
+
+def test_identical_latents_leave_variquery_the_independent_pairs():
+    made = context(BEHAVIOUR, LENGTH, SIZE, latents=lambda ids: np.zeros((len(ids), 2)))
+    pairs, _ = independent(0)
+    assert unordered(select(PRESETS["variquery"], made, SIZE).pairs) == unordered(pairs)
+
+
+def test_only_selectors_that_need_a_vae_ask_for_latents():
+    def refuse(ids):
+        raise AssertionError("asked for latents")
+
+    made = context(BEHAVIOUR, LENGTH, SIZE, latents=refuse)
+    assert [name for name in PRESETS if needs_latents(PRESETS[name])] == ["variquery", "hybrid"]
+    for name in set(PRESETS) - {"variquery", "hybrid"}:
+        select(PRESETS[name], made, BATCH)
+    rewards_only = {"picker": {"name": "dpp", "beta": 1.0}}
+    assert not needs_latents(rewards_only)
+    select(rewards_only, made, BATCH)
+
+
+def test_too_little_behaviour_is_refused():
+    with pytest.raises(ValueError, match=r"3 pairs of segments .* too few to ask 4 queries"):
+        select({}, context(store([7]), LENGTH, 40), 4)
+
+
+def test_presets_are_complete_described_and_json():
+    assert list(PRESETS) == list(DESCRIPTIONS)
+    for composition in PRESETS.values():
+        assert validate_composition(composition) == composition
+        assert json.loads(json.dumps(composition)) == composition
+
+
+def test_imitations_probability_is_disagreement():
+    assert PRESETS["probability"] == PRESETS["disagreement"]
+
+
+def test_what_a_composition_leaves_out_is_as_in_random():
+    assert validate_composition({}) == PRESETS["random"]
+    assert validate_composition({"picker": "dpp"})["picker"] == {
+        "name": "dpp",
+        "beta": 0.5,
+        "q_min": 0.5,
+        "temperature": 1.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("composition", "line"),
+    [
+        ("top", "must be a mapping"),
+        ({"scor": "range"}, "scor: unknown here"),
+        ({"score": "ranje"}, "score: unknown 'ranje', did you mean 'range'?"),
+        ({"score": ["range"]}, r"score: unknown \['range'\]"),
+        ({"picker": "dppp"}, "picker.name: unknown 'dppp', did you mean 'dpp'?"),
+        ({"picker": 3}, "picker: must be a name or a mapping"),
+        ({"picker": {"name": "top", "beta": 0.5}}, "picker.beta: unknown here; known: name"),
+        ({"picker": {"name": "dpp", "beta": 1.5}}, "picker.beta: must be a number from 0.0 to 1.0"),
+        ({"picker": {"name": "dpp", "beta": True}}, "picker.beta: must be a number"),
+        ({"picker": {"name": "dpp", "beta": float("nan")}}, "picker.beta: must be a number"),
+        ({"picker": {"name": "dpp", "temperature": 0}}, "picker.temperature: must be"),
+        ({"candidates": "offline"}, "candidates.name: unknown 'offline'"),
+        ({"candidates": {"pairing": "x"}}, "candidates.pairing: unknown 'x'"),
+        ({"candidates": {"clusters": 3}}, "candidates.clusters: unknown here"),
+        (
+            {"candidates": {"pairing": "cross_cluster", "clusters": 1}},
+            "candidates.clusters: must be a whole number from 2 to 1000, not 1",
+        ),
+        (
+            {"candidates": {"name": "recent", "episodes": 2.5}},
+            "candidates.episodes: must be a whole",
+        ),
+        ({"filter": {"train_accuracy": 0.8}}, "filter.name: unknown None"),
+        ({"filter": {"name": "consensual", "train_accuracy": 2}}, "filter.train_accuracy: must be"),
+        ({"keep": 0}, "keep: must be more than 0"),
+        ({"keep": 1.2}, "keep: must be a number from 0.0 to 1.0"),
+    ],
+)
+def test_a_wrong_composition_is_refused_in_one_line_that_names_the_key(composition, line):
+    with pytest.raises(ValueError, match=f"^{line.replace('?', '[?]')}") as error:
+        validate_composition(composition)
+    assert "\n" not in str(error.value)

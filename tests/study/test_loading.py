@@ -1,0 +1,599 @@
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from active_rlhf.study import loading as config
+from active_rlhf.study import validation
+from active_rlhf.study.loading import (
+    DEFAULTS,
+    TEACHERS,
+    ConfigError,
+    load_spec,
+    load_study,
+    merge,
+    parse_set,
+    read_yaml,
+    resolve_run,
+    study_runs,
+)
+from active_rlhf.study.plain_yaml import parse_yaml
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "config"
+DEMO = CONFIG / "demo.yaml"
+SMALL = {
+    "study": "small",
+    "seeds": [1, 2],
+    "environments": ["HalfCheetah-v5"],
+    "selectors": ["random", "duo"],
+    "ppo": {"total_steps": 20480},
+    "labels": {"total": 20, "initial": 4, "sessions": 5},
+}
+
+
+def small(**changes):
+    return load_study("small.yaml", overrides=changes, data=SMALL)
+
+
+def message(study, overrides=None, path="small.yaml"):
+    with pytest.raises(ConfigError) as error:
+        load_study(path, overrides, study)
+    assert "\n" not in str(error.value)
+    assert str(error.value).startswith(f"{path}: ")
+    return str(error.value).removeprefix(f"{path}: ")
+
+
+# --- the studies shipped -------------------------------------------------------------------------
+
+
+def test_the_demo_is_two_environments_four_selectors_three_seeds():
+    study = load_study(DEMO)
+    assert len(study_runs(study)) == 2 * (4 + 2) * 3  # two baselines
+    assert config.baselines(study) == ["random_policy", "true_reward"]
+    assert config.environments(study)[0] == "HalfCheetah-v5"
+    assert config.selectors(study) == ["random", "variquery", "duo", "hybrid"]
+    assert list(config.display_names(study).values()) == ["Random", "VARIQuery", "DUO", "Hybrid"]
+
+
+# One row an environment: ppo lr, gamma, lambda, clip, entropy, value; H, labels, per session;
+# hidden; reward lr, decay, dropout; latent, vae lr, decay, KL, noise, segments, batch; clusters;
+# Hybrid's beta, q_min, temperature. The VAE is a smaller network with its own learning rates
+# (docs/fidelity.md); everything else is the thesis's.
+THESIS = """
+HalfCheetah-v5 5e-4 .98 .9  .3 6e-4 .35 50  500 10 256x3 8e-5 1e-5 .1 16 2.8e-3 1e-4 2e-4 .1  4096 256 12 .5 .5 1.5
+Hopper-v5      3e-5 .99 .95 .3 3e-4 .55 75  500 10 256x3 8e-5 5e-6 .2 64 2e-3 2e-5 0    0   2048 512 10 .5 .6 .7
+Walker2d-v5    5e-4 .99 .95 .1 2e-3 .45 75  500 10 256x3 4e-4 6e-6 .2 64 4e-3 2e-5 1e-5 .05 1024 256 8  .5 .5 1.0
+Ant-v5         3e-4 .98 .9  .2 3e-4 .55 25 1000 20 512x2 5e-4 7e-6 .2 64 4e-3 4e-6 0    .1  4096 512 5  .7 .5 1.0
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize("row", THESIS.split("\n")[1:5], ids=lambda row: row.split()[0])
+def test_the_thesis_study_has_the_published_settings(row):
+    environment, *cells = row.split()
+    study = load_study(CONFIG / "thesis.yaml")
+    spec = {name: resolve_run(study, environment, name, 27474278) for name in study["selectors"]}
+    ppo, labels = spec["hybrid"]["ppo"], spec["hybrid"]["labels"]
+    reward, vae = spec["hybrid"]["reward_model"], spec["hybrid"]["vae"]
+    dpp = spec["hybrid"]["selection"]["picker"]
+    found = [
+        *(ppo[k] for k in ("learning_rate", "gamma", "gae_lambda", "clip")),
+        *(ppo["entropy_coefficient"], ppo["value_coefficient"]),
+        *(labels["segment_length"], labels["total"], labels["total"] / labels["sessions"]),
+        f"{reward['hidden'][0]}x{len(set(enumerate(reward['hidden'])))}",
+        *(reward[k] for k in ("learning_rate", "weight_decay", "dropout")),
+        *(vae[k] for k in ("latent", "learning_rate", "weight_decay", "kl_weight", "noise")),
+        *(vae["segments"], vae["batch_size"]),
+        spec["variquery"]["selection"]["candidates"]["clusters"],
+        *(dpp[k] for k in ("beta", "q_min", "temperature")),
+    ]
+    assert [x if "x" in str(x) else float(x) for x in found] == [
+        x if "x" in x else float(x) for x in cells
+    ]
+    assert len(set(reward["hidden"])) == 1
+    assert labels["initial"] == 32
+    common = {"total_steps": 1_000_000, "rollout_steps": 2048, "epochs": 10, "minibatches": 32}
+    assert ppo | common | {"max_grad_norm": 0.5} == ppo
+    assert labels | {"oversampling": 10, "validation_fraction": 0.2, "sessions": 50} == labels
+    learner = {"members": 3, "epochs": 5, "batch_size": 32, "max_grad_norm": 1.0}
+    assert reward | learner == reward
+
+
+def test_the_thesis_matrix_and_what_it_compares_with():
+    study = load_study(CONFIG / "thesis.yaml")
+    assert len(study_runs(study)) == 160
+    assert set(study["published"]) == set(config.environments(study))
+    names = set(config.display_names(study).values())
+    assert all(set(row) == names for row in study["published"].values())
+    assert study["published"]["Ant-v5"]["DUO"] == {"mean": -512, "sd": 220, "n": 10}
+
+
+def test_the_published_study_says_where_its_files_come_from(tmp_path):
+    path = CONFIG / "published.yaml"
+    study = read_yaml(path)
+    for file in study["imported"].values():
+        assert f"`{Path(file).name}`" in (ROOT / "data/published/README.md").read_text()
+    missing = {env: f"none/{Path(file).name}" for env, file in study["imported"].items()}
+    assert "imported.HalfCheetah-v5: there is no file none/runs_half" in message(
+        study | {"imported": missing}, path=str(path)
+    )
+    for file in study["imported"].values():
+        (tmp_path / Path(file).name).touch()
+    here = {env: str(tmp_path / Path(file).name) for env, file in study["imported"].items()}
+    loaded = load_study(path, data=study | {"imported": here})
+    assert study_runs(loaded) == []
+    assert config.environments(loaded) == list(here)
+    order = list(dict.fromkeys(config.display_names(loaded).values()))
+    assert order == ["Random", "VARIQuery", "DUO", "Hybrid"]
+
+
+@pytest.mark.parametrize("name", ["halfcheetah", "walker"])
+def test_the_published_names_cover_the_published_files(name):
+    file = ROOT.parent / "shared/thesis" / f"runs_{name}_400.csv"
+    if not file.exists():
+        pytest.skip(f"needs the thesis's {file.name}")
+    methods = read_yaml(CONFIG / "published.yaml")["methods"]
+    found = {line.split("__")[1] for line in file.read_text().splitlines()[1:]}
+    assert sorted(methods[part] for part in found) == ["DUO", "Hybrid", "Random", "VARIQuery"]
+    seeds = {int(line.split(",")[1]) for line in file.read_text().splitlines()[1:]}
+    assert seeds == set(load_study(CONFIG / "thesis.yaml")["seeds"])
+
+
+# --- what wins -----------------------------------------------------------------------------------
+
+
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(content))
+
+
+def test_precedence_from_defaults_to_the_command_line(tmp_path):
+    layers = ["environment file", "study", "study's environment", "--set"]
+    for strongest in range(5):
+        values = dict(zip(layers, [0.91, 0.92, 0.93, 0.94], strict=True))
+        used = {name: {"ppo": {"gamma": values[name]}} for name in layers[:strongest]}
+        write(
+            tmp_path / "environments/HalfCheetah-v5.yaml",
+            used.get("environment file", {"ppo": {"clip": 0.1}}),
+        )
+        study = SMALL | {"environments": {"HalfCheetah-v5": used.get("study's environment")}}
+        study["ppo"] = {"total_steps": 20480} | used.get("study", {}).get("ppo", {})
+        write(tmp_path / "study.yaml", study)
+        spec = resolve_run(
+            load_study(tmp_path / "study.yaml", used.get("--set")), "HalfCheetah-v5", "duo", 1
+        )
+        expected = [DEFAULTS["ppo"]["gamma"], *values.values()][strongest]
+        assert spec["ppo"]["gamma"] == expected
+        assert spec["ppo"]["total_steps"] == 20480
+
+
+def test_selectors_from_preset_to_command_line(tmp_path):
+    from active_rlhf.selection.presets import PRESETS
+
+    def keep(study, name="duo", overrides=None):
+        write(tmp_path / "study.yaml", study)
+        loaded = load_study(tmp_path / "study.yaml", overrides)
+        return resolve_run(loaded, "HalfCheetah-v5", name, 1)["selection"]["keep"]
+
+    assert keep(SMALL) == PRESETS["duo"]["keep"]
+    write(tmp_path / "environments/HalfCheetah-v5.yaml", {"selectors": {"duo": {"keep": 0.1}}})
+    assert keep(SMALL) == 0.1
+    study = SMALL | {"selectors": {"duo": None, "other": {"base": "duo"}}}
+    assert keep(study, "other") == 0.1
+    study["selectors"] = {"duo": {"keep": 0.2}, "other": {"base": "duo", "keep": 0.3}}
+    assert (keep(study), keep(study, "other")) == (0.2, 0.3)
+    study["environments"] = {"HalfCheetah-v5": {"selectors": {"duo": {"keep": 0.4}}}}
+    assert keep(study) == 0.4
+    assert keep(study, overrides=parse_set("selectors.duo.keep=.6")) == 0.6
+
+
+def test_a_part_with_another_name_brings_its_own_settings():
+    base = {"picker": {"name": "dpp", "beta": 0.5}, "score": "range"}
+    paired = {"name": "uniform", "pairing": "cross_cluster", "clusters": 9}
+    assert merge(base, {"picker": {"beta": 0.7}})["picker"] == {"name": "dpp", "beta": 0.7}
+    assert merge(base, {"picker": {"name": "top"}})["picker"] == {"name": "top"}
+    assert base["picker"]["beta"] == 0.5
+    assert merge(paired, {"name": "on_policy"}) == paired | {"name": "on_policy"}
+    assert merge(paired, {"pairing": "independent"}) == {
+        "name": "uniform",
+        "pairing": "independent",
+    }
+
+
+def test_lists_on_the_command_line_replace_the_studys():
+    study = small(**parse_set("selectors=[hybrid, duo]"), environments=["Hopper-v5"])
+    assert config.selectors(study) == ["hybrid", "duo"]
+    assert config.environments(study) == ["Hopper-v5"]
+    assert config.selectors(small(selectors={"hybrid": {}})) == ["random", "duo", "hybrid"]
+
+
+def test_methods_name_the_selectors_of_the_study_in_table_order():
+    assert config.display_names(small()) is None
+    study = small(methods={"hybrid": "Hybrid", "duo": "DUO"})
+    assert list(config.display_names(study).items()) == [("duo", "DUO"), ("random", "random")]
+
+
+def test_loading_a_loaded_study_changes_nothing():
+    for name in ("demo", "thesis"):
+        study = load_study(CONFIG / f"{name}.yaml")
+        assert load_study(CONFIG / f"{name}.yaml", data=study) == study
+        assert json.loads(json.dumps(study)) == study
+
+
+# --- the spec of a run ---------------------------------------------------------------------------
+
+
+def test_a_spec_holds_what_its_run_uses_and_nothing_else():
+    study = small(selectors=["random", "hybrid", "true_reward"])
+    keys = {name: set(resolve_run(study, "HalfCheetah-v5", name, 1)) for name in study["selectors"]}
+    agent = {"environment", "selector", "seed", "ppo", "evaluation"}
+    assert keys["true_reward"] == agent
+    assert keys["random"] == agent | {"labels", "teacher", "reward_model", "selection"}
+    assert keys["hybrid"] == keys["random"] | {"vae"}
+
+
+def test_what_is_no_part_of_a_run_changes_no_spec():
+    def specs(**changes):
+        study = small(**changes)
+        return [resolve_run(study, *run) for run in study_runs(study)]
+
+    unchanged = specs()
+    for key, value in {
+        "tracking": "tensorboard",
+        "checkpoint_every": 5,
+        "resources": {"mem_mb": 9000, "runtime": 5, "partition": "long", "gres": "gpu:1"},
+        "statistics": {"alpha": 0.01, "endpoint": "best"},
+        "figures": {"interval": "sd"},
+        "methods": {"duo": "D", "random": "R"},
+        "exclude": [{"env": "HalfCheetah-v5", "method": "duo", "seed": 1, "reason": "why not"}],
+        "published": {"HalfCheetah-v5": {"DUO": {"mean": 1, "sd": 1, "n": 3}}},
+        "study": "other",
+    }.items():
+        assert specs(**{key: value}) == unchanged
+    assert specs(seeds=[1, 2, 3])[:2] == unchanged[:2]
+    only_duo = specs(selectors={"duo": {"keep": 0.9}})
+    assert [a == b for a, b in zip(only_duo, unchanged, strict=True)] == [True, True, False, False]
+
+
+def test_numbers_have_one_spelling():
+    spec = resolve_run(small(), "HalfCheetah-v5", "duo", 1)
+    changes = {"ppo": {"total_steps": 20480.0, "max_grad_norm": 0.5}, "seeds": [1.0, 2.0]}
+    same = resolve_run(small(**changes), "HalfCheetah-v5", "duo", 1)
+    assert json.dumps(same) == json.dumps(spec)
+    whole = resolve_run(
+        small(ppo={"clip": 1}, evaluation={"every": 1e4}), "HalfCheetah-v5", "duo", 1
+    )
+    assert json.dumps([whole["ppo"]["clip"], whole["evaluation"]["every"]]) == "[1.0, 10000]"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"name": "oracle", "tie_quantile": 0.2}),
+        ({"tie_threshold": 3}, {"name": "oracle", "tie_threshold": 3.0}),
+        ({"name": "mistake"}, TEACHERS["bpref"] | {"eps_mistake": 0.1}),
+        ({"name": "mistake", "gamma": 0.5}, TEACHERS["mistake"] | {"gamma": 0.5}),
+        (
+            {"name": "human_simulated", "weights": {"return": 2}},
+            TEACHERS["human_simulated"]
+            | {"weights": {"return": 2.0, "length": 0.5, "smoothness": 0.2}},
+        ),
+    ],
+)
+def test_teachers_are_complete_in_a_spec(given, expected):
+    study = small(teacher=given)
+    assert resolve_run(study, "HalfCheetah-v5", "duo", 1)["teacher"] == expected
+    assert load_study("small.yaml", data=study) == study
+
+
+def test_specs_survive_a_file_and_are_checked_again(tmp_path):
+    path = tmp_path / "spec.json"
+    study = small(selectors=["random", "hybrid", "true_reward"])
+    for run in study_runs(study):
+        spec = resolve_run(study, *run)
+        path.write_text(json.dumps(spec))
+        assert load_spec(path) == spec
+
+    hybrid = resolve_run(study, "HalfCheetah-v5", "hybrid", 1)
+    for change, expected in (
+        ({"vae": None}, "vae: missing"),
+        ({"seed": -1}, "seed: must be at least 0, not -1"),
+        ({"ppo": {"clip": 0.2}}, "ppo.total_steps: missing"),
+        ({"ppo": hybrid["ppo"] | {"clop": 1}}, "ppo: unknown key 'clop', did you mean 'clip'?"),
+        ({"extra": 1}, "extra: unknown key"),
+        ({"selector": "true_reward"}, "labels: unknown key"),
+        ({"teacher": {"name": "orakel"}}, "unknown teacher 'orakel', did you mean 'oracle'?"),
+        ({"environment": "../x"}, "environment: '../x' must be made of letters"),
+    ):
+        path.write_text(json.dumps({k: v for k, v in (hybrid | change).items() if v is not None}))
+        with pytest.raises(ConfigError, match=re.escape(expected)):
+            load_spec(path)
+    for text in ("", "[1]", '{"a": NaN}', "[" * 100_000):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match=r"spec\.json: "):
+            load_spec(path)
+
+
+def test_asking_for_what_a_study_does_not_have():
+    with pytest.raises(ConfigError, match="unknown environment 'Ant-v5'; known: HalfCheetah-v5"):
+        resolve_run(small(), "Ant-v5", "duo", 1)
+    with pytest.raises(ConfigError, match="unknown selector 'dou', did you mean 'duo'"):
+        resolve_run(small(), "HalfCheetah-v5", "dou", 1)
+    assert resolve_run(small(), "HalfCheetah-v5", "duo", 77)["seed"] == 77
+
+
+# --- mistakes ------------------------------------------------------------------------------------
+
+MISTAKES = {
+    "ppo.totl_steps=3": "ppo: unknown key 'totl_steps', did you mean 'total_steps'?",
+    "labls={}": "unknown key 'labls', did you mean 'labels'?",
+    "selectors=[duo, duoo]": "selectors[1]: unknown selector 'duoo', did you mean 'duo'?",
+    "selectors=[duo, duo]": "selectors[1]: duo is listed twice",
+    "selectors={mine: {base: doo}}": "selectors.mine.base: unknown selector 'doo'",
+    "selectors={a__b: {base: duo}}": "selectors: 'a__b' must be made of letters",
+    "selectors={true_reward: {keep: 1}}": "selectors.true_reward: true_reward asks nothing",
+    "selectors.duo.scores=range": "selectors.duo: unknown key 'scores', did you mean 'score'?",
+    "environments=[HalfCheeta-v5]": "environments[0]: unknown environment 'HalfCheeta-v5', did",
+    "environments=[Hopper-v5, Hopper-v5]": "environments[1]: Hopper-v5 is listed twice",
+    "environments=[CartPole-v1]": "environments[0]: environment 'CartPole-v1' needs a flat Box",
+    "environments=[../../etc]": "environments: '../../etc' must be made of letters",
+    "environments={Hopper-v5: {selectors: {dou: {}}}}": "Hopper-v5: selectors: unknown selector",
+    "environments={Hopper-v5: {ppo: {lr: 1}}}": "environments.Hopper-v5.ppo: unknown key 'lr'",
+    "seeds=[1, 2, 1]": "seeds[2]: 1 is listed twice",
+    "seeds=[-1]": "seeds[0]: must be at least 0, not -1",
+    "seeds=[a]": "seeds[0]: must be a whole number, not 'a'",
+    "seeds=[1.5]": "seeds[0]: must be a whole number, not 1.5",
+    "seeds=[]": "seeds: must not be empty",
+    "study=../escape": "study: '../escape' must be made of letters",
+    'study="a\\n"': "study: 'a\\n' must be made of letters",
+    "ppo.clip=-0.1": "ppo.clip: must be more than 0, not -0.1",
+    "ppo.gamma=1.01": "ppo.gamma: must be at most 1, not 1.01",
+    "ppo.clip=.nan": "ppo.clip: nan is not a usable number",
+    "ppo.clip=.inf": "ppo.clip: inf is not a usable number",
+    "ppo.total_steps=1e30": "ppo.total_steps: 1e+30 is not a usable number",
+    "ppo.total_steps=many": "ppo.total_steps: must be a whole number, not 'many'",
+    "ppo.anneal=1": "ppo.anneal: must be true or false, not 1",
+    "ppo.epochs=true": "ppo.epochs: must be a whole number, not True",
+    "ppo=fast": "ppo: must be a mapping, not 'fast'",
+    "ppo.total_steps=2000": "ppo.total_steps: 2000 is less than one rollout of 2048",
+    "ppo.minibatches=30": "ppo.minibatches: 30 does not divide rollout_steps = 2048",
+    "labels.initial=21": "labels.initial: 21 is more than labels.total = 20",
+    "labels.sessions=21": "labels.sessions: 21 sessions cannot share labels.total = 20",
+    "labels.initial=18": "labels.sessions: 2 queries are left after the first session",
+    "labels.sessions=11": "labels.sessions: 11 is more than the 10 rollouts",
+    "labels.first_after=0.7": "labels.sessions: 5 is more than the 4 rollouts, as labels.first",
+    "labels.first_after=1": "labels.first_after: ",
+    "labels.sessions=1": "labels.initial: one session asks all 20 queries at once, not 4",
+    "labels.validation_fraction=0.01": "labels.validation_fraction: 0.01 of 20 queries leaves none",
+    "labels={initial: 1, validation_fraction: .9}": "leaves the first session none to train on",
+    "labels.validation_fraction=1": "labels.validation_fraction: must be less than 1, not 1",
+    "labels.segment_length=1000": "labels.segment_length: 1000 must be less than an episode (1000",
+    "vae={segments: 10, batch_size: 11}": "vae.batch_size: more than vae.segments = 10",
+    "reward_model.hidden=[]": "reward_model.hidden: must not be empty",
+    "reward_model.hidden=[64, 0]": "reward_model.hidden[1]: must be at least 1, not 0",
+    "teacher.name=orcale": "teacher (HalfCheetah-v5).name: unknown teacher 'orcale', did you mean",
+    "teacher.eps_skip=.1": "unknown setting of oracle 'eps_skip'; known: tie_quantile",
+    "teacher={tie_quantile: .1, tie_threshold: 1}": "give tie_quantile or tie_threshold, not both",
+    "tracking=tensorbord": "tracking: must be one of none, tensorboard, wandb, not 'tensorbord'",
+    "checkpoint_every=-1": "checkpoint_every: must be at least 0, not -1",
+    "resources.gres=gpu 1": "resources.gres: 'gpu 1' must be a name, perhaps a type, and a number",
+    "resources.account=123": "resources.account: must be text, not 123",
+    "resources.partition=a b": "resources.partition: 'a b' must be a partition, or several between",
+    "statistics.endpoint=auc": "statistics.endpoint: must be one of final, last, ema, best",
+    "methods={dou: DUO}": "methods: unknown selector 'dou', did you mean 'duo'?",
+    "ppo={rollout_steps: 64, minibatches: 64}": "ppo.minibatches: 64 leaves one step each",
+    "methods={duo: ' '}": "methods.duo: ' ' must be more than blanks",
+    "methods={duo: random}": "methods.random: duo is called 'random' too",
+    "environments=[all]": "environments.all: results use this name otherwise",
+    "exclude=[{env: Ant-v5, method: duo, seed: 1, reason: x}]": "exclude[0].env: unknown",
+    "exclude=[{env: HalfCheetah-v5, method: dou, seed: 1, reason: x}]": "exclude[0].method: unkn",
+    "exclude=[{env: HalfCheetah-v5, method: duo, seed: 9, reason: x}]": "exclude[0].seed: 9 is not",
+    "exclude=[{env: HalfCheetah-v5, method: duo, seed: 1}]": "exclude[0]: reason: missing",
+    "imported={Hopper-v5: x.csv}": "environments: a study of imported runs trains nothing",
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line_with_file_and_key(mistake):
+    assert MISTAKES[mistake] in message(SMALL, parse_set(mistake))
+
+
+def test_mistakes_of_whole_files(tmp_path):
+    for missing in ("study", "seeds", "environments", "selectors"):
+        assert f"{missing}: missing" in message({k: v for k, v in SMALL.items() if k != missing})
+    assert message({**SMALL, 5: 1}) == "top: key 5 is not a name"
+    path = tmp_path / "a study ü.yaml"
+    for text, expected in (
+        ("", "a mapping of keys is expected, not nothing"),
+        ("- 1", "a mapping of keys is expected, not a list"),
+        ("study: a\nstudy: b", "line 2, column 1: key 'study' is given twice"),
+        ("study: [a", "line 1"),
+        ("a: &x 1\nb: *x", "line 2, column 4: aliases are not supported"),
+        ("study: !!python/object/apply:os.system [echo]", "could not determine a constructor"),
+        ("study: !!int x", "not valid YAML"),
+        ("x: " + "[" * 5000, "not valid YAML"),
+        ("x: " + "[" * 30 + "]" * 30, "x: nested too deeply"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match=re.escape(expected)) as error:
+            load_study(path)
+        assert str(error.value).startswith(f"{path}: ")
+        assert "\n" not in str(error.value)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_study(tmp_path)
+    path.write_bytes(b"study: \xff")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_study(path)
+
+
+def test_a_mistake_in_an_environment_file_names_that_file(tmp_path):
+    file = tmp_path / "environments/HalfCheetah-v5.yaml"
+    for content, expected in (
+        ({"ppo": {"clp": 1}}, "ppo: unknown key 'clp', did you mean 'clip'?"),
+        ({"selectors": {"doo": {}}}, "selectors: unknown selector 'doo'"),
+        ({"seeds": [1]}, "unknown key 'seeds'"),
+    ):
+        write(file, content)
+        with pytest.raises(ConfigError, match=re.escape(f"{file}: {expected}")):
+            load_study(tmp_path / "study.yaml", data=SMALL)
+
+
+@pytest.mark.parametrize("text", ["", "ppo", "=3", "ppo..clip=3", ".=1"])
+def test_malformed_settings(text):
+    with pytest.raises(ConfigError, match="not of the form key=value"):
+        parse_set(text)
+
+
+JUNK = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(["duo", "HalfCheetah-v5", "dpp", 0, -1, 1e400, 10**400, [], {}, [[]], {"": 0}]),
+    st.dictionaries(st.text(max_size=4) | st.integers(), st.integers(), max_size=2),
+    st.lists(st.integers() | st.text(max_size=3), max_size=3),
+)
+
+
+def places(tree, path=()):
+    yield path
+    if isinstance(tree, dict):
+        for key in tree:
+            yield from places(tree[key], (*path, key))
+
+
+FULL = SMALL | {
+    "environments": {"HalfCheetah-v5": {"selectors": {"duo": {"keep": 0.5}}}},
+    "selectors": {"random": {}, "duo": {"keep": 0.4}, "hybrid": {"picker": {"beta": 0.1}}},
+    **{key: SMALL.get(key, {}) | DEFAULTS[key] for key in ("reward_model", "vae", "evaluation")},
+    "ppo": DEFAULTS["ppo"] | SMALL["ppo"],
+    "labels": DEFAULTS["labels"] | SMALL["labels"],
+    "teacher": TEACHERS["human_simulated"],
+    "statistics": DEFAULTS["statistics"],
+    "figures": DEFAULTS["figures"],
+    "methods": {"duo": "DUO"},
+    "exclude": [],
+    "threads": 1,
+}
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(
+    st.sampled_from(sorted(filter(None, places(FULL)), key=str)),
+    st.sampled_from(["put", "add"]),
+    JUNK,
+)
+def test_whatever_is_put_anywhere_works_or_gives_one_line(path, how, junk):
+    study = json.loads(json.dumps(FULL))
+    parent = study
+    for key in path[:-1]:
+        parent = parent[key]
+    if how == "put":
+        parent[path[-1]] = junk
+    elif isinstance(junk, dict) and isinstance(parent[path[-1]], dict):
+        parent[path[-1]] |= junk
+    try:
+        loaded = load_study("fuzz.yaml", data=study)
+    except ConfigError as error:
+        assert str(error).startswith("fuzz.yaml: ")
+        assert "\n" not in str(error)
+        return
+    for run in study_runs(loaded):
+        json.dumps(resolve_run(loaded, *run), allow_nan=False)
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("5e-4", 5e-4),
+        ("1e6", 1e6),
+        (".5", 0.5),
+        ("-3.", -3.0),
+        ("1_000_000", 1_000_000),
+        ("010", 10.0),
+        ("1:30", "1:30"),
+        ("yes", "yes"),
+        ("true", True),
+        ("null", None),
+        ("", None),
+        ("2020-01-01", "2020-01-01"),
+        ("1e", "1e"),
+        ("<<", "<<"),
+    ],
+)
+def test_scalars_are_what_they_look_like(text, value):
+    found = parse_yaml(text, "here")
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_numbers_that_another_parser_left_as_text():
+    text = "{study: s, ppo: {learning_rate: 5e-4}}"
+    read_elsewhere = yaml.safe_load(text)
+    assert read_elsewhere["ppo"]["learning_rate"] == "5e-4"
+    study = load_study("small.yaml", data=SMALL | {"ppo": read_elsewhere["ppo"]})
+    assert study["ppo"]["learning_rate"] == 5e-4
+
+
+def test_loading_is_light():
+    """A bad study is refused before anything slow is imported."""
+    code = (
+        "import sys; from active_rlhf.study.loading import load_study\n"
+        "load_study('config/thesis.yaml')\n"
+        "print(sorted({'torch','numba','mujoco','gymnasium','scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+# --- documentation -------------------------------------------------------------------------------
+
+
+def documented():
+    """Key -> default, from the tables of config/README.md."""
+    rows = re.findall(
+        r"^\| `([\w.]+)` \| [^|]* \| ([^|]*) \|", (CONFIG / "README.md").read_text(), re.MULTILINE
+    )
+    assert len(dict(rows)) == len(rows)
+    return dict(rows)
+
+
+def schema_keys():
+    schema = yaml.safe_load(validation.SCHEMA.read_text())
+
+    def keys(properties, prefix=""):
+        for name, part in properties.items():
+            while "$ref" in part:
+                part = schema["$defs"][part["$ref"].rsplit("/", 1)[1]]
+            if "properties" in part:
+                yield from keys(part["properties"], f"{prefix}{name}.")
+            else:
+                yield f"{prefix}{name}"
+
+    return set(keys(schema["properties"]))
+
+
+def test_every_key_is_documented_with_its_default():
+    rows = documented()
+    assert set(rows) == schema_keys()
+    teacher = TEACHERS["human_simulated"] | TEACHERS["bpref"] | TEACHERS["oracle"]
+    for key, text in rows.items():
+        value = DEFAULTS | {"teacher": teacher}
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if value is None:
+            assert not text.startswith("`"), f"{key}: has no default, not {text}"
+        else:
+            assert parse_yaml(text.strip("`"), key) == value, key

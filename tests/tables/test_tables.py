@@ -1,0 +1,428 @@
+"""Tables: the numbers are the frame's, captions say what was done, and a real LaTeX sets them."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from synthetic import NASTY, names, overhead, study
+
+from active_rlhf.analysis import overhead as cost
+from active_rlhf.analysis.wording import Terms, decimals, number, p_value
+from active_rlhf.tables import build as tables
+from active_rlhf.tables.build import Table, latex, latex_text, markdown, markdown_text
+
+ENVS = ["HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5"]
+EXCLUDED = (
+    {"env": "Hopper-v5", "method": "DUO", "seed": 7, "reason": "stopped at 671k_steps & 5%"},
+)
+
+
+def build_all(methods: list[str], envs: list[str], n: int, hosts: int = 1) -> list[Table]:
+    frames, terms = study(methods, envs, n, effect=0.1, excluded=EXCLUDED)
+    runs = cost.select(overhead(methods, envs, n, hosts), {name: name for name in methods})
+    means = cost.overhead(runs)
+    combined = [
+        tables.summary_combined(frames["summary"], terms),
+        tables.summary_combined(frames["summary"], terms, "auc"),
+        tables.significance_combined(frames["comparisons"], terms),
+        tables.aggregates(frames["aggregates"], terms),
+        tables.overhead(means, terms),
+    ]
+    of_env = [
+        table
+        for env in envs
+        for table in (
+            tables.summary(frames["summary"], terms, env),
+            tables.significance(frames["comparisons"], terms, env),
+            tables.significance(frames["comparisons"], terms, env, "auc"),
+            tables.overhead(means, terms, env),
+            tables.labels(frames["labels"], terms, env),
+        )
+    ]
+    return combined + of_env
+
+
+def column(table: Table, head: str) -> list[str]:
+    at = table.columns.index(head)
+    return [row[at].text for row in table.rows]
+
+
+def bold(table: Table, head: str) -> list[bool]:
+    at = table.columns.index(head)
+    return [row[at].bold for row in table.rows]
+
+
+# --- LaTeX --------------------------------------------------------------------------------------
+
+WRONG = re.compile(
+    r"^! .*|Undefined control sequence.*|Overfull .*|LaTeX Warning: Float too large.*"
+    r"|LaTeX Warning: (?:Reference|Label `).*|Missing character.*",
+    re.MULTILINE,
+)
+
+
+def typeset(built: list[Table], folder: Path) -> list[str]:
+    """What LaTeX finds wrong with a document of these tables, each written as a study would."""
+    if shutil.which("pdflatex") is None:
+        pytest.skip("no pdflatex: install texlive-latex-base, texlive-latex-recommended, lmodern")
+    for i, table in enumerate(built):
+        tables.write(table, folder / f"sub_folder/table_{i}")
+    sections = {f"Part {NASTY[0]}": [f"sub_folder/table_{i}" for i in range(len(built))]}
+    (folder / "tables.tex").write_text(tables.document(NASTY[0], sections), encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-no-shell-escape", "tables.tex"]
+    run = subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=False)
+    log = (folder / "tables.log").read_text(encoding="utf-8", errors="replace")
+    assert (folder / "tables.pdf").exists(), log[-2000:]
+    return WRONG.findall(log) + ([f"exit code {run.returncode}"] if run.returncode else [])
+
+
+@pytest.mark.parametrize(
+    ("methods", "envs", "n", "hosts"),
+    [
+        (names(1), ENVS[:1], 3, 1),
+        (names(2), ENVS[:1], 1, 1),
+        (names(4), ENVS, 10, 2),
+        (NASTY, ["50%_&$x$^{\\}~#-v5", "β–é"], 3, 3),
+        (names(12), [*ENVS, *(f"A-Longer-Environment-Name-{i}-v0" for i in range(4))], 6, 12),
+    ],
+    ids=["alone", "least", "usual", "nasty names", "most"],
+)
+def test_latex_sets_every_table_without_error_or_overfull_box(methods, envs, n, hosts, tmp_path):
+    assert typeset(build_all(methods, envs, n, hosts), tmp_path) == []
+
+
+ALL_CHARACTERS = "".join(map(chr, [*range(32, 127), *range(160, 0x250), *range(0x370, 0x400)]))
+
+
+def test_latex_sets_every_character(tmp_path):
+    """In a cell, a caption and a note: all of ASCII, Latin and Greek, and some beyond."""
+    text = " ".join(ALL_CHARACTERS) + " −±×≤≥∞→…–— 日本 🙂 \u200b \x07 e\u0301 a--b---c ,, ?` !`"
+    words = text.split(" ")
+    rows = [[tables.Cell(" ".join(words[i : i + 20])) for _ in range(2)] for i in range(0, 900, 20)]
+    table = Table("all", text[:600], ("Name", text[:60]), tuple(map(tuple, rows)), (text,))
+    assert typeset([table], tmp_path) == []
+
+
+def test_the_check_of_latex_finds_faults(tmp_path):
+    good = Table("t", "caption", ("a",), ())
+    assert typeset([good], tmp_path) == []
+    path = tmp_path / "tables.tex"
+    text = path.read_text()
+    broken = {
+        r"\undefinedhere": "Undefined control sequence",
+        r"\noindent\rule{2\textwidth}{1pt}\par": "Overfull",
+        "a_b": "! Missing",
+    }
+    for insert, fault in broken.items():
+        path.write_text(text.replace(r"\end{document}", insert + "\n\\end{document}"))
+        subprocess.run(
+            ["pdflatex", "-interaction=nonstopmode", "tables.tex"],
+            cwd=tmp_path,
+            capture_output=True,
+            check=False,
+        )
+        found = WRONG.findall((tmp_path / "tables.log").read_text(errors="replace"))
+        assert any(fault in line for line in found), insert
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a_b", r"a\_\allowbreak{}b"),
+        ("50% & #1 $x$", r"50\% \& \#1 \$x\$"),
+        ("{\\}", r"\{\textbackslash{}\}"),
+        ("~^<>|", r"\textasciitilde{}\textasciicircum{}\textless{}\textgreater{}\textbar{}"),
+        ("−3 ± 1", r"$-$3 $\pm$ 1"),
+        ("e\u0301té", "été"),
+        ("β-VAE 日", r"$\beta$-VAE {[}U+65E5]"),
+        ("a\nb\tc", "a b c"),
+        ("a--b", "a-{}-b"),
+        ("–", "--"),
+    ],
+)
+def test_latex_text(text, expected):
+    assert latex_text(text) == expected
+
+
+@given(st.text())
+def test_latex_text_leaves_no_special_character_bare(text):
+    """What is left after the escapes this filter may write holds no character special to LaTeX."""
+    escapes = r"\{[\[*]\}|\\[{}$&#%_]|\\[a-zA-Z]+\{\}|\$[-\\a-z]+\$|\\allowbreak\{\}|-\{\}"
+    plain = re.sub(escapes, "", latex_text(text).replace(r"$\Delta$", ""))
+    assert not set(plain) & set("\\{}$&#%_^~")
+
+
+# --- Markdown -----------------------------------------------------------------------------------
+
+
+def test_markdown_has_the_same_cells_in_every_row():
+    for table in build_all(NASTY, ENVS[:2], 3):
+        lines = [line for line in markdown(table).splitlines() if line.startswith("|")]
+        counts = {len(re.findall(r"(?<!\\)\|", line)) for line in lines}
+        assert counts == {len(table.columns) + 1}
+        assert len(lines) == 2 + len(table.rows)
+
+
+def test_markdown_reads_back_as_the_text(markdown_it):
+    for text in [*NASTY, "*a* _b_ `c` ~~d~~ [e](f) <b> a|b"]:
+        table = Table("t", "caption", ("a",), ((tables.Cell(text),),))
+        html = markdown_it.render(markdown(table))
+        (cell,) = re.findall(r"<td[^>]*>(.*?)</td>", html)
+        assert cell.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") == text
+
+
+@pytest.fixture
+def markdown_it():
+    return pytest.importorskip("markdown_it").MarkdownIt("commonmark").enable("table")
+
+
+def test_markdown_text():
+    assert markdown_text("a_b|c*d`e\\f$g") == r"a\_b\|c\*d\`e\\f\$g"
+
+
+# --- contents -----------------------------------------------------------------------------------
+
+
+def test_best_is_bold_with_ties_at_the_shown_precision():
+    rows = [("A", 100.4), ("B", 99.6), ("C", 99.4), ("D", 12.0)]
+    frame = pd.DataFrame(
+        [
+            {"env": "E", "method": m, "metric_type": kind, "n": 3, "mean": v, "sd": 1.0}
+            | dict.fromkeys(("median", "iqm", "min", "max", "ci_low", "ci_high"), v)
+            for m, v in rows
+            for kind in ("endpoint", "auc")
+        ]
+    )
+    table = tables.summary(frame, Terms(), "E")
+    assert column(table, "Mean ± sd") == ["100 ± 1", "100 ± 1", "99 ± 1", "12 ± 1"]
+    for head in ("Mean ± sd", "Median", "IQM", "AUC ± sd"):
+        assert bold(table, head) == [True, True, False, False]
+    assert "| **100 ± 1** |" in markdown(table)
+    assert r"\textbf{100 $\pm$ 1}" in latex(table)
+    assert bold(tables.summary_combined(frame, Terms()), "E") == [True, True, False, False]
+
+
+def test_lowest_optimality_gap_is_the_best():
+    frames, terms = study(names(3), ENVS[:2], 4, effect=0.5)
+    table = tables.aggregates(frames["aggregates"], terms)
+    assert bold(table, "IQM") == [False, False, True]
+    assert bold(table, "Optimality gap") == [False, False, True]
+    cell = frames["aggregates"].query("method == 'DUO' and statistic == 'iqm'").iloc[0]
+    assert column(table, "IQM")[2] == (
+        f"{cell['value']:.2f} [{cell['ci_low']:.2f}, {cell['ci_high']:.2f}]"
+    )
+
+
+def test_summary_of_the_published_runs(published):
+    """Means and sds are those the thesis prints."""
+    from active_rlhf.analysis.comparisons import summary
+    from active_rlhf.analysis.endpoints import endpoints
+    from active_rlhf.results.export import read_runs
+
+    methods = {
+        "prefppo_random_v2": "Random",
+        "prefppo_variquery_v3": "VARIQuery",
+        "prefppo_duo_prio": "DUO",
+        "prefppo_hybrid_prio": "Hybrid",
+    }
+    runs = read_runs({"Walker2d-v5": published / "runs_walker_400.csv"}, methods)
+    table = tables.summary(summary(endpoints(runs)), Terms(), "Walker2d-v5")
+    assert column(table, "Method") == ["Random", "VARIQuery", "DUO", "Hybrid"]
+    assert column(table, "Mean ± sd") == ["1600 ± 641", "1624 ± 700", "1730 ± 483", "1387 ± 435"]
+    assert bold(table, "Mean ± sd") == [False, False, True, False]
+
+
+def test_combined_summary_has_the_fewer_as_columns():
+    frames, terms = study(names(2), ENVS, 2)
+    wide = tables.summary_combined(frames["summary"], terms)
+    assert wide.columns == ("Environment", "Random", "VARIQuery")
+    frames, terms = study(names(4), ENVS[:2], 2)
+    high = tables.summary_combined(frames["summary"], terms)
+    assert high.columns == ("Method", *ENVS[:2])
+    row = frames["summary"].query("env == 'Hopper-v5' and metric_type == 'endpoint'").iloc[1]
+    assert column(high, "Hopper-v5")[1] == f"{row['mean']:.0f} ± {row['sd']:.0f}"
+
+
+def test_significance_shows_the_comparisons():
+    frames, terms = study(names(4), ENVS[:2], 10, effect=0.25)
+    rows = frames["comparisons"].query("env == 'Hopper-v5' and metric_type == 'endpoint'")
+    table = tables.significance(frames["comparisons"], terms, "Hopper-v5")
+    assert column(table, "Comparison")[0] == "Random − VARIQuery"
+    assert column(table, "W") == [f"{w:g}" for w in rows["w_statistic"]]
+    assert column(table, "Holm p") == [p_value(p) for p in rows["p_value_holm"]]
+    assert bold(table, "Holm p") == list(rows["reject_null"])
+    assert any(rows["reject_null"]) and not all(rows["reject_null"])
+    combined = tables.significance_combined(frames["comparisons"], terms)
+    assert bold(combined, "Hopper-v5") == list(rows["reject_null"])
+
+
+@pytest.mark.parametrize(("family", "tests"), [("environment", 6), ("study", 24)])
+def test_captions_state_n_test_family_interval_power_and_exclusions(family, tests):
+    from active_rlhf.analysis.comparisons import comparisons
+
+    frames, _ = study(names(4), ENVS[:2], 10)
+    terms = Terms(family=family, excluded=EXCLUDED)
+    table = comparisons(frames["endpoints"], family, resamples=100)
+    scope = "the whole study" if family == "study" else "environment × endpoint"
+    for built in (
+        tables.significance(table, terms, "Hopper-v5"),
+        tables.significance_combined(table, terms),
+    ):
+        assert "n = 10 seeds" in built.caption
+        assert "Wilcoxon signed-rank test, exact, two-sided, paired by seed" in built.caption
+        assert f"Holm within {scope} ({tests} tests), α = 0.05" in built.caption
+        notes = " ".join(built.notes)
+        assert "DUO seed 7 on Hopper-v5 (stopped at 671k_steps & 5%)" in notes
+        assert f"first level 0.05/{tests}" in notes
+    assert "exact interval" in tables.significance(table, terms, "Hopper-v5").caption
+    other = tables.significance(table, terms, "HalfCheetah-v5")
+    assert not any("Left out" in text for text in other.notes)
+
+
+def test_a_family_that_can_reject_nothing_is_named():
+    frames, terms = study(names(4), ENVS[:1], 5)
+    table = tables.significance(frames["comparisons"], terms, ENVS[0])
+    assert any("nothing can be rejected at 0.05" in text for text in table.notes)
+    assert not any(text.startswith("Power") for text in table.notes)
+    frames, terms = study(names(4), ENVS[:1], 10)
+    table = tables.significance(frames["comparisons"], terms, ENVS[0])
+    assert not any("nothing can be rejected" in text for text in table.notes)
+
+
+def test_one_method_is_compared_with_nothing():
+    frames, terms = study(names(1), ENVS[:2], 3)
+    for table in (
+        tables.significance(frames["comparisons"], terms, ENVS[0]),
+        tables.significance_combined(frames["comparisons"], terms),
+    ):
+        assert table.rows == () and "nothing is tested" in table.notes[0]
+
+
+def test_labels_that_were_not_enough_are_not_reached():
+    frame = pd.DataFrame(
+        [("E", m, 0.5, 10.0, 3, r, v, lo, hi) for m, r, v, lo, hi in
+         [("A", 3, 50.0, 40.0, 60.0), ("B", 1, np.inf, 70.0, np.inf)]],
+        columns=["env", "method", "share", "threshold", "n", "reached", "median", "ci_low",
+                 "ci_high"],
+    )  # fmt: skip
+    table = tables.labels(frame, Terms(), "E")
+    assert column(table, "50%: return 10.0") == ["50 [40, 60] 3/3", "∞ [70, ∞] 1/3"]
+
+
+# --- overhead -----------------------------------------------------------------------------------
+
+
+def test_overhead_against_plain_means():
+    methods = ["VARIQuery", "Random", "DUO"]
+    runs = overhead(methods, ENVS[:2], 4)
+    runs.loc[runs["env"] == ENVS[1], "wall_s"] *= 3
+    means = cost.overhead(cost.select(runs, {name: name for name in methods}))
+    assert set(means["reference"]) == {"Random"}
+    plain = runs.groupby(["env", "method"])["wall_s"].mean()
+    for row in means[means["env"] != cost.COMBINED].to_dict("records"):
+        mean, base = plain[row["env"], row["method"]], plain[row["env"], "Random"]
+        assert row["wall_s"] == pytest.approx(mean)
+        assert row["wall_s_change"] == pytest.approx(mean / base - 1)
+        assert row["n"] == 4
+    combined = means[means["env"] == cost.COMBINED].set_index("method")
+    both = {name: (plain[ENVS[0], name] + plain[ENVS[1], name]) / 2 for name in methods}
+    assert list(combined.index) == methods
+    for name in methods:
+        assert combined.loc[name, "wall_s"] == pytest.approx(both[name])
+        change = both[name] / both["Random"] - 1
+        assert combined.loc[name, "wall_s_change"] == pytest.approx(change)
+
+
+def test_overhead_of_published_runs(published):
+    """Means by method are those of the published aggregate."""
+    runs = pd.read_csv(published / "overhead_walker.csv")
+    frame = runs[["method", "seed"]].assign(
+        env="Walker2d-v5",
+        wall_s=runs["wall_clock_h"] * 3600,
+        cpu_s=runs["cpu_h"] * 3600,
+        gpu_s=runs["gpu_h"] * 3600,
+        peak_rss_mb=runs["peak_ram_gb"] * 1000,
+        host="gpu",
+    )
+    means = cost.overhead(cost.select(frame)).set_index(["env", "method"]).loc["Walker2d-v5"]
+    expected = pd.read_csv(published / "overhead_walker_aggregated.csv").set_index("method")
+    for name, row in expected.iterrows():
+        assert means.loc[name, "wall_s"] / 60 == pytest.approx(row["wall_clock_min"])
+        assert means.loc[name, "gpu_s"] / 3600 == pytest.approx(row["gpu_h"])
+        assert means.loc[name, "peak_rss_mb"] / 1000 == pytest.approx(row["peak_ram_gb"])
+    table = tables.overhead(cost.overhead(cost.select(frame)), Terms(), "Walker2d-v5")
+    change = expected["wall_clock_min"] / expected.loc["Random", "wall_clock_min"] - 1
+    at = column(table, "Method").index("VARIQuery")
+    assert table.rows[at][3].text == f"{100 * change['VARIQuery']:+.1f}%"
+    assert "GPU (min)" in table.columns
+
+
+def test_reference_method():
+    assert cost.reference_method(["DUO", "random", "Random"]) == "random"
+    assert cost.reference_method(["DUO", "Hybrid"]) == "DUO"
+
+
+def test_combined_overhead_leaves_out_what_not_all_methods_ran():
+    runs = overhead(names(2), ENVS[:2], 2)
+    runs = runs[(runs["env"] != ENVS[1]) | (runs["method"] != "VARIQuery")]
+    means = cost.overhead(cost.select(runs))
+    assert cost.shared_environments(means) == ENVS[:1]
+    combined = means[means["env"] == cost.COMBINED].set_index("method")["wall_s"]
+    assert (
+        combined["Random"]
+        == runs[runs["env"] == ENVS[0]].query("method == 'Random'")["wall_s"].mean()
+    )
+
+
+def test_excluded_runs_and_display_names_in_overhead():
+    runs = overhead(["random", "duo"], ENVS[:1], 3)
+    shown = {"duo": "DUO", "random": "Random"}
+    for name in ("duo", "DUO"):
+        entry = {"env": ENVS[0], "method": name, "seed": 1, "reason": "x"}
+        chosen = cost.select(runs, shown, [entry])
+        assert list(chosen["method"].cat.categories) == ["DUO", "Random"]
+        assert sorted(chosen.loc[chosen["method"] == "DUO", "seed"]) == [0, 2]
+        assert sorted(chosen.loc[chosen["method"] == "Random", "seed"]) == [0, 1, 2]
+
+
+def test_hosts_are_named_and_differing_ones_warned_of():
+    for hosts, warned in ((1, False), (2, True)):
+        runs = cost.select(overhead(names(2), ENVS[:1], 2, hosts))
+        means = cost.overhead(runs)
+        assert cost.hosts_differ(means) == warned
+        for env in (ENVS[0], cost.COMBINED):
+            caption = tables.overhead(means, Terms(), env).caption
+            assert ("Warning: the methods ran on different hosts" in caption) == warned
+            assert "node-0" in caption
+    assert "Random on node-0; VARIQuery on node-1" in caption
+
+
+# --- numbers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "places", "expected"),
+    [(-0.4, 0, "0"), (-12.6, 0, "−13"), (np.nan, 1, "–"), (np.inf, 1, "∞"), (2.0, 2, "2.00")],
+)
+def test_number(value, places, expected):
+    assert number(value, places) == expected
+
+
+@given(st.floats(1e-3, 1e8))
+def test_three_significant_digits_or_three_decimals(value):
+    shown = number(value, decimals([value, 0.0, np.nan]))
+    assert abs(float(shown) - value) <= max(0.005 * value, 0.0005) + 1e-12
+
+
+@given(st.floats(0, 1))
+def test_a_shown_p_value_is_on_the_same_side_of_alpha(p):
+    shown = p_value(p)
+    assert shown != "0.000"
+    if not shown.startswith("<") and round(p, 4) != 0.05:
+        assert (float(shown) <= 0.05) == (p <= 0.05)
