@@ -71,9 +71,10 @@ FORBIDDEN_IMPORTS = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal",
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "read_pickle"}
 NEEDED = {"np.load": ("allow_pickle", False), "torch.load": ("weights_only", True)}
 IMPORTERS = {
-    "study/parts.py",
-    "teachers/__init__.py",
-}  # of this package's files, by a checked name
+    "parts/outside.py",
+    "parts/registry.py",
+    "run/identity.py",
+}  # of parts and environments, which a study names to be run
 
 
 def calls(tree: ast.AST) -> list[tuple[str, ast.Call]]:

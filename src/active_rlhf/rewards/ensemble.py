@@ -169,6 +169,23 @@ class RewardEnsemble:
             rewards += member.biases[-1]
         return out.reshape(len(self.members), *shape)
 
+    def features(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """Last hidden layer summed over each segment, float32 [E, n, k], of observations
+        [n, H, o] and actions [n, H, a]: a member's return is linear in it."""
+        n, steps = observations.shape[:2]
+        out = np.empty((len(self.members), n, self.sizes[-2]), np.float32)
+        at_once = max(1, self.CHUNK // steps)
+        for begin in range(0, n, at_once):
+            part = slice(begin, begin + at_once)
+            x = self.inputs(observations[part], actions[part]).reshape(-1, self.sizes[0])
+            for e, member in enumerate(self.members):
+                h = x
+                for weight, bias in zip(member.weights[:-1], member.biases[:-1], strict=True):
+                    h = h @ weight + bias
+                    h = np.maximum(h, SLOPE * h)
+                out[e, part] = h.reshape(-1, steps, h.shape[-1]).sum(1)
+        return out
+
     def calibrate(self, member_rewards: np.ndarray) -> None:
         """Set each member's output [E, ...] to mean 0 and sd 1 (Christiano 2017, 2.2.1)."""
         rewards = member_rewards.reshape(len(self.members), -1)

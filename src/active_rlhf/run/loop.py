@@ -38,6 +38,7 @@ from active_rlhf.files import (
     result_files,
     sha256,
 )
+from active_rlhf.parts import PartError
 from active_rlhf.run.checkpoint import Checkpoints, Interval
 from active_rlhf.run.clock import Clock
 from active_rlhf.run.finite import NotFinite, check, check_behaviour
@@ -46,7 +47,6 @@ from active_rlhf.run.reporting import Reporter
 from active_rlhf.run.schedule import RECENT_RETURNS, Plan
 from active_rlhf.run.session import PreferenceLearner
 from active_rlhf.run.tracking import Tracker, tracker
-from active_rlhf.study.parts import PartError
 from active_rlhf.tasks.rollout import Actor, NotReproducible, Rollout, collect, evaluate
 
 # One stream a purpose: runs with the same seed share environment, initial policy and teacher

@@ -14,7 +14,8 @@ from active_rlhf.rewards.ensemble import RewardEnsemble
 from active_rlhf.run.clock import Clock
 from active_rlhf.run.finite import check
 from active_rlhf.run.schedule import RECENT_RETURNS, Plan
-from active_rlhf.selection.composition import Context, needs_latents, select
+from active_rlhf.selection.context import Context
+from active_rlhf.selection.selector import Selector
 from active_rlhf.selection.vae import SegmentVAE
 from active_rlhf.tasks.rollout import Actor
 
@@ -39,13 +40,14 @@ class PreferenceLearner:
         sizes = actor.observation_size, actor.action_size
         self.ensemble = RewardEnsemble(spec["reward_model"], *sizes, streams["reward_model"])
         self.teacher = teachers.build(spec["teacher"])
+        self.selector = Selector(spec["selection"])
         self.ledger = Ledger(labels["total"])
         plan = Plan.of(spec)
         sessions = zip(plan.when, plan.queries, plan.held_out, strict=True)
         self.schedule = {rollout: (asked, held) for rollout, asked, held in sessions}
         self.vae = (
             SegmentVAE(spec["vae"], sizes[0], self.length, streams["vae"])
-            if needs_latents(spec["selection"])
+            if self.selector.needs_latents
             else None
         )
         self.train_accuracy: float | None = None
@@ -55,9 +57,8 @@ class PreferenceLearner:
     def session(self, policy: Policy, recent_returns: list[float], queries: int, held: int) -> None:
         """Select pairs, put them to the teacher, and train the reward model on all answers."""
         store, labels = self.store, self.spec["labels"]
-        selection = select(
-            self.spec["selection"], self._context(policy, labels["oversampling"] * queries), queries
-        )
+        context = self._context(policy, labels["oversampling"] * queries)
+        selection = self.selector.select(context, queries)
         for stage, seconds in selection.seconds.items():
             self.clock.add(stage, seconds)
         with self.clock.stage("teacher"):
@@ -104,6 +105,8 @@ class PreferenceLearner:
             "ensemble": self.ensemble.state_dict(),
             "vae": self.vae.state_dict() if self.vae else None,
             "ledger": self.ledger.state_dict(),
+            "selector": self.selector.state_dict(),
+            "teacher": self.teacher.state_dict(),
             "train_accuracy": self.train_accuracy,
             "sessions": self.sessions,
             "timings": self.timings,
@@ -115,13 +118,18 @@ class PreferenceLearner:
         if self.vae:
             self.vae.load_state_dict(state["vae"])
         self.ledger.load_state_dict(state["ledger"])
+        self.selector.load_state_dict(state["selector"])
+        self.teacher.load_state_dict(state["teacher"])
         self.train_accuracy = state["train_accuracy"]
         self.sessions, self.timings = state["sessions"], state["timings"]
 
     def _context(self, policy: Policy, pool_size: int) -> Context:
         trained, ledger = False, self.ledger
 
-        def latents(ids: np.ndarray) -> np.ndarray:
+        def segments(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return self.store.gather(ids, self.length)
+
+        def embed(ids: np.ndarray) -> np.ndarray:
             nonlocal trained
             assert self.vae is not None
             if not trained:
@@ -136,11 +144,16 @@ class PreferenceLearner:
             store=self.store,
             segment_length=self.length,
             pool_size=pool_size,
+            segments=segments,
+            member_rewards=lambda ids: self.ensemble.member_rewards(*segments(ids)),
+            features=lambda ids: self.ensemble.features(*segments(ids)),
+            embed=embed,
             log_probabilities=policy.log_probabilities,
-            member_rewards=self.ensemble.member_rewards,
             train_accuracy=self.train_accuracy,
             labelled=ledger.column("pairs") if ledger.asked else np.empty((0, 2), np.int64),
-            latents=latents,
+            answers=ledger.visible_answers(),
+            session=len(self.sessions),
+            step=self.store.steps,
             candidate_generator=self.streams["candidates"],
             selector_generator=self.streams["selector"],
         )
@@ -149,14 +162,19 @@ class PreferenceLearner:
         generator = self.streams["teacher"]
         uniform = self.store.draw(generator, 2 * TIE_PAIRS, self.length).reshape(-1, 2)
         returns = self.store.returns(uniform, self.length)
+        _, lengths, finished = self.store.episodes()
+        recent = lengths[finished][-RECENT_RETURNS:]
         history = teachers.History(
             uniform_gaps=np.abs(returns[:, 0] - returns[:, 1]),
             recent_returns=np.array(recent_returns[-RECENT_RETURNS:]),
-            episode_length=self.episode_length,
+            episode_length=float(recent.mean()) if len(recent) else self.episode_length,
         )
         question = teachers.Question(
             rewards=self.store.true_rewards(pairs, self.length),
             actions=self.store.executed(pairs, self.length),
+            session=len(self.sessions),
+            step=self.store.steps,
+            asked=self.ledger.asked,
         )
         return self.teacher(question, history, generator)
 

@@ -14,7 +14,8 @@ from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
-from active_rlhf.errors import line
+from active_rlhf import parts
+from active_rlhf.errors import InputError, line
 from active_rlhf.run.schedule import first_session, held_out_per_session
 from active_rlhf.study.plain_yaml import ConfigError, numbers, parse_yaml, read_yaml
 from active_rlhf.study.validation import check_tree, check_unique, closest, show, unknown, validate
@@ -51,7 +52,7 @@ DEFAULTS: dict[str, Any] = {
         "oversampling": 10,
         "probe_pairs": 200,
     },
-    "teacher": {"name": "oracle", "tie_quantile": 0.2},
+    "teacher": {"name": "oracle"},
     "reward_model": {
         "members": 3,
         "hidden": [256, 256, 256],
@@ -96,28 +97,16 @@ SECTIONS = ("ppo", "labels", "teacher", "reward_model", "vae", "evaluation")
 
 # Teachers by the name a study may use, with all their settings. B-Pref's presets (Lee et al. 2021)
 # are its one teacher with one irrationality switched on.
-_BPREF = {
-    "name": "bpref",
-    "beta": 0.0,
-    "gamma": 1.0,
-    "eps_skip": 0.0,
-    "eps_equal": 0.0,
-    "eps_mistake": 0.0,
-}
+_BPREF = {"name": "bpref"}
 TEACHERS: dict[str, dict[str, Any]] = {
-    "oracle": DEFAULTS["teacher"],
+    "oracle": {"name": "oracle"},
     "bpref": _BPREF,
     "mistake": _BPREF | {"eps_mistake": 0.1},
     "noisy": _BPREF | {"beta": 1.0},
     "skip": _BPREF | {"eps_skip": 0.1},
     "myopic": _BPREF | {"gamma": 0.9},
     "equal": _BPREF | {"eps_equal": 0.1},
-    "human_simulated": {
-        "name": "human_simulated",
-        "weights": {"return": 1.0, "length": 0.5, "smoothness": 0.2},
-        "noise": 0.25,
-        "bias": 0.05,
-    },
+    "human_simulated": {"name": "human_simulated"},
 }
 
 TEACHER_DESCRIPTIONS = {
@@ -166,6 +155,14 @@ def load_study(
             study[key] = {name: study[key].get(name, {}) for name in changes[key]}
     study = _merge(study, changes)
     validate(study, label)
+    try:
+        declared = parts.load_parts(study.get("parts", ()), Path(path).parent)
+        if "parts" in study:
+            study["parts"] = list(dict.fromkeys(str(part.origin) for part in declared))
+    except parts.PartError:
+        raise
+    except InputError as error:
+        raise ConfigError(f"{label}: {error}") from None
     for key in ("environments", "imported"):
         for name in study.get(key, {}):
             if name in RESERVED:
@@ -237,6 +234,12 @@ def load_spec(path: str | Path) -> dict[str, Any]:
         if key not in spec:
             raise ConfigError(f"{label}: {key}: missing")
         validate(spec[key], f"{label}: {key}", definition)
+    try:
+        parts.load_used(spec.get("parts", {}))
+    except parts.PartError:
+        raise
+    except InputError as error:
+        raise ConfigError(f"{label}: {error}") from None
     given = {key: value for key, value in spec.items() if key in SECTIONS}
     validate(given, label, "settings")
     settings: dict[str, Any] = {}
@@ -417,32 +420,39 @@ def _spec(
             "total_steps": min(ppo["total_steps"], RANDOM_ROLLOUTS * ppo["rollout_steps"])
         }
     if selector not in BASELINES:
-        from active_rlhf.selection.composition import needs_latents
+        from active_rlhf.selection.composition import ROLES, needs_latents
 
         spec |= {key: settings[key] for key in ("labels", "teacher", "reward_model")}
         spec["selection"] = composition
         if needs_latents(composition):
             spec["vae"] = settings["vae"]
+        named = [(role, composition[role]["name"]) for role in ROLES if composition[role]]
+        named = [("teacher", settings["teacher"]["name"]), *named]
+        if own := parts.used(part for part in named if part[1] != "none"):
+            spec["parts"] = own
     return deepcopy(spec)
 
 
 def _teacher(settings: dict[str, Any], where: str) -> dict[str, Any]:
     """A teacher's complete settings; a preset becomes the teacher it is a preset of."""
     name = settings.get("name", DEFAULTS["teacher"]["name"])
-    if name not in TEACHERS:
-        raise ConfigError(unknown(f"{where}.name", "teacher", name, TEACHERS))
-    complete = deepcopy(TEACHERS[name])
-    known = set(complete)
-    if name == "oracle":
-        known.add("tie_threshold")
-        if "tie_threshold" in settings:
-            if "tie_quantile" in settings:
-                raise ConfigError(f"{where}: give tie_quantile or tie_threshold, not both")
-            complete = {"name": name, "tie_threshold": 0.0}
+    preset = TEACHERS.get(name, {"name": name}) if isinstance(name, str) else {"name": None}
+    known = [*TEACHERS, *(own for own in parts.known("teacher") if own not in TEACHERS)]
+    if preset["name"] not in parts.known("teacher"):
+        raise ConfigError(unknown(f"{where}.name", "teacher", name, known))
+    chosen = parts.part("teacher", preset["name"])
     for key in settings:
-        if key not in known:
-            raise ConfigError(unknown(where, f"setting of {name}", key, sorted(known - {"name"})))
-    return _typed(_merge(complete, settings | {"name": complete["name"]}), complete)
+        if key not in ("name", *chosen.settings.model_fields):
+            own = sorted(chosen.settings.model_fields)
+            raise ConfigError(unknown(where, f"setting of {name}", key, own))
+    given = {key: value for key, value in (preset | settings).items() if key != "name"}
+    try:
+        complete = chosen.complete(given).model_dump(mode="json")
+    except parts.PartError:
+        raise
+    except InputError as error:
+        raise ConfigError(f"{where}.{error}") from None
+    return {"name": chosen.name, **complete}
 
 
 # --- checks --------------------------------------------------------------------------------------
@@ -529,6 +539,8 @@ def _complete_composition(composition: Any, where: str) -> dict[str, Any]:
 
     try:
         return validate_composition(composition)
+    except parts.PartError:
+        raise
     except ValueError as error:
         raise ConfigError(f"{where}: {line(error)}") from error
 
