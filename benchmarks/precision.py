@@ -32,7 +32,7 @@ from active_rlhf.tasks.rollout import Actor, collect
 ENVIRONMENT, LENGTH = "HalfCheetah-v5", 50
 PAIRS, HELD_OUT, FITS = 60, 300, 5
 RUN = {
-    "ppo": {"total_steps": 61_440},
+    "total_steps": 61_440,
     "labels": {"total": 100, "initial": 10, "sessions": 10},
     "evaluation": {"every": 61_440, "episodes": 1},
 }

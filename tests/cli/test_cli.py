@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 DEMO = str(ROOT / "config/demo.yaml")
 RUN = ["--study", DEMO, "--env", "HalfCheetah-v5", "--selector", "duo", "--seed", "5"]
 TINY = [
-    *("--set", "ppo={total_steps: 2048, epochs: 1}", "--set", "evaluation.episodes=1"),
+    *("--set", "total_steps=2048", "--set", "agent={epochs: 1}", "--set", "evaluation.episodes=1"),
     *("--set", "labels={total: 4, initial: 4, sessions: 1, probe_pairs: 10}"),
 ]
 
@@ -48,9 +48,9 @@ def finished(directory, of, code=None):
 
 
 def test_the_resolved_spec_is_printed(capsys):
-    assert main(["spec", *RUN, "--set", "ppo.clip=0.25", "--set", "ppo.gamma=0.5"]) == 0
+    assert main(["spec", *RUN, "--set", "agent.clip=0.25", "--set", "agent.gamma=0.5"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert printed == spec("ppo={clip: 0.25, gamma: 0.5}")
+    assert printed == spec("agent={clip: 0.25, gamma: 0.5}")
 
 
 def test_the_list_names_everything_and_imports_nothing_heavy():
@@ -70,7 +70,7 @@ def test_the_list_names_everything_and_imports_nothing_heavy():
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([*RUN, "--set", "ppo.clop=1"], f"{DEMO}: ppo: unknown key 'clop', did you mean 'clip'?"),
+        ([*RUN, "--set", "agent.clop=1"], f"{DEMO}: ppo: unknown key 'clop', did you mean 'clip'?"),
         (["--study", "no.yaml", *RUN[2:]], "no.yaml: cannot be read: "),
         ([*RUN[:3], "Ant-v5", *RUN[4:]], "study demo: unknown environment 'Ant-v5'; known: Half"),
         (RUN[:-2], "--seed: missing"),
@@ -107,7 +107,7 @@ def test_a_complete_run_is_left_alone(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        ({"of": spec("ppo.clip=0.25")}, "seed 5 that differs in ppo.clip; give another --out"),
+        ({"of": spec("agent.clip=0.25")}, "seed 5 that differs in agent.clip; give another --out"),
         ({"of": spec(seed=6)}, "HalfCheetah-v5 duo seed 6 that differs in seed"),
         ({"of": {k: v for k, v in spec().items() if k != "teacher"}, "code": "0"}, "in teacher"),
         ({"of": spec(), "code": "0" * 64}, "that differs in the package's code"),
@@ -152,7 +152,7 @@ def test_a_spec_is_trained_from_standard_input_and_replaces_another_run(tmp_path
     arguments = ("train", "--spec", "/dev/stdin", "--out", out)
     refused = command(*arguments, input=json.dumps(this))
     assert refused.returncode == 2
-    assert "differs in ppo.total_steps, ppo.epochs, evaluation.episodes, ..." in refused.stderr
+    assert "differs in total_steps, agent.epochs, evaluation.episodes, ..." in refused.stderr
     trained = command(*arguments, "--force", input=json.dumps(this))
     assert trained.returncode == 0, trained.stderr
     result = json.loads((out / "run.json").read_text())

@@ -55,7 +55,8 @@ def test_the_reference_trains_the_same_run(tmp_path):
             "seeds": [1],
             "environments": ["Hopper-v5"],
             "selectors": ["random"],
-            "ppo": {"total_steps": 128, "rollout_steps": 64, "minibatches": 4},
+            "total_steps": 128,
+            "agent": {"rollout_steps": 64, "minibatches": 4},
             "labels": {"total": 20, "initial": 10, "sessions": 2, "segment_length": 10}
             | {"probe_pairs": 20},
             "reward_model": {"hidden": [16, 16], "epochs": 2, "dropout": 0, "precision": "float32"},

@@ -8,7 +8,7 @@ ROLLOUT = 64
 # Rollouts are shorter than episodes, so that nearly every checkpoint is in the midst of one.
 SMALL: dict[str, Any] = {
     "study": "kills",
-    "ppo": {"rollout_steps": ROLLOUT, "epochs": 2, "minibatches": 4},
+    "agent": {"rollout_steps": ROLLOUT, "epochs": 2, "minibatches": 4},
     "labels": {
         **{"total": 24, "initial": 4, "sessions": 8},
         **{"segment_length": 20, "oversampling": 4, "probe_pairs": 10},
@@ -21,5 +21,5 @@ SMALL: dict[str, Any] = {
 
 def spec(environment: str, selector: str, seed: int = 1, rollouts: int = 60) -> dict[str, Any]:
     runs = {"seeds": [seed], "environments": [environment], "selectors": [selector]}
-    data = SMALL | runs | {"ppo": SMALL["ppo"] | {"total_steps": rollouts * ROLLOUT}}
+    data = SMALL | runs | {"agent": SMALL["agent"] | {"total_steps": rollouts * ROLLOUT}}
     return resolve_run(load_study("small.yaml", data=data), environment, selector, seed)

@@ -31,7 +31,7 @@ ENVIRONMENT = "HalfCheetah-v5"
 STUDY: dict[str, Any] = {
     "study": "fuzz",
     "seeds": [1, 2, 3],
-    "environments": {ENVIRONMENT: {"ppo": {"gamma": 0.9}}, "Hopper-v5": {}},
+    "environments": {ENVIRONMENT: {"agent": {"gamma": 0.9}}, "Hopper-v5": {}},
     "selectors": {
         "random": {},
         "duo": {"keep": 0.4},
@@ -46,7 +46,7 @@ STUDY: dict[str, Any] = {
         },
     },
     "methods": {"duo": "DUO", "random": "Random"},
-    "ppo": DEFAULTS["ppo"] | {"total_steps": 20480},
+    "agent": DEFAULTS["agent"] | {"total_steps": 20480},
     "labels": DEFAULTS["labels"] | {"total": 20, "initial": 4, "sessions": 5},
     "reward_model": DEFAULTS["reward_model"],
     "vae": DEFAULTS["vae"],
@@ -60,7 +60,7 @@ STUDY: dict[str, Any] = {
     "published": {ENVIRONMENT: {"DUO": {"mean": 2786, "sd": 1188, "n": 10}}},
 }
 TUNED = {
-    "ppo": {"learning_rate": 5e-4, "clip": 0.3},
+    "agent": {"learning_rate": 5e-4, "clip": 0.3},
     "labels": {"segment_length": 25},
     "teacher": {"name": "mistake"},
     "vae": {"channels": [64, 32]},
@@ -271,7 +271,7 @@ def changes(draw: Any) -> list[str]:
         value = yaml.safe_dump(at(STUDY, path), default_flow_style=True)
         if draw(st.integers(0, 4)) == 0:
             key = draw(
-                st.sampled_from(["", ".", "a", "ppo.clip.x", "seeds[0]", "selectors.x.base"])
+                st.sampled_from(["", ".", "a", "agent.clip.x", "seeds[0]", "selectors.x.base"])
             )
         if draw(st.booleans()):
             value = draw(st.sampled_from(SNIPPETS) | JUNK.map(str) | JUNK.map(yaml.safe_dump))

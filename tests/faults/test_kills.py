@@ -367,8 +367,8 @@ class Workflow:
     def __init__(self, folder: Path, seeds: list[int], rollouts: int):
         self.folder = folder
         study = SMALL | {"environments": ["Pendulum-v1"], "selectors": ["random"], "seeds": seeds}
-        ppo = SMALL["ppo"] | {"total_steps": rollouts * ROLLOUT}
-        text = yaml.safe_dump(study | {"ppo": ppo, "checkpoint_every": 0.1})
+        ppo = SMALL["agent"] | {"total_steps": rollouts * ROLLOUT}
+        text = yaml.safe_dump(study | {"agent": ppo, "checkpoint_every": 0.1})
         (folder / "study.yaml").write_text(text)
         runs = folder / "results/kills/runs/Pendulum-v1/random"
         self.runs = {

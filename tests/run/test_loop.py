@@ -18,7 +18,8 @@ from active_rlhf.study.loading import load_study, resolve_run
 from active_rlhf.tasks.gym import make
 
 SHORT = {
-    "ppo": {"total_steps": 6144, "rollout_steps": 1024},
+    "total_steps": 6144,
+    "agent": {"rollout_steps": 1024},
     "labels": {"total": 25, "initial": 7, "sessions": 4, "segment_length": 20, "probe_pairs": 20},
     "reward_model": {"hidden": [16, 16], "epochs": 2},
     "vae": {"segments": 64, "batch_size": 32, "epochs": 1, "latent": 4},
@@ -196,10 +197,10 @@ def test_true_reward_asks_nothing(tmp_path):
 
 def test_the_random_policy_acts_uniformly_and_never_learns(tmp_path):
     data = {"study": "t", "seeds": [1], "environments": ["Hopper-v5"], "selectors": ["random"]}
-    short = {"ppo": {"total_steps": 40960, "rollout_steps": 1024}}
+    short = {"total_steps": 40960, "agent": {"rollout_steps": 1024}}
     study = load_study("config/test.yaml", data=data | SHORT | short | {"baselines": True})
     random_spec = resolve_run(study, "Hopper-v5", "random_policy", 1)
-    assert random_spec["ppo"]["total_steps"] == 20480  # enough, as nothing is learned
+    assert random_spec["agent"]["total_steps"] == 20480  # enough, as nothing is learned
     train(random_spec, tmp_path)
     returns = pd.read_csv(tmp_path / "episodes.csv")["return"]
     env, limit = make("Hopper-v5")
@@ -248,7 +249,7 @@ def test_ppo_on_the_true_reward_learns(tmp_path):
         "seeds": [1],
         "environments": ["HalfCheetah-v5"],
         "selectors": ["true_reward"],
-        "ppo": change,
+        "agent": change,
         "evaluation": {"every": 61440, "episodes": 1},
     }
     study = load_study("config/test.yaml", data=data)

@@ -19,7 +19,7 @@ SMALL: dict[str, Any] = {
     "study": "small",
     "seeds": [1],
     "baselines": True,
-    "ppo": {
+    "agent": {
         **{"total_steps": ROLLOUTS * ROLLOUT, "rollout_steps": ROLLOUT},
         **{"epochs": 2, "minibatches": 4},
     },

@@ -47,6 +47,7 @@ from active_rlhf.run.schedule import RECENT_RETURNS, Plan
 from active_rlhf.run.session import PreferenceLearner
 from active_rlhf.run.tracking import Tracker, tracker
 from active_rlhf.study.parts import PartError
+from active_rlhf.study.settings import Spec
 from active_rlhf.tasks.rollout import Actor, NotReproducible, Rollout, collect, evaluate
 
 # One stream a purpose: runs with the same seed share environment, initial policy and teacher
@@ -75,12 +76,13 @@ LIBRARIES = ("gymnasium", "mujoco", "numba", "numpy", "scipy", "torch")
 class Run:
     """One run under way: everything that its next rollout depends on."""
 
-    def __init__(self, spec: dict[str, Any]):
+    def __init__(self, given: Spec):
+        spec = _as_sections(given)
         self.begun, self.former_cost = time.perf_counter(), NO_COST | {"started": time.time()}
-        self.spec, self.clock = spec, Clock()
+        self.spec, self.given, self.clock = spec, given, Clock()
         sequences = np.random.SeedSequence(spec["seed"]).spawn(len(STREAMS))
         self.streams = dict(zip(STREAMS, map(np.random.default_rng, sequences), strict=True))
-        plan = Plan.of(spec)
+        plan = Plan.of(given)
         self.size, self.rollouts = plan.size, plan.rollouts
         self.done = 0  # rollouts
         with self.clock.stage("startup"):
@@ -97,7 +99,7 @@ class Run:
             self.store = SegmentStore(plan.steps, self.actor.low, self.actor.high, shape[0])
             self.scale = RewardScale(spec["ppo"]["gamma"])
             self.learner = (
-                PreferenceLearner(spec, self.actor, self.store, self.streams, self.clock)
+                PreferenceLearner(given, self.actor, self.store, self.streams, self.clock)
                 if "selection" in spec
                 else None
             )
@@ -253,14 +255,14 @@ class Run:
         last = [episode["return"] for episode in self.episodes[-RECENT_RETURNS:]]
         summary = {
             "status": "complete",
-            "spec": self.spec,
+            "spec": self.given.as_dict(),
             "code": code,
             "episodes": len(self.episodes),
             "steps": self.store.steps,
             "final_return": fmean(last) if last else None,
             "queries": self.labels,
             "seconds": self.clock.seconds,
-            "files": {name: sha256(out / name) for name in result_files(self.spec)},
+            "files": {name: sha256(out / name) for name in result_files(self.learner is not None)},
             **_cost(self.former_cost, self.begun),
             **_machine(),
         }
@@ -297,7 +299,7 @@ class Stopped(Exception):
 
 
 def train(
-    spec: dict[str, Any],
+    spec: Spec,
     out: str | Path,
     tracking: str = "none",
     checkpoint_every: float = 60.0,
@@ -317,7 +319,7 @@ def train(
     own code fails. What shows either is kept in `out` (FAILURE), and named.
     """
     out = Path(out)
-    name = "{environment} {selector} seed {seed}".format(**spec)
+    name = f"{spec.environment} {spec.selector} seed {spec.seed}"
 
     def say(line: str) -> None:
         print(f"{name}: {line}", file=sys.stderr, flush=True)
@@ -336,7 +338,7 @@ def train(
             (out / former).unlink(missing_ok=True)
         with _explained(out):
             run, checkpoints = _begin(spec, code, out / CHECKPOINT, say)
-            tracked = tracker(tracking, spec, out, run.store.steps)
+            tracked = tracker(tracking, spec.as_dict(), out, run.store.steps)
             for former in (COPY, RESULT):
                 (out / former).unlink(missing_ok=True)
             try:
@@ -348,13 +350,13 @@ def train(
         checkpoints.remove()
 
 
-def _restore_result(out: Path, spec: dict[str, Any], code: str) -> bool:
+def _restore_result(out: Path, spec: Spec, code: str) -> bool:
     """Whether just this run is complete; if so, its run.json is there afterwards."""
     for name in (RESULT, COPY):
         try:
             text = (out / name).read_text(encoding="utf-8")
             found = json.loads(text)
-            if (found["spec"], found["code"]) != (spec, code):
+            if (found["spec"], found["code"]) != (spec.as_dict(), code):
                 continue
         except (OSError, ValueError, LookupError, TypeError):
             continue
@@ -366,12 +368,12 @@ def _restore_result(out: Path, spec: dict[str, Any], code: str) -> bool:
 
 
 def _begin(
-    spec: dict[str, Any], code: str, folder: Path, say: Callable[[str], None]
+    spec: Spec, code: str, folder: Path, say: Callable[[str], None]
 ) -> tuple[Run, Checkpoints]:
     """The run where its last checkpoint left it, or at its start."""
     run = Run(spec)
     identity = {
-        "spec": hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest(),
+        "spec": hashlib.sha256(json.dumps(spec.as_dict(), sort_keys=True).encode()).hexdigest(),
         "code": code,
         **_arithmetic(),
     }
@@ -454,6 +456,10 @@ def _explained(out: Path) -> Iterator[None]:
         with atomic(account) as temporary:
             temporary.write_text(failure.account, encoding="utf-8")
         raise InputError(f"{failure}; its traceback is in {account}") from failure
+
+
+def _as_sections(spec: Spec) -> dict[str, Any]:
+    return spec.as_dict() | {"ppo": spec.agent.settings}
 
 
 def _release_memory() -> None:

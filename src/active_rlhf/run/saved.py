@@ -13,8 +13,8 @@ import numpy as np
 from active_rlhf.agents.policy import Policy, empty_moments, parameter_count, parameters
 from active_rlhf.errors import InputError, line
 from active_rlhf.rewards.ensemble import RewardEnsemble
-from active_rlhf.study.loading import DEFAULTS
-from active_rlhf.study.validation import validate
+from active_rlhf.rewards.settings import MLPSettings
+from active_rlhf.study.messages import Sources, validated
 
 
 class SavedError(InputError):
@@ -40,8 +40,11 @@ def load_reward_model(run: str | Path) -> RewardEnsemble:
         config = json.loads(described.read_text(encoding="utf-8"))["spec"]["reward_model"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise SavedError(f"{described}: says nothing of a reward model ({line(error)})") from error
-    validate(config, f"{described}: spec.reward_model", "reward_model")
-    config = DEFAULTS["reward_model"] | config
+    given = dict(config) if isinstance(config, Mapping) else config
+    given.pop("name", None) if isinstance(given, dict) else None
+    place = ("spec", "reward_model")
+    config = validated(MLPSettings, given, Sources(str(described), []), place)
+    config = config.model_dump(mode="json")
     widths = [_size(saved, f"members.0.biases.{i}", path) for i in range(len(config["hidden"]))]
     members = sum(name.endswith(".weights.0") for name in saved)
     observations = _size(saved, "mean", path)

@@ -5,7 +5,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Any
+
+from active_rlhf.study.settings import EnvironmentSettings, Spec
 
 RECENT_RETURNS = 10  # true returns that scale a B-Pref teacher, and that make a run's final return
 
@@ -52,7 +53,7 @@ def session_rollouts(rollouts: int, sessions: int, first: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a spec (its `ppo` and, if it asks, `labels`) says will happen."""
+    """What a spec (its `agent`, `total_steps` and, if it asks, `labels`) says will happen."""
 
     size: int  # steps of a rollout
     rollouts: int
@@ -61,21 +62,20 @@ class Plan:
     held_out: list[int]
 
     @classmethod
-    def of(cls, spec: Mapping[str, Any]) -> "Plan":
-        size = spec["ppo"]["rollout_steps"]
-        rollouts = spec["ppo"]["total_steps"] // size
-        if "labels" not in spec:
+    def of(cls, spec: Spec) -> "Plan":
+        size = spec.agent.settings["rollout_steps"]
+        rollouts, labels = spec.total_steps // size, spec.labels
+        if labels is None:
             return cls(size, rollouts, [], [], [])
-        labels = spec["labels"]
-        queries = queries_per_session(labels["total"], labels["initial"], labels["sessions"])
+        queries = queries_per_session(labels.total, labels.initial, labels.sessions)
         return cls(
             size,
             rollouts,
             session_rollouts(
-                rollouts, labels["sessions"], first_session(rollouts, labels["first_after"])
+                rollouts, labels.sessions, first_session(rollouts, labels.first_after)
             ),
             queries,
-            held_out_per_session(queries, labels["validation_fraction"]),
+            held_out_per_session(queries, labels.validation_fraction),
         )
 
     @property
@@ -89,6 +89,9 @@ class Plan:
         return [totals[bisect_left(self.when, n)] for n in rollouts]
 
 
-def steps_of_runs(environments: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+def steps_of_runs(environments: Mapping[str, EnvironmentSettings]) -> dict[str, int]:
     """Steps of a finished run, by environment; `environments` is that part of a study."""
-    return {name: Plan.of({"ppo": own["ppo"]}).steps for name, own in environments.items()}
+    sizes = {name: own.agent.settings["rollout_steps"] for name, own in environments.items()}
+    return {
+        name: own.total_steps // sizes[name] * sizes[name] for name, own in environments.items()
+    }

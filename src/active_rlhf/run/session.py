@@ -16,6 +16,7 @@ from active_rlhf.run.finite import check
 from active_rlhf.run.schedule import RECENT_RETURNS, Plan
 from active_rlhf.selection.composition import Context, needs_latents, select
 from active_rlhf.selection.vae import SegmentVAE
+from active_rlhf.study.settings import Spec
 from active_rlhf.tasks.rollout import Actor
 
 TIE_PAIRS = 1000  # uniformly drawn pairs that fix the oracle's tie threshold
@@ -26,12 +27,13 @@ class PreferenceLearner:
 
     def __init__(
         self,
-        spec: dict[str, Any],
+        given: Spec,
         actor: Actor,
         store: SegmentStore,
         streams: dict[str, np.random.Generator],
         clock: Clock,
     ):
+        spec = given.as_dict()
         labels = spec["labels"]
         self.spec, self.store, self.streams, self.clock = spec, store, streams, clock
         self.length = labels["segment_length"]
@@ -40,7 +42,7 @@ class PreferenceLearner:
         self.ensemble = RewardEnsemble(spec["reward_model"], *sizes, streams["reward_model"])
         self.teacher = teachers.build(spec["teacher"])
         self.ledger = Ledger(labels["total"])
-        plan = Plan.of(spec)
+        plan = Plan.of(given)
         sessions = zip(plan.when, plan.queries, plan.held_out, strict=True)
         self.schedule = {rollout: (asked, held) for rollout, asked, held in sessions}
         self.vae = (
