@@ -28,7 +28,7 @@ from active_rlhf.agents.ppo import update as ppo
 from active_rlhf.agents.reward_scaling import RewardScale
 from active_rlhf.behaviour.store import SegmentStore
 from active_rlhf.compute import precision
-from active_rlhf.compute.compilation import COMPILED
+from active_rlhf.compute.compilation import compiles, prepare
 from active_rlhf.errors import InputError
 from active_rlhf.files import (
     CHECKPOINT,
@@ -322,6 +322,7 @@ def train(
     def say(line: str) -> None:
         print(f"{name}: {line}", file=sys.stderr, flush=True)
 
+    prepare()
     quiet = np.errstate(over="ignore", invalid="ignore")  # what is not finite is checked for
     with _locked(out), threadpool_limits(1), quiet:
         remove_unfinished(out)
@@ -502,7 +503,7 @@ def _cost(former: dict[str, Any], begun: float) -> dict[str, Any]:
 
 def _arithmetic() -> dict[str, str]:
     """What else than spec, code and processor decides a run's bytes."""
-    kernels = "compiled" if COMPILED else "eager"
+    kernels = "compiled" if compiles() else "eager"
     return {"kernels": kernels} | {name: version(name) for name in LIBRARIES}
 
 

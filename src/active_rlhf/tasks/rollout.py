@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from active_rlhf.agents.kernels import normalise
+from active_rlhf.agents.normalise import normalise
 from active_rlhf.agents.policy import Policy
-from active_rlhf.compute.compilation import COMPILED
+from active_rlhf.compute.compilation import compiles
 from active_rlhf.tasks import gym
 from active_rlhf.tasks.mujoco import kernels, robots
 
@@ -116,7 +116,7 @@ class Actor:
         """
         stop = min(len(noise), start + self.episode_length - self.elapsed)
         terminated = False
-        if COMPILED and self._task is not None:
+        if compiles() and self._task is not None:
             kernels.rollout(
                 *(self._physics, self._task, policy.parameters.actor, noise, self.low, self.high),
                 *(policy.moments, learning, start, stop, self.raw, out),
