@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from active_rlhf.agents import networks
+from active_rlhf.agents import kernels as networks
 from active_rlhf.agents.policy import Policy, parameters
 from active_rlhf.agents.ppo import kernels
 from active_rlhf.agents.ppo import update as ppo

@@ -40,7 +40,7 @@ def test_importing_loads_no_compiler_and_starts_no_process(tmp_path):
 import importlib, pkgutil, sys
 started = []
 sys.addaudithook(lambda event, _: started.append(event) if event == "subprocess.Popen" else None)
-for package in ("compute", "rewards", "agents.networks", "behaviour.rows", "selection.vae"):
+for package in ("compute", "rewards", "agents.kernels", "behaviour.rows", "selection.vae"):
     module = importlib.import_module(f"active_rlhf.{package}")
     for found in pkgutil.iter_modules(getattr(module, "__path__", ())):
         if found.name != "warm_up":
@@ -92,7 +92,7 @@ def test_an_edit_of_any_file_with_kernels_compiles_afresh(tmp_path, monkeypatch)
             for value in vars(importlib.import_module(found.name)).values():
                 if isinstance(value, compilation.Kernel):
                     files.add(Path(inspect.getfile(value.function)))
-    assert len(files) > 7
+    assert len(files) > 5
     known = {compilation.cache_folder()}
     for file in files:
         with (copy / file.relative_to(SOURCE / "active_rlhf")).open("a") as kernels:
@@ -115,10 +115,10 @@ def test_a_failed_compilation_is_one_warning_and_the_reference(tmp_path):
     program = (
         "import sys; sys.executable = '/bin/false'\n"
         "import numpy as np\n"
-        "from active_rlhf.agents import networks\n"
+        "from active_rlhf.agents import kernels\n"
         "from active_rlhf.compute import compilation\n"
         "x = np.full(3, .5, np.float32)\n"
-        "networks.tanh(x)\n"
+        "kernels.tanh(x)\n"
         "print(compilation.compiles(), x[0])"
     )
     done = python(program, XDG_CACHE_HOME=str(tmp_path))

@@ -77,14 +77,14 @@ def test_runs_in_parallel_equal_a_run_alone(tmp_path):
 def test_every_library_of_linear_algebra_is_held_to_one_thread():
     """Also where nothing in the environment says so: sums depend on how they are split."""
     code = """
-from active_rlhf.agents import networks
+from active_rlhf.agents import kernels
 from active_rlhf.compute import compilation
 from active_rlhf.run import loop as training
 from threadpoolctl import threadpool_info, threadpool_limits
 import numpy as np
 compilation.prepare()
 with threadpool_limits(1):
-    networks.network(np.ones((64, 8), np.float32), training.Policy.initial(
+    kernels.network(np.ones((64, 8), np.float32), training.Policy.initial(
         8, 2, np.random.default_rng(0)).parameters.actor)
     pools = threadpool_info()
     assert len([pool for pool in pools if pool["user_api"] == "blas"]) >= 2, pools

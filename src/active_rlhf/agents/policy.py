@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from active_rlhf.agents import gaussian, networks
-from active_rlhf.agents.networks import Network
-from active_rlhf.agents.normalise import OBSERVATION_CLIP, VARIANCE_FLOOR
+from active_rlhf.agents import kernels
+from active_rlhf.agents.kernels import Network
 from active_rlhf.compute.layers import standardise
 
 HIDDEN = 64
@@ -82,14 +81,14 @@ class Policy:
 
     def normalise(self, raw: np.ndarray) -> np.ndarray:
         """Raw observations [n, o] as the networks see them, with today's frozen moments."""
-        scale = np.sqrt(self.moments.var + VARIANCE_FLOOR)
+        scale = np.sqrt(self.moments.var + kernels.VARIANCE_FLOOR)
         out = np.empty(raw.shape, np.float32)
-        standardise(raw, self.moments.mean, scale, OBSERVATION_CLIP, out)
+        standardise(raw, self.moments.mean, scale, kernels.OBSERVATION_CLIP, out)
         return out
 
     def mean_action(self, raw: np.ndarray) -> np.ndarray:
         """Deterministic actions [n, a] for raw observations [n, o]."""
-        return networks.network(self.normalise(raw), self.parameters.actor)
+        return kernels.network(self.normalise(raw), self.parameters.actor)
 
     def log_probabilities(
         self, raw: np.ndarray, actions: np.ndarray, chunk: int = 2048
@@ -98,7 +97,7 @@ class Policy:
         out = np.empty(len(raw), np.float32)
         for begin in range(0, len(raw), chunk):
             part = slice(begin, begin + chunk)
-            out[part] = gaussian.log_probabilities(
+            out[part] = kernels.log_probabilities(
                 self.mean_action(raw[part]), self.parameters.log_std, actions[part]
             )
         return out

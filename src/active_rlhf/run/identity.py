@@ -14,9 +14,7 @@ PACKAGE = Path(__file__).parents[1]
 # Of every run.
 AGENT = (
     "agents/__init__.py",
-    "agents/gaussian.py",
-    "agents/networks.py",
-    "agents/normalise.py",
+    "agents/kernels.py",
     "agents/policy.py",
     "agents/ppo/__init__.py",
     "agents/ppo/kernels.py",

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from active_rlhf.agents.normalise import normalise
+from active_rlhf.agents.kernels import normalise
 from active_rlhf.agents.policy import Policy
 from active_rlhf.compute.compilation import compiles
 from active_rlhf.tasks import gym

@@ -8,8 +8,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from active_rlhf.agents.gaussian import LOG_2PI
-from active_rlhf.agents.networks import backward, forward
+from active_rlhf.agents.kernels import LOG_2PI, backward, forward
 from active_rlhf.compute.adam import adam, clip_gradient
 from active_rlhf.compute.compilation import compiled
 

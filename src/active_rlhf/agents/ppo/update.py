@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from active_rlhf.agents import gaussian, networks
+from active_rlhf.agents import kernels as networks
 from active_rlhf.agents.policy import Parameters, Policy, parameters
 from active_rlhf.agents.ppo import kernels
 from active_rlhf.compute.compilation import compiles
@@ -49,7 +49,7 @@ def batch(rollout: Rollout, rewards: np.ndarray, policy: Policy, config: dict[st
         *(rollout.ended, rollout.terminated, config["gamma"], config["gae_lambda"]),
     )
     means = networks.network(rollout.normalised, policy.parameters.actor)
-    log_p = gaussian.log_probabilities(means, policy.parameters.log_std, rollout.actions)
+    log_p = networks.log_probabilities(means, policy.parameters.log_std, rollout.actions)
     return Batch(
         *(rollout.normalised, rollout.actions, log_p, advantages, advantages + values, values)
     )

@@ -12,8 +12,7 @@ import mujoco
 import numpy as np
 from numba import types
 
-from active_rlhf.agents.networks import layer, tanh
-from active_rlhf.agents.normalise import normalise
+from active_rlhf.agents.kernels import layer, normalise, tanh
 from active_rlhf.compute.compilation import compiled
 
 _LIBRARY = next(Path(mujoco.__file__).parent.glob("libmujoco*.[sd][oy]*"))

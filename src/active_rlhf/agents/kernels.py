@@ -1,4 +1,4 @@
-"""The tanh networks of actor and critic, compiled: one row while acting, many while learning."""
+"""Networks, the observation normaliser and the likelihood of actions, compiled."""
 
 from collections import namedtuple
 
@@ -14,6 +14,9 @@ _ONE, _TWO = _F(1), _F(2)
 _LIMIT, _QUARTER = _F(9), _F(0.25)
 _N1, _N2, _N3 = _F(21), _F(1260), _F(10395)
 _D1, _D2, _D3 = _F(210), _F(4725), _F(10395)
+LOG_2PI = _F(np.log(2 * np.pi))
+OBSERVATION_CLIP = 10.0
+VARIANCE_FLOOR = 1e-8
 
 
 @compiled
@@ -43,6 +46,25 @@ def layer(x, w, b, out):
 
 
 @compiled
+def normalise(raw, moments, learning, out):
+    """Write the normalised form of the observation `raw` to `out`, counting it first if `learning`.
+
+    The same arithmetic as gymnasium's NormalizeObservation, then clipped to +-10.
+    """
+    n = moments.count[0]
+    total = n + 1.0
+    for i in range(raw.size):
+        if learning:
+            delta = raw[i] - moments.mean[i]
+            moments.mean[i] += delta / total
+            moments.var[i] = (moments.var[i] * n + delta * delta * n / total) / total
+        z = (raw[i] - moments.mean[i]) / np.sqrt(moments.var[i] + VARIANCE_FLOOR)
+        out[i] = min(max(z, -OBSERVATION_CLIP), OBSERVATION_CLIP)
+    if learning:
+        moments.count[0] = total
+
+
+@compiled
 def _add_bias(x, b):
     for i in range(x.shape[0]):
         for j in range(b.size):
@@ -60,16 +82,6 @@ def forward(x, net, h1, h2, out):
     tanh(h2)
     np.dot(h2, net.w3, out)
     _add_bias(out, net.b3)
-
-
-@compiled
-def network(x, net):
-    """Outputs [n, k] of a network for float32 inputs [n, o]."""
-    h1 = np.empty((x.shape[0], net.b1.size), np.float32)
-    h2 = np.empty((x.shape[0], net.b2.size), np.float32)
-    out = np.empty((x.shape[0], net.b3.size), np.float32)
-    forward(x, net, h1, h2, out)
-    return out
 
 
 @compiled
@@ -103,3 +115,26 @@ def backward(x, net, h1, h2, g_out, g_h1, g_h2, grad):
     _through_tanh(g_h1, h1)
     np.dot(x.T, g_h1, grad.w1)
     column_sums(g_h1, grad.b1)
+
+
+@compiled
+def network(x, net):
+    """Outputs [n, k] of a network for float32 inputs [n, o]."""
+    h1 = np.empty((x.shape[0], net.b1.size), np.float32)
+    h2 = np.empty((x.shape[0], net.b2.size), np.float32)
+    out = np.empty((x.shape[0], net.b3.size), np.float32)
+    forward(x, net, h1, h2, out)
+    return out
+
+
+@compiled
+def log_probabilities(means, log_std, actions):
+    """Log density [n] of `actions` [n, a] under independent normals."""
+    out = np.empty(means.shape[0], np.float32)
+    for i in range(means.shape[0]):
+        total = _F(0)
+        for j in range(log_std.size):
+            z = (actions[i, j] - means[i, j]) * np.exp(-log_std[j])
+            total -= _F(0.5) * (z * z + LOG_2PI) + log_std[j]
+        out[i] = total
+    return out
