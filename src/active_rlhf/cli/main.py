@@ -305,7 +305,7 @@ def _warm_up(args: argparse.Namespace) -> int:
     _one_thread()
     from active_rlhf.compute import compilation
 
-    return 0 if compilation.COMPILED else 1  # it compiles on import, if need be
+    return 0 if compilation.compiles() else 1
 
 
 if __name__ == "__main__":

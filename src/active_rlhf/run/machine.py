@@ -7,14 +7,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from active_rlhf.compute.compilation import COMPILED
+from active_rlhf.compute.compilation import compiles
 
 LIBRARIES = ("gymnasium", "mujoco", "numba", "numpy", "scipy", "torch")
 
 
 def arithmetic() -> dict[str, str]:
     """What else than spec, code and processor decides a run's bytes."""
-    kernels = "compiled" if COMPILED else "eager"
+    kernels = "compiled" if compiles() else "eager"
     return {"kernels": kernels} | {name: version(name) for name in LIBRARIES}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from active_rlhf.compute.compilation import prepare
 from active_rlhf.files import CHECKPOINT, remove_unfinished
 from active_rlhf.run import directory, machine
 from active_rlhf.run.checkpoint import Checkpoints, Interval
@@ -46,6 +47,7 @@ def train(
     anything that is learned or learned from is not finite; InputError if a part's own code fails.
     What shows either is kept in `out` (`directory.FAILURE`), and named.
     """
+    prepare()  # before threads are limited, so that the limit holds for all that it loads
     out = Path(out)
     name = f"{spec.environment} {spec.selector} seed {spec.seed}"
 

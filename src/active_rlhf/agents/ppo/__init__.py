@@ -10,10 +10,10 @@ from active_rlhf.agents.ppo.settings import PPOSettings
 
 def hindrance(task: Any, settings: PPOSettings) -> str | None:
     """Why the compiled path cannot run, or None where it can."""
-    from active_rlhf.compute.compilation import COMPILED
+    from active_rlhf.compute.compilation import compiles
 
     space = task.observation_space
-    if not COMPILED:
+    if not compiles():
         return "kernels do not compile here"
     if hasattr(task.action_space, "n"):
         return f"{task.name} has discrete actions, and only continuous ones are compiled"
