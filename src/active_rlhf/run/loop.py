@@ -4,7 +4,6 @@ import csv
 import ctypes
 import fcntl
 import hashlib
-import io
 import json
 import os
 import platform
@@ -43,6 +42,7 @@ from active_rlhf.run.clock import Clock
 from active_rlhf.run.finite import NotFinite, check, check_behaviour
 from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.run.reporting import Reporter
+from active_rlhf.run.saved import save_arrays
 from active_rlhf.run.schedule import RECENT_RETURNS, Plan
 from active_rlhf.run.session import PreferenceLearner
 from active_rlhf.run.tracking import Tracker, tracker
@@ -248,8 +248,8 @@ class Run:
             _write_csv(learner.sessions, list(learner.sessions[0]), out / "sessions.csv")
             _write_csv(learner.timings, list(learner.timings[0]), out / "timings.csv")
             learner.save_labels(out / "labels.npz")
-            _write_tensors(learner.ensemble.arrays(), out / "reward_model.pt")
-        _write_tensors(self.policy.arrays(), out / "policy.pt")
+            save_arrays(learner.ensemble.arrays(), out / "reward_model.safetensors")
+        save_arrays(self.policy.arrays(), out / "policy.safetensors")
         last = [episode["return"] for episode in self.episodes[-RECENT_RETURNS:]]
         summary = {
             "status": "complete",
@@ -427,16 +427,6 @@ def _write_csv(rows: list[dict[str, Any]], columns: list[str], path: Path) -> No
         for row in rows:
             # NaN is what differs from itself
             table.writerow({name: value if value == value else "" for name, value in row.items()})
-
-
-def _write_tensors(arrays: dict[str, np.ndarray], path: Path) -> None:
-    """Arrays as tensors; the same ones give the same bytes: torch would write a file's name too."""
-    import torch  # slow to import, and not needed before
-
-    buffer = io.BytesIO()  # as torch takes a full disk for an error of its own
-    torch.save({name: torch.from_numpy(array.copy()) for name, array in arrays.items()}, buffer)
-    with atomic(path) as temporary:
-        temporary.write_bytes(buffer.getvalue())
 
 
 @contextmanager
