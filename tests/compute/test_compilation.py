@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 import active_rlhf
 from active_rlhf.compute import compilation
+from active_rlhf.run.saved import load_arrays
 from active_rlhf.study.loading import load_study, resolve_run
 
 SOURCE = Path(active_rlhf.__file__).parents[1]
@@ -158,9 +158,7 @@ def test_the_reference_trains_the_same_run(tmp_path):
     for name, kernels in (("fast", "compiled"), ("reference", "eager")):
         record = json.loads((tmp_path / name / "run.json").read_text())
         assert record["versions"]["kernels"] == kernels
-    for name in ("policy.pt", "reward_model.pt"):
-        fast, reference = (
-            torch.load(tmp_path / run / name, weights_only=True) for run in ("fast", "reference")
-        )
+    for name in ("policy.safetensors", "reward_model.safetensors"):
+        fast, reference = (load_arrays(tmp_path / run / name) for run in ("fast", "reference"))
         for key, values in fast.items():
             np.testing.assert_allclose(values, reference[key], atol=1e-3, err_msg=key)

@@ -27,7 +27,7 @@ SHORT = {
 # Everything in these files is a function of the spec.
 RESULTS = (
     *("episodes.csv", "evaluations.csv", "sessions.csv", "labels.npz"),
-    *("policy.pt", "reward_model.pt"),
+    *("policy.safetensors", "reward_model.safetensors"),
 )
 
 

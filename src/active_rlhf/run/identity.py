@@ -68,6 +68,7 @@ NEUTRAL = (
     "run/clock.py",
     "run/identity.py",
     "run/reporting.py",
+    "run/saved.py",
     "run/tracking.py",
     "study/__init__.py",
     "study/parts.py",
