@@ -7,12 +7,15 @@ meanwhile.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from active_rlhf.tasks import Task
 from active_rlhf.tasks.rollout import Rollout
+
+if TYPE_CHECKING:
+    from active_rlhf.study.settings import Spec
 
 
 @dataclass(frozen=True)
@@ -77,3 +80,12 @@ def evaluate(agent: Agent, task: Task, episodes: int) -> np.ndarray:
         rollout = agent.act(task, task.horizon, None)
         returns[episode] = rollout.rewards[: np.argmax(rollout.ended) + 1].sum()
     return returns
+
+
+def build(spec: "Spec", task: Task, stream: np.random.Generator) -> Agent:
+    """The agent of a run; `stream` draws what it begins with."""
+    from active_rlhf.agents import ppo
+    from active_rlhf.agents.ppo.settings import PPOSettings
+
+    settings = PPOSettings(**spec.agent.settings)
+    return ppo.build(settings, task, stream, uniform=spec.selector == "random_policy")

@@ -1,6 +1,7 @@
 """Perceptrons of any depth: how they begin, and what a saved one gives."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -27,7 +28,7 @@ def initial_weights(
     The initialisation of CleanRL's continuous-action PPO, whose biases are zero.
     """
     gains = [np.sqrt(2)] * (len(sizes) - 2) + [gain]
-    shapes = zip(sizes[:-1], sizes[1:], strict=True)
+    shapes = pairwise(sizes)
     return [g * orthogonal(shape, generator) for g, shape in zip(gains, shapes, strict=True)]
 
 

@@ -48,7 +48,8 @@ class Ledger:
         """One of COLUMNS for all queries in the order asked, read-only.
 
         `preferences` has nan for skipped and pending queries; `sessions` is int64, `held_out` (for
-        validation only) and `answered` bool; the others are as in `Labels`. Raises ValueError before the first query.
+        validation only) and `answered` bool; the others are as in `Labels`. Raises
+        ValueError before the first query.
         """
         if not self._columns:
             raise ValueError("nothing was asked yet")

@@ -167,7 +167,8 @@ def _train_to_the_end(name: str, spec: dict[str, Any], out: Path, options: dict[
         sys.exit(AGAIN)
 
     with _on_signal(leave, signal.SIGTERM, signal.SIGUSR1):
-        from active_rlhf.run.loop import RunLocked, Stopped, train
+        from active_rlhf.run.directory import RunLocked
+        from active_rlhf.run.training import Stopped, train
 
     def note(number: int, _: Any) -> None:
         if number == signal.SIGINT:

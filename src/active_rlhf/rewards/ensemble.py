@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from active_rlhf.agents.kernels import OBSERVATION_CLIP, VARIANCE_FLOOR
-from active_rlhf.agents.policy import Moments
+from active_rlhf.agents.normalise import Moments
 from active_rlhf.compute import layers
 from active_rlhf.compute.adam import adam, clip_gradient
 from active_rlhf.compute.compilation import compiles

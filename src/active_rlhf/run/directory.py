@@ -14,12 +14,12 @@ import numpy as np
 
 from active_rlhf.errors import InputError
 from active_rlhf.files import LOCK, atomic, result_files, sha256
-from active_rlhf.parts import PartError
 from active_rlhf.run import machine
 from active_rlhf.run.finite import NotFinite
 from active_rlhf.run.loop import Run
 from active_rlhf.run.saved import save_arrays
 from active_rlhf.run.schedule import RECENT_RETURNS
+from active_rlhf.study.parts import PartError
 from active_rlhf.study.settings import Spec
 
 # A workflow deletes run.json when it restarts a job whose end it did not see; the copy stays.
@@ -84,11 +84,11 @@ def write(run: Run, out: Path, code: str) -> None:
     _write_table(run.episodes, ["step", "return", "length", "labels"], out / "episodes.csv")
     columns = ["step", "return_mean", "return_sd", "episodes", "labels"]
     _write_table(run.evaluations, columns, out / "evaluations.csv")
-    if session := run.session:
-        _write_table(session.records, list(session.records[0]), out / "sessions.csv")
-        _write_table(session.timings, list(session.timings[0]), out / "timings.csv")
-        session.save_labels(out / "labels.npz")
-        save_arrays(session.model.arrays(), out / "reward_model.safetensors")
+    if learner := run.learner:
+        _write_table(learner.records, list(learner.records[0]), out / "sessions.csv")
+        _write_table(learner.timings, list(learner.timings[0]), out / "timings.csv")
+        learner.save_labels(out / "labels.npz")
+        save_arrays(learner.model.arrays(), out / "reward_model.safetensors")
     save_arrays(run.agent.arrays(), out / "policy.safetensors")
     last = [episode["return"] for episode in run.episodes[-RECENT_RETURNS:]]
     spec = run.spec.as_dict()

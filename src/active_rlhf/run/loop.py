@@ -10,7 +10,7 @@ from active_rlhf.behaviour.store import SegmentStore, schema
 from active_rlhf.run.clock import Clock, Cost
 from active_rlhf.run.finite import check, check_behaviour
 from active_rlhf.run.schedule import Plan
-from active_rlhf.run.session import Session
+from active_rlhf.run.session import PreferenceLearner
 from active_rlhf.run.streams import streams
 from active_rlhf.run.tracking import scalars
 from active_rlhf.study.settings import Spec
@@ -29,8 +29,8 @@ class Run:
             self.agent = agents.build(spec, self.task, self.streams["initial_policy"])
             self.behaviour = SegmentStore(self.plan.steps, schema(self.task))
             self.scale = RewardScale(self.agent.discount)
-            self.session = (
-                Session(spec, self.task, self.behaviour, self.streams, self.clock)
+            self.learner = (
+                PreferenceLearner(spec, self.task, self.behaviour, self.streams, self.clock)
                 if spec.labels
                 else None
             )
@@ -41,22 +41,22 @@ class Run:
     @property
     def labels(self) -> int:
         """Queries asked so far."""
-        return self.session.ledger.asked if self.session else 0
+        return self.learner.ledger.asked if self.learner else 0
 
     def advance(self) -> dict[str, float]:
         """Act for a rollout, ask if it is time to, and improve the policy; scalars to track."""
         known = len(self.episodes)
         rollout = self._act()
-        if self.session:
-            self.session.prepare()
+        if self.learner:
+            self.learner.prepare()
             if asking := self.plan.session_after(self.done):
                 returns = [episode["return"] for episode in self.episodes]
-                self.session.hold(self.agent, returns, *asking)
+                self.learner.session(self.agent, returns, *asking)
         losses = self._improve(rollout, self._rewards(rollout))
         self.done += 1
         if self.plan.evaluates_after(self.done, self.spec.evaluation.every):
             self._evaluate()
-        return scalars(losses, self.episodes[known:], self.evaluations, self.session)
+        return scalars(losses, self.episodes[known:], self.evaluations, self.learner)
 
     def _act(self) -> Rollout:
         """Collect a rollout into the store of behaviour, and note the episodes that ended in it."""
@@ -73,8 +73,8 @@ class Run:
         """What the policy is to earn, [T]: the reward model's, or without one the true rewards."""
         with self.clock.stage("prediction"):
             seen, rewards = rollout.observations, rollout.rewards
-            if self.session:
-                rewards = self.session.model.rewards(seen, rollout.actions)
+            if self.learner:
+                rewards = self.learner.model.rewards(seen, rollout.actions)
             check(self.behaviour.steps, "prediction", rewards=rewards, inputs=seen)
             return self.scale(rewards, rollout.ended)
 

@@ -31,7 +31,7 @@ def _parts(run: Run) -> dict[str, Saveable]:
         "clock": run.clock,
         "cost": run.cost,
     }
-    return parts | ({"session": run.session} if run.session else {})
+    return parts | ({"learner": run.learner} if run.learner else {})
 
 
 def _streams(run: Run) -> dict[str, np.random.Generator]:

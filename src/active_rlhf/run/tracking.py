@@ -23,7 +23,7 @@ def scalars(
     losses: Mapping[str, float],
     episodes: list[dict[str, Any]],
     evaluations: list[dict[str, Any]],
-    session: Any,
+    learner: Any,
 ) -> dict[str, float]:
     """What a rollout led to, by name: `episodes` that ended in it, and the latest of the others."""
     found = {f"losses/{name}": value for name, value in losses.items()}
@@ -31,9 +31,11 @@ def scalars(
         found["charts/episodic_return"] = episodes[-1]["return"]
     if evaluations:
         found["charts/evaluation_return"] = evaluations[-1]["return_mean"]
-    if session and session.records:
-        latest = session.records[-1]
-        found |= {f"reward_model/{k}": latest[k] for k in latest if k.endswith(("loss", "accuracy"))}
+    if learner and learner.records:
+        latest = learner.records[-1]
+        found |= {
+            f"reward_model/{k}": latest[k] for k in latest if k.endswith(("loss", "accuracy"))
+        }
         found["charts/labels"] = latest["labels"]
     return found
 

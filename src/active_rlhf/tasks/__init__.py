@@ -5,9 +5,12 @@ everything else of a run sees tasks only through this protocol.
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from active_rlhf.study.settings import Spec
 
 
 class NotReproducible(RuntimeError):
@@ -59,3 +62,10 @@ class Task(Protocol):
 
         Raises NotReproducible if the episode does not repeat itself bit for bit.
         """
+
+
+def build(spec: "Spec", stream: np.random.Generator) -> Any:
+    """The task of a run; `stream` gives the seed of its own."""
+    from active_rlhf.tasks.gym import GymTask
+
+    return GymTask(spec.environment, int(stream.integers(2**31)), spec.options)

@@ -1,4 +1,4 @@
-"""Proximal policy optimisation: `update.py` to read, `agent.py` compiled, and which of them runs."""
+"""Proximal policy optimisation: `update.py` to read, `agent.py` compiled; which of them runs."""
 
 from typing import Any
 
@@ -26,13 +26,15 @@ def hindrance(task: Any, settings: PPOSettings) -> str | None:
     return None
 
 
-def build(settings: PPOSettings, task: Any, stream: np.random.Generator) -> Agent:
+def build(
+    settings: PPOSettings, task: Any, stream: np.random.Generator, uniform: bool = False
+) -> Agent:
     """The agent, compiled where that can be. `stream` draws the initial weights."""
     because = hindrance(task, settings)
     if because is None:
         from active_rlhf.agents.ppo.agent import CompiledPPO
 
-        return CompiledPPO(task, settings, stream)
+        return CompiledPPO(task, settings, stream, uniform)
     from active_rlhf.agents.ppo.update import TorchPPO
 
     return TorchPPO(task, settings, stream, because)

@@ -94,9 +94,7 @@ def losses(model: ActorCritic, data: Batch, settings: PPOSettings) -> dict[str, 
 
     values = model.value(data.observations)
     near = data.values + (values - data.values).clamp(-clip, clip)
-    value_loss = (
-        0.5 * torch.max((values - data.returns) ** 2, (near - data.returns) ** 2).mean()
-    )
+    value_loss = 0.5 * torch.max((values - data.returns) ** 2, (near - data.returns) ** 2).mean()
     entropy = distribution.entropy().mean()
     total = (
         policy_loss
@@ -128,7 +126,9 @@ class TorchPPO:
 
     def _see(self, observations: np.ndarray) -> torch.Tensor:
         """Raw observations [n, ...] as the networks see them, with today's moments."""
-        return torch.from_numpy(normalised(self.moments, observations.reshape(len(observations), -1)))
+        return torch.from_numpy(
+            normalised(self.moments, observations.reshape(len(observations), -1))
+        )
 
     @torch.no_grad()
     def act(self, task: Task, steps: int, stream: np.random.Generator | None) -> Rollout:

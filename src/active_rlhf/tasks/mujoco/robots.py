@@ -89,7 +89,9 @@ def fused(env: Any) -> Fused | None:
         or not np.isfinite(env.action_space.high).all()
     ):
         return None
-    low, high = (bound.astype(np.float32) for bound in (env.action_space.low, env.action_space.high))
+    low, high = (
+        bound.astype(np.float32) for bound in (env.action_space.low, env.action_space.high)
+    )
     return Fused(_physics(env, robot), _locomotion(env, robot), low, high)
 
 
