@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from active_rlhf.agents.policy import Policy
 from hypothesis import example, given
 from hypothesis import strategies as st
 from run_files import STUDY
 
-from active_rlhf.agents.policy import Policy
 from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.cli import main
 from active_rlhf.compute import compilation
