@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from active_rlhf.agents.policy import Policy
 from reference import PlainEnsemble
 from scipy import stats
 from sklearn.linear_model import LinearRegression
 from threadpoolctl import threadpool_limits
 from training import thesis_run
 
-from active_rlhf.agents.policy import Policy
 from active_rlhf.behaviour.store import Segments, SegmentStore
 from active_rlhf.compute.precision import DTYPES
 from active_rlhf.rewards.ensemble import RewardEnsemble, accuracy, cross_entropy

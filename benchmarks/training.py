@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from active_rlhf.agents.policy import Policy
 from reference import PlainEnsemble, physics, plain_ppo
 from threadpoolctl import threadpool_limits
 
-from active_rlhf.agents.policy import Policy
 from active_rlhf.agents.ppo import update as ppo
 from active_rlhf.agents.reward_scaling import RewardScale
 from active_rlhf.rewards.ensemble import RewardEnsemble

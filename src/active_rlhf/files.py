@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # What a run leaves beside its run.json, and what one that asks for preferences leaves besides.
-RUN_FILES = ("episodes.csv", "evaluations.csv", "policy.pt")
-PREFERENCE_FILES = ("labels.npz", "reward_model.pt", "sessions.csv", "timings.csv")
+RUN_FILES = ("episodes.csv", "evaluations.csv", "policy.safetensors")
+PREFERENCE_FILES = ("labels.npz", "reward_model.safetensors", "sessions.csv", "timings.csv")
 
 # What is in a run's directory beside its results, until the run is complete.
 CHECKPOINT, LOCK = "checkpoint", ".lock"

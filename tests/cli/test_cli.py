@@ -13,7 +13,9 @@ from active_rlhf.cli import main
 from active_rlhf.cli.main import THREAD_VARIABLES
 from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.selection.presets import PRESETS
-from active_rlhf.study.loading import TEACHERS, load_study, parse_set, resolve_run
+from active_rlhf.study import known
+from active_rlhf.study.loading import load_study, parse_set, resolve_run
+from active_rlhf.study.settings import Spec
 
 ROOT = Path(__file__).parents[2]
 DEMO = str(ROOT / "config/demo.yaml")
@@ -37,13 +39,14 @@ def spec(*settings, **changes):
     overrides = {}
     for text in settings:
         overrides |= parse_set(text)
-    return resolve_run(load_study(DEMO, overrides), "HalfCheetah-v5", "duo", 5) | changes
+    resolved = resolve_run(load_study(DEMO, overrides), "HalfCheetah-v5", "duo", 5)
+    return resolved.as_dict() | changes
 
 
 def finished(directory, of, code=None):
     """A run directory as a finished run of the spec `of` leaves it, as far as the CLI looks."""
     directory.mkdir(exist_ok=True)
-    content = {"status": "complete", "spec": of, "code": code or code_fingerprint(of)}
+    content = {"status": "complete", "spec": of, "code": code or code_fingerprint(Spec(**of))}
     (directory / "run.json").write_text(json.dumps(content))
 
 
@@ -63,14 +66,14 @@ def test_the_list_names_everything_and_imports_nothing_heavy():
     assert heavy == "heavy: set()"
     listed = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines if line[0] == " "}
     expected = {"HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5", "true_reward"}
-    assert set(listed) == expected | set(PRESETS) | set(TEACHERS) | {"random_policy"}
+    assert set(listed) == expected | set(PRESETS) | set(known.names("teacher")) | {"random_policy"}
     assert all(len(description) > 10 for description in listed.values())
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([*RUN, "--set", "agent.clop=1"], f"{DEMO}: ppo: unknown key 'clop', did you mean 'clip'?"),
+        ([*RUN, "--set", "agent.clop=1"], f"{DEMO}: agent: unknown setting of ppo 'clop', did"),
         (["--study", "no.yaml", *RUN[2:]], "no.yaml: cannot be read: "),
         ([*RUN[:3], "Ant-v5", *RUN[4:]], "study demo: unknown environment 'Ant-v5'; known: Half"),
         (RUN[:-2], "--seed: missing"),
@@ -156,7 +159,7 @@ def test_a_spec_is_trained_from_standard_input_and_replaces_another_run(tmp_path
     trained = command(*arguments, "--force", input=json.dumps(this))
     assert trained.returncode == 0, trained.stderr
     result = json.loads((out / "run.json").read_text())
-    assert (result["spec"], result["code"]) == (this, code_fingerprint(this))
+    assert (result["spec"], result["code"]) == (this, code_fingerprint(Spec(**this)))
     again = command(*arguments, input=json.dumps(this))
     assert "complete already" in again.stdout
     assert command("train", *RUN, *TINY, "--out", out).stdout == again.stdout

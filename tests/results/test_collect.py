@@ -53,7 +53,7 @@ def test_episodes_are_exported_in_the_studys_order_to_the_last_digit(study, resu
 
 def test_the_stamp_is_ten_digits_of_the_specs_hash(study):
     spec = resolve_run(study, ENVIRONMENT, "random", 3)
-    digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).digest()
+    digest = hashlib.sha256(json.dumps(spec.as_dict(), sort_keys=True).encode()).digest()
     stamp = str(int.from_bytes(digest, "big"))[-10:]
     assert export_name(spec) == f"{ENVIRONMENT}__random__3__{stamp}"
 

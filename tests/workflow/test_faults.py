@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Study
+from studies import Study
 from tiny_study import TINY
 
 PLUGINS = Path(__file__).with_name("plugins")

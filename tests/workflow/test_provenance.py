@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import REPOSITORY
 from PIL import Image
+from studies import REPOSITORY
 
 from active_rlhf.cli import main
 from active_rlhf.results.provenance import mark, trace

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import REPOSITORY
+from studies import REPOSITORY
 from tiny_study import TINY
 
 from active_rlhf.study.loading import load_study

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from conftest import Study
+from studies import Study
 from tiny_study import TINY
 
 ALL_RUNS = {"random/1", "random/2", "hybrid/1", "hybrid/2"}

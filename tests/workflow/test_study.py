@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import REPOSITORY, Study
+from studies import REPOSITORY, Study
 
 from active_rlhf.run.loop import train
 from active_rlhf.study.loading import load_study, resolve_run

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import Study
+from studies import Study
 
 from active_rlhf.cli import main
 from active_rlhf.files import sha256
@@ -24,7 +24,15 @@ RUN = "runs/Hopper-v5/hybrid/1"
 KEYS = [f"{RUN}/run.json", "config.yaml", "provenance.json"]
 KINDS = [
     *(f"{RUN}/{name}.csv" for name in ("episodes", "evaluations", "sessions", "timings")),
-    *(f"{RUN}/{name}" for name in ("labels.npz", "policy.pt", "reward_model.pt", "finished.json")),
+    *(
+        f"{RUN}/{name}"
+        for name in (
+            "labels.npz",
+            "policy.safetensors",
+            "reward_model.safetensors",
+            "finished.json",
+        )
+    ),
     *(f"exports/Hopper-v5{part}.csv" for part in ("", ".evaluations", ".sessions", ".overhead")),
     *("exports/overhead.csv", "statistics/comparisons.csv", "statistics/overhead.csv"),
     *("statistics/summary.parquet", "figures/effects.png", "figures/Hopper-v5/effects.pdf"),

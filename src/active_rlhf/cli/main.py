@@ -161,7 +161,8 @@ def _train_to_the_end(name: str, spec: Spec, out: Path, options: dict[str, Any])
         sys.exit(AGAIN)
 
     with _on_signal(leave, signal.SIGTERM, signal.SIGUSR1):
-        from active_rlhf.run.loop import RunLocked, Stopped, train
+        from active_rlhf.run.directory import RunLocked
+        from active_rlhf.run.training import Stopped, train
 
     def note(number: int, _: Any) -> None:
         if number == signal.SIGINT:
@@ -300,7 +301,7 @@ def _warm_up(args: argparse.Namespace) -> int:
     _one_thread()
     from active_rlhf.compute import compilation
 
-    return 0 if compilation.COMPILED else 1  # it compiles on import, if need be
+    return 0 if compilation.compiles() else 1
 
 
 if __name__ == "__main__":

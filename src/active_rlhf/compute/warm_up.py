@@ -5,24 +5,14 @@ Each function is called with the types that training uses, on next to nothing.
 
 import numpy as np
 
-from active_rlhf.agents.policy import Policy
-from active_rlhf.agents.ppo import update as ppo
-from active_rlhf.behaviour.store import SegmentStore
+from active_rlhf.agents.ppo.agent import CompiledPPO
+from active_rlhf.agents.ppo.settings import PPOSettings
+from active_rlhf.behaviour.store import SegmentStore, schema
 from active_rlhf.compute.precision import DTYPES
 from active_rlhf.rewards.ensemble import RewardEnsemble
 from active_rlhf.selection.vae import SegmentVAE
-from active_rlhf.tasks.rollout import Actor, collect
+from active_rlhf.tasks.gym import GymTask
 
-_POLICY = {
-    "epochs": 1,
-    "minibatches": 2,
-    "gamma": 0.9,
-    "gae_lambda": 0.9,
-    "clip": 0.2,
-    "entropy_coefficient": 0.0,
-    "value_coefficient": 0.5,
-    "max_grad_norm": 0.5,
-}
 _REWARD = {
     "members": 1,
     "hidden": [4, 4],
@@ -48,16 +38,15 @@ _VAE = {
 def agent() -> None:
     """Rollout, store, policy update and log-probabilities."""
     generator = np.random.default_rng(0)
-    actor = Actor("HalfCheetah-v5", 0)
-    policy = Policy.initial(actor.observation_size, actor.action_size, generator)
-    rollout = collect(actor, policy, 8, generator)
-    store = SegmentStore(8, actor.low, actor.high, actor.observation_size)
+    task = GymTask("HalfCheetah-v5", 0)
+    settings = PPOSettings(rollout_steps=8, epochs=1, minibatches=2)
+    ppo = CompiledPPO(task, settings, generator)
+    rollout = ppo.act(task, 8, generator)
+    store = SegmentStore(8, schema(task))
     store.append(rollout)
     store.gather(np.arange(2), 2)
-    data = ppo.batch(rollout, rollout.rewards, policy, _POLICY)
-    state = ppo.optimiser(policy.parameters.flat.size)
-    ppo.update(policy, state, data, _POLICY, 1e-3, generator)
-    policy.log_probabilities(rollout.observations, rollout.actions)
+    ppo.learn(rollout, rollout.rewards, 0.0, generator)
+    ppo.log_probabilities(rollout.observations, rollout.actions)
 
 
 def reward_networks(precision: str) -> None:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from active_rlhf.agents import kernels
-from active_rlhf.agents.policy import Moments
+from active_rlhf.agents.kernels import OBSERVATION_CLIP, VARIANCE_FLOOR
+from active_rlhf.agents.normalise import Moments
 from active_rlhf.compute import layers
 from active_rlhf.compute.adam import adam, clip_gradient
-from active_rlhf.compute.compilation import COMPILED
+from active_rlhf.compute.compilation import compiles
 from active_rlhf.compute.layers import SLOPE
 from active_rlhf.compute.precision import dtype_of, multiply, store
 
@@ -128,7 +128,7 @@ class RewardEnsemble:
     def observe(self, moments: Moments) -> None:
         """Take today's observation statistics as the members' normaliser."""
         self.mean = moments.mean.copy()
-        self.scale = np.sqrt(moments.var + kernels.VARIANCE_FLOOR)
+        self.scale = np.sqrt(moments.var + VARIANCE_FLOOR)
 
     def inputs(
         self, observations: np.ndarray, actions: np.ndarray, out: np.ndarray | None = None
@@ -141,7 +141,7 @@ class RewardEnsemble:
         if out is None:
             out = np.empty((*observations.shape[:-1], o + a), np.float32)
         x = out.reshape(-1, o + a)
-        limit = kernels.OBSERVATION_CLIP
+        limit = OBSERVATION_CLIP
         layers.standardise(observations.reshape(-1, o), self.mean, self.scale, limit, x[:, :o])
         layers.standardise(actions.reshape(-1, a), np.zeros(a), np.ones(a), np.inf, x[:, o:])
         return out
@@ -204,7 +204,7 @@ class RewardEnsemble:
         differences = np.empty((largest, self.sizes[-2]), np.float32)
         sums = np.empty(rows * max(self.sizes), self._dtype)
         work = Work(sums, self._buffers(rows), self._buffers(rows), differences)
-        step = self._step if COMPILED else self._step_eager
+        step = self._step if compiles() else self._step_eager
         losses = []
         for e in range(len(self.members)):
             counts = np.bincount(self.generator.integers(n, size=n), minlength=n)

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from active_rlhf.study.settings import EnvironmentSettings, Spec
+from active_rlhf.study.settings import Choice, EnvironmentSettings, Spec
 
+ROLLOUT_STEPS = 2048  # of an agent whose settings say nothing of it
 RECENT_RETURNS = 10  # true returns that scale a B-Pref teacher, and that make a run's final return
 
 
@@ -53,7 +54,7 @@ def session_rollouts(rollouts: int, sessions: int, first: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a spec (its `agent`, `total_steps` and, if it asks, `labels`) says will happen."""
+    """What a spec says will happen."""
 
     size: int  # steps of a rollout
     rollouts: int
@@ -63,20 +64,32 @@ class Plan:
 
     @classmethod
     def of(cls, spec: Spec) -> "Plan":
-        size = spec.agent.settings["rollout_steps"]
+        """The plan of a run. An agent acts for `rollout_steps` of its settings at a time."""
+        size = rollout_steps(spec.agent)
         rollouts, labels = spec.total_steps // size, spec.labels
         if labels is None:
             return cls(size, rollouts, [], [], [])
         queries = queries_per_session(labels.total, labels.initial, labels.sessions)
+        first = first_session(rollouts, labels.first_after)
         return cls(
             size,
             rollouts,
-            session_rollouts(
-                rollouts, labels.sessions, first_session(rollouts, labels.first_after)
-            ),
-            queries,
-            held_out_per_session(queries, labels.validation_fraction),
+            when=session_rollouts(rollouts, labels.sessions, first),
+            queries=queries,
+            held_out=held_out_per_session(queries, labels.validation_fraction),
         )
+
+    def session_after(self, rollout: int) -> tuple[int, int] | None:
+        """Queries to ask after a rollout, counted from 0, and how many of them to hold out."""
+        at = bisect_left(self.when, rollout)
+        if at == len(self.when) or self.when[at] != rollout:
+            return None
+        return self.queries[at], self.held_out[at]
+
+    def evaluates_after(self, rollouts: int, every: int) -> bool:
+        """Whether an evaluation follows the first n rollouts: every so many steps, and at last."""
+        steps = rollouts * self.size
+        return steps // every > (steps - self.size) // every or rollouts == self.rollouts
 
     @property
     def steps(self) -> int:
@@ -91,7 +104,13 @@ class Plan:
 
 def steps_of_runs(environments: Mapping[str, EnvironmentSettings]) -> dict[str, int]:
     """Steps of a finished run, by environment; `environments` is that part of a study."""
-    sizes = {name: own.agent.settings["rollout_steps"] for name, own in environments.items()}
-    return {
-        name: own.total_steps // sizes[name] * sizes[name] for name, own in environments.items()
-    }
+    steps = {}
+    for name, own in environments.items():
+        size = rollout_steps(own.agent)
+        steps[name] = own.total_steps // size * size
+    return steps
+
+
+def rollout_steps(agent: Choice) -> int:
+    """Steps that an agent acts at a time, by its settings."""
+    return int(agent.settings.get("rollout_steps", ROLLOUT_STEPS))

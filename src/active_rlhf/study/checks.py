@@ -1,11 +1,12 @@
 """Whether a run is possible: numbers that are fine one by one but cannot work together."""
 
+import json
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from active_rlhf.errors import line
-from active_rlhf.run.schedule import first_session, held_out_per_session
+from active_rlhf.run.schedule import first_session, held_out_per_session, rollout_steps
 from active_rlhf.study.messages import ConfigError, Sources, closest
 from active_rlhf.study.settings import Composition, EnvironmentSettings
 
@@ -29,14 +30,14 @@ def check_run(
         sources.fail(tuple(key.split(".")), f"{message} ({environment})")
 
     episode = _episode_steps(environment, settings.options, sources)
-    agent, steps = settings.agent.settings, settings.total_steps
-    rollout, minibatches = agent["rollout_steps"], agent["minibatches"]
+    rollout, steps = rollout_steps(settings.agent), settings.total_steps
     if steps < rollout:
         fail("total_steps", f"{steps} is less than one rollout of {rollout} steps")
-    if rollout % minibatches:
-        fail("agent.minibatches", f"{minibatches} does not divide rollout_steps = {rollout}")
-    if rollout == minibatches:
-        fail("agent.minibatches", f"{rollout} leaves one step each, which cannot be normalised")
+    if minibatches := settings.agent.settings.get("minibatches"):
+        if rollout % minibatches:
+            fail("agent.minibatches", f"{minibatches} does not divide rollout_steps = {rollout}")
+        if rollout == minibatches:
+            fail("agent.minibatches", f"{rollout} leaves one step each, which cannot be normalised")
     if not asks:
         return
 
@@ -87,11 +88,12 @@ def _episode_steps(environment: str, options: dict[str, Any] | None, sources: So
     """Steps of an episode; asks gymnasium only for environments the package does not ship."""
     if environment in EPISODE_STEPS and not options:
         return EPISODE_STEPS[environment]
-    return _time_limit(environment, repr(options), sources.where(("environments", environment)))
+    where = sources.where(("environments", environment))
+    return _horizon(environment, json.dumps(options), where)
 
 
 @cache
-def _time_limit(environment: str, options: str, where: str) -> int:
+def _horizon(environment: str, options: str, where: str) -> int:
     import gymnasium
 
     from active_rlhf.tasks.gym import make
@@ -103,8 +105,8 @@ def _time_limit(environment: str, options: str, where: str) -> int:
             f"{', '.join(EPISODE_STEPS)}; other gymnasium ids with Box spaces work too"
         )
     try:
-        env, limit = make(environment)
+        env, horizon = make(environment, json.loads(options))
     except Exception as error:  # whatever that environment's package raises
         raise ConfigError(f"{where}: {line(error)}") from error
     env.close()
-    return int(limit)
+    return horizon

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from active_rlhf.errors import line
+from active_rlhf.run.schedule import rollout_steps
 from active_rlhf.study import known
 from active_rlhf.study.checks import check_run, uses_latents
 from active_rlhf.study.matrix import (
@@ -40,7 +41,7 @@ from active_rlhf.study.messages import (
     validated,
 )
 from active_rlhf.study.reading import Document, numbers, parse_yaml, read_document
-from active_rlhf.study.sections import Section
+from active_rlhf.study.sections import Section, setting
 from active_rlhf.study.settings import (
     VAE,
     Choice,
@@ -67,8 +68,8 @@ OF_A_SELECTOR = ("base", *Composition.model_fields)
 
 
 class _Names(Section):
-    environments: dict[EnvironmentId, Any] = {}
-    selectors: dict[Name, Any] = {}
+    environments: dict[EnvironmentId, Any] = setting({}, "of the study")
+    selectors: dict[Name, Any] = setting({}, "of the study")
 
 
 def load_study(
@@ -114,8 +115,8 @@ def load_study(
         raise ConfigError(f"{label}: {missing}: missing (or give `imported`, to re-analyse runs)")
 
     listed = list(merged.get("selectors", {}))
-    names = {key: merged[key] for key in ("environments", "selectors") if key in merged}
-    validated(_Names, names, sources)
+    named = {key: merged[key] for key in ("environments", "selectors") if key in merged}
+    validated(_Names, named, sources)
     _settings({key: merged[key] for key in SECTIONS if key in merged}, sources)
     complete = {key: value for key, value in merged.items() if key in Study.model_fields}
     head = validated(Study, complete | {"environments": {}, "selectors": listed}, sources)
@@ -136,7 +137,8 @@ def load_study(
     for environment, (settings, own_sources) in found.items():
         names = [selector for name, selector in wanted if name == environment]
         if names:
-            used = [settings.selectors[name] for name in names if name in settings.selectors]
+            found_ones = (_selected(settings, name) for name in names)
+            used = [composition for composition in found_ones if composition is not None]
             check_run(environment, settings, used, bool(asking(names)), own_sources)
     return loaded
 
@@ -152,14 +154,12 @@ def resolve_run(study: Study, environment: str, selector: str, seed: int) -> Spe
     if environment not in study.environments:
         raise ConfigError(unknown(where, "environment", environment, study.environments))
     settings = study.environments[environment]
-    composition = settings.selectors.get(selector)
+    composition = _selected(settings, selector)
     if composition is None and selector not in BASELINES:
         from active_rlhf.selection.presets import PRESETS
 
-        if selector not in PRESETS:
-            known_names = dict.fromkeys([*study.selectors, *PRESETS, *BASELINES])
-            raise ConfigError(unknown(where, "selector", selector, known_names))
-        composition = _composition(PRESETS[selector], Sources(where, []), ())
+        names = dict.fromkeys([*study.selectors, *PRESETS, *BASELINES])
+        raise ConfigError(unknown(where, "selector", selector, names))
     return _spec(environment, selector, seed, settings, composition, Sources(where, []))
 
 
@@ -419,6 +419,15 @@ def _composition(given: Any, sources: Sources, place: Place) -> Composition:
     return Composition(**complete | {"score": {"name": complete["score"]}})
 
 
+def _selected(settings: EnvironmentSettings, selector: str) -> Composition | None:
+    """The composition of a selector of the study or of any preset; None of another name."""
+    from active_rlhf.selection.presets import PRESETS
+
+    if selector in settings.selectors or selector not in PRESETS:
+        return settings.selectors.get(selector)
+    return _composition(PRESETS[selector], Sources(selector, []), ())
+
+
 def _spec(
     environment: str,
     selector: str,
@@ -430,8 +439,7 @@ def _spec(
     """What a run of these settings uses of them."""
     total_steps = settings.total_steps
     if selector == RANDOM_POLICY:
-        rollout = settings.agent.settings["rollout_steps"]
-        total_steps = min(total_steps, RANDOM_ROLLOUTS * rollout)
+        total_steps = min(total_steps, RANDOM_ROLLOUTS * rollout_steps(settings.agent))
     given: dict[str, Any] = {"environment": environment, "selector": selector, "seed": seed}
     given |= {"total_steps": total_steps, "options": settings.options or None}
     given |= {"agent": settings.agent, "evaluation": settings.evaluation}
