@@ -44,6 +44,11 @@ PREFERENCES = (
     "behaviour/ledger.py",
     "rewards/__init__.py",
     "rewards/ensemble.py",
+    "rewards/kernels.py",
+    "rewards/measures.py",
+    "rewards/mlp.py",
+    "rewards/settings.py",
+    "rewards/torch_mlp.py",
     "run/session.py",
     "selection/__init__.py",
     "selection/candidates.py",
@@ -63,6 +68,12 @@ PARTS = ("selection/scores", "selection/pickers", "teachers")
 NEUTRAL = (
     "__init__.py",
     "errors.py",
+    "parts/__init__.py",
+    "parts/blame.py",
+    "parts/outside.py",
+    "parts/registry.py",
+    "parts/settings.py",
+    "parts/working.py",
     "files.py",
     "run/checkpoint.py",
     "run/clock.py",
@@ -72,6 +83,7 @@ NEUTRAL = (
     "study/__init__.py",
     "study/parts.py",
     "study/plain_yaml.py",
+    "study/sections.py",
 )
 
 

@@ -7,12 +7,14 @@ them is numbers for arrays of the expected shapes.
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from active_rlhf.agents.policy import Policy, empty_moments, parameter_count, parameters
 from active_rlhf.errors import InputError, line
-from active_rlhf.rewards.ensemble import RewardEnsemble
+from active_rlhf.parts import part
+from active_rlhf.rewards import RewardModel, build
 from active_rlhf.study.loading import DEFAULTS
 from active_rlhf.study.validation import validate
 
@@ -32,7 +34,7 @@ def load_policy(run: str | Path) -> Policy:
     return policy
 
 
-def load_reward_model(run: str | Path) -> RewardEnsemble:
+def load_reward_model(run: str | Path) -> RewardModel:
     """The reward model that the run in this directory ended with. Raises SavedError."""
     path, described = Path(run) / "reward_model.pt", Path(run) / "run.json"
     saved = _read(path)
@@ -42,15 +44,16 @@ def load_reward_model(run: str | Path) -> RewardEnsemble:
         raise SavedError(f"{described}: says nothing of a reward model ({line(error)})") from error
     validate(config, f"{described}: spec.reward_model", "reward_model")
     config = DEFAULTS["reward_model"] | config
-    widths = [_size(saved, f"members.0.biases.{i}", path) for i in range(len(config["hidden"]))]
-    members = sum(name.endswith(".weights.0") for name in saved)
-    observations = _size(saved, "mean", path)
-    actions = _size(saved, "members.0.weights.0", path) - observations
-    if (widths, members) != (config["hidden"], config["members"]) or actions < 1:
-        raise SavedError(f"{path}: is not of the networks that {described} describes")
-    ensemble = RewardEnsemble(config, observations, actions, np.random.default_rng(0))
-    _fill(ensemble.arrays(), saved, path)
-    return ensemble
+    name = config.pop("name", "mlp")
+    declared = part("reward_model", name)
+    try:
+        made: Any = declared.make
+        observations, actions = made.sizes(saved, declared.complete(config))
+    except ValueError as error:
+        raise SavedError(f"{path}: {error} ({described})") from error
+    model = build(name, config, observations, actions, np.random.default_rng(0))
+    _fill(model.arrays(), saved, path)
+    return model
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

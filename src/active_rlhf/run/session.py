@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from active_rlhf import rewards as reward_models
 from active_rlhf import teachers
 from active_rlhf.agents.policy import Policy
 from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.behaviour.store import Segments, SegmentStore
-from active_rlhf.rewards import ensemble as reward_model
-from active_rlhf.rewards.ensemble import RewardEnsemble
+from active_rlhf.rewards import measures
 from active_rlhf.run.clock import Clock
 from active_rlhf.run.finite import check
 from active_rlhf.run.schedule import RECENT_RETURNS, Plan
@@ -37,7 +37,10 @@ class PreferenceLearner:
         self.length = labels["segment_length"]
         self.episode_length = actor.episode_length
         sizes = actor.observation_size, actor.action_size
-        self.ensemble = RewardEnsemble(spec["reward_model"], *sizes, streams["reward_model"])
+        given = dict(spec["reward_model"])
+        self.ensemble = reward_models.build(
+            given.pop("name", "mlp"), given, *sizes, streams["reward_model"]
+        )
         self.teacher = teachers.build(spec["teacher"])
         self.ledger = Ledger(labels["total"])
         plan = Plan.of(spec)
@@ -170,7 +173,7 @@ class PreferenceLearner:
             check(
                 self.store.steps,
                 "reward_model",
-                **{"loss": loss, "parameters": ensemble.flat},
+                **{"loss": loss, "parameters": ensemble.parameters},
                 observations=behaviour[0],
                 preferences=training.preferences,
             )
@@ -183,7 +186,7 @@ class PreferenceLearner:
         true = self.store.returns(drawn, self.length)
         pairs = (-1, 2)
         by_pair = rewards.reshape(len(rewards), *pairs, self.length)
-        probability = reward_model.first_preferred(by_pair).mean(0)
+        probability = measures.first_preferred(by_pair).mean(0)
         answer = 0.5 + 0.5 * np.sign(-np.diff(true.reshape(pairs))[:, 0])
         measured = {}
         validated = self.store.gather(validation.pairs, self.length)
@@ -192,13 +195,10 @@ class PreferenceLearner:
             ("validation", validation, validated),
         ):
             p = ensemble.preferences(*shown).mean(0)
-            measured[f"{name}_loss"] = reward_model.cross_entropy(p, labels.preferences)
-            measured[f"{name}_accuracy"] = reward_model.accuracy(p, labels.preferences)
-        measured["probe_accuracy"] = reward_model.accuracy(probability, answer)
-        constant = np.ptp(predicted) == 0 or np.ptp(true) == 0
-        measured["reward_correlation"] = (
-            float("nan") if constant else float(np.corrcoef(predicted, true)[0, 1])
-        )
+            measured[f"{name}_loss"] = measures.cross_entropy(p, labels.preferences)
+            measured[f"{name}_accuracy"] = measures.accuracy(p, labels.preferences)
+        measured["probe_accuracy"] = measures.accuracy(probability, answer)
+        measured["reward_correlation"] = measures.correlation(predicted, true)
         accuracy = measured["train_accuracy"]
         self.train_accuracy = None if np.isnan(accuracy) else accuracy
         return measured
