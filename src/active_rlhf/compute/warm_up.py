@@ -9,7 +9,7 @@ from active_rlhf.agents.ppo.agent import CompiledPPO
 from active_rlhf.agents.ppo.settings import PPOSettings
 from active_rlhf.behaviour.store import SegmentStore, schema
 from active_rlhf.compute.precision import DTYPES
-from active_rlhf.rewards.ensemble import RewardEnsemble
+from active_rlhf.rewards import build
 from active_rlhf.selection.vae import SegmentVAE
 from active_rlhf.tasks.gym import GymTask
 
@@ -52,7 +52,7 @@ def agent() -> None:
 def reward_networks(precision: str) -> None:
     """Training and prediction of reward networks."""
     generator = np.random.default_rng(0)
-    ensemble = RewardEnsemble(_REWARD | {"precision": precision}, 2, 1, generator)
+    ensemble = build("mlp", _REWARD | {"precision": precision}, 2, 1, generator)
     observations, actions = np.ones((2, 2, 2, 2), np.float32), np.ones((2, 2, 2, 1), np.float32)
     ensemble.fit(observations, actions, np.array([1.0, 0.0]))
     ensemble.rewards(observations, actions)
