@@ -24,7 +24,8 @@ from training import thesis_run
 
 from active_rlhf.behaviour.store import Segments, SegmentStore
 from active_rlhf.compute.precision import DTYPES
-from active_rlhf.rewards.ensemble import RewardEnsemble, accuracy, cross_entropy
+from active_rlhf.rewards import build
+from active_rlhf.rewards.measures import accuracy, cross_entropy
 from active_rlhf.run.loop import train
 from active_rlhf.selection.vae import SegmentVAE
 from active_rlhf.tasks.rollout import Actor, collect
@@ -64,8 +65,8 @@ def fits(seed: int) -> dict[str, dict[str, list[float]]]:
     config = thesis_run(ENVIRONMENT)["reward_model"]
     sizes = observations.shape[-1], actions.shape[-1]
     ensembles = {
-        precision: RewardEnsemble(
-            config | {"precision": precision}, *sizes, np.random.default_rng(seed)
+        precision: build(
+            "mlp", config | {"precision": precision}, *sizes, np.random.default_rng(seed)
         )
         for precision in ("bfloat16", "float32")
     }

@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 
 from active_rlhf.agents.ppo import update as ppo
 from active_rlhf.agents.reward_scaling import RewardScale
-from active_rlhf.rewards.ensemble import RewardEnsemble
+from active_rlhf.rewards import build
 from active_rlhf.run import loop as training
 from active_rlhf.study.loading import load_study, resolve_run
 from active_rlhf.tasks.gym import ENVIRONMENTS
@@ -122,7 +122,7 @@ def reward_training(pairs: int = 400) -> dict[str, float]:
     inputs = np.concatenate([observations, actions], -1)
     fits = {}
     for precision in ("bfloat16", "float32"):
-        ensemble = RewardEnsemble(config | {"precision": precision}, 17, 6, g)
+        ensemble = build("mlp", config | {"precision": precision}, 17, 6, g)
         fits[precision] = lambda e=ensemble: e.fit(observations, actions, preferences)
     seconds = in_turns(**fits, plain_torch=lambda: plain.fit(inputs, preferences))
     return seconds | {

@@ -24,7 +24,7 @@ from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.cli import main
 from active_rlhf.compute import compilation
 from active_rlhf.files import sha256
-from active_rlhf.rewards.ensemble import RewardEnsemble
+from active_rlhf.rewards import build
 from active_rlhf.run.checkpoint import Unusable, unpack
 from active_rlhf.run.saved import (
     SavedError,
@@ -146,7 +146,7 @@ def run(tmp_path) -> Path:
     policy = Policy.initial(4, 2, rng)
     policy.parameters.flat[:] = rng.normal(size=policy.parameters.flat.size)
     policy.moments.mean[:] = rng.normal(size=4)
-    ensemble = RewardEnsemble(spec["reward_model"], 4, 2, rng)
+    ensemble = build("mlp", spec["reward_model"], 4, 2, rng)
     ensemble.observe(policy.moments)
     ensemble.calibrate(rng.normal(2, 3, (3, 50)))
     directory = tmp_path / "run"

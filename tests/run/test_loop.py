@@ -240,9 +240,9 @@ def test_two_processes_never_train_one_run(tmp_path):
 
 
 def test_a_reward_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
-    from active_rlhf.rewards.ensemble import RewardEnsemble
+    from active_rlhf.rewards.ensemble import Ensemble
 
-    monkeypatch.setattr(RewardEnsemble, "rewards", lambda self, o, a: np.full(o.shape[:-1], np.nan))
+    monkeypatch.setattr(Ensemble, "rewards", lambda self, o, a: np.full(o.shape[:-1], np.nan))
     with pytest.raises(FloatingPointError, match=r"step 1024: prediction: rewards not finite"):
         run(tmp_path, "random")
     assert not (tmp_path / "run" / "run.json").exists()
