@@ -68,7 +68,7 @@ def spec() -> dict[str, Any]:
 
 
 def command(folder: Path, out: Path) -> list[str]:
-    (folder / "spec.json").write_text(json.dumps(spec()))
+    (folder / "spec.json").write_text(json.dumps(spec().as_dict()))
     return ["train", "--spec", str(folder / "spec.json"), "--out", str(out)]
 
 

@@ -1,12 +1,11 @@
 """The parts that a study can name, with their settings: the one place where they are looked up."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, create_model, model_validator
 
-from active_rlhf.agents.ppo.settings import PPOSettings
-from active_rlhf.rewards.settings import MLPSettings
 from active_rlhf.study.sections import Section, setting
 
 
@@ -73,11 +72,19 @@ class SimulatedHuman(Section):
     bias: float = setting(0.05, "toward the first segment", unit="utility")
 
 
-_PARTS: dict[str, dict[str, type[BaseModel]]] = {
-    "agent": {"ppo": PPOSettings},
-    "reward_model": {"mlp": MLPSettings},
-    "teacher": {"oracle": Oracle, "bpref": BPref, "human_simulated": SimulatedHuman},
-}
+@cache
+def _parts(kind: str) -> dict[str, type[BaseModel]]:
+    if kind == "agent":
+        from active_rlhf.agents.ppo.settings import PPOSettings
+
+        return {"ppo": PPOSettings}
+    if kind == "reward_model":
+        from active_rlhf.rewards.settings import MLPSettings
+
+        return {"mlp": MLPSettings}
+    return {"oracle": Oracle, "bpref": BPref, "human_simulated": SimulatedHuman}
+
+
 # The part of a kind that a study has if it names none.
 DEFAULT: Mapping[str, str] = {"agent": "ppo", "reward_model": "mlp", "teacher": "oracle"}
 
@@ -101,19 +108,19 @@ TEACHER_PRESETS: Mapping[str, tuple[str, Mapping[str, Any], str]] = {
 
 def names(kind: str) -> list[str]:
     """What a study may name as a part of a kind, presets included."""
-    return [*_PARTS[kind], *(TEACHER_PRESETS if kind == "teacher" else ())]
+    return [*_parts(kind), *(TEACHER_PRESETS if kind == "teacher" else ())]
 
 
 def description(kind: str, name: str) -> str:
     """One line about a part."""
     if kind == "teacher" and name in TEACHER_PRESETS:
         return TEACHER_PRESETS[name][2]
-    return (_PARTS[kind][name].__doc__ or "").split("\n")[0].rstrip(".")
+    return (_parts(kind)[name].__doc__ or "").split("\n")[0].rstrip(".")
 
 
 def settings_of(kind: str, name: str) -> type[BaseModel]:
     """The model of a part's settings."""
-    return _PARTS[kind][name]
+    return _parts(kind)[name]
 
 
 def resolved(kind: str, name: str) -> tuple[str, Mapping[str, Any]]:
