@@ -19,24 +19,24 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from run_files import STUDY
 
-from active_rlhf.agents.policy import Policy
+from active_rlhf.agents.ppo.policy import Policy
 from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.cli import main
 from active_rlhf.compute import compilation
 from active_rlhf.files import sha256
-from active_rlhf.rewards.ensemble import RewardEnsemble
+from active_rlhf.rewards import build
 from active_rlhf.run.checkpoint import Unusable, unpack
-from active_rlhf.run.loop import _write_tensors
-from active_rlhf.run.saved import SavedError, load_policy, load_reward_model
-from active_rlhf.study.loading import (
-    ConfigError,
-    load_spec,
-    load_study,
-    parse_set,
-    resolve_run,
-    study_runs,
+from active_rlhf.run.saved import (
+    SavedError,
+    load_arrays,
+    load_policy,
+    load_reward_model,
+    save_arrays,
 )
-from active_rlhf.study.plain_yaml import dump_yaml, parse_yaml
+from active_rlhf.study.loading import load_spec, load_study, parse_set, resolve_run
+from active_rlhf.study.matrix import folder_name, study_runs
+from active_rlhf.study.messages import ConfigError
+from active_rlhf.study.reading import dump_yaml, parse_yaml
 from active_rlhf.tasks.gym import make
 
 ROOT = Path(__file__).parents[1]
@@ -140,18 +140,18 @@ def test_what_looks_through_the_sources_sees(source):
 def run(tmp_path) -> Path:
     """A run's directory with a policy and a reward model of 4 observations and 2 actions."""
     study = load_study("tiny.yaml", data=STUDY | {"reward_model": {"hidden": [8, 6]}})
-    spec = resolve_run(study, "Hopper-v5", "random", 3)
+    spec = resolve_run(study, "Hopper-v5", "random", 3).as_dict()
     rng = np.random.default_rng(3)
     policy = Policy.initial(4, 2, rng)
     policy.parameters.flat[:] = rng.normal(size=policy.parameters.flat.size)
     policy.moments.mean[:] = rng.normal(size=4)
-    ensemble = RewardEnsemble(spec["reward_model"], 4, 2, rng)
+    ensemble = build("mlp", spec["reward_model"], 4, 2, rng)
     ensemble.observe(policy.moments)
     ensemble.calibrate(rng.normal(2, 3, (3, 50)))
     directory = tmp_path / "run"
     directory.mkdir()
-    _write_tensors(policy.arrays(), directory / "policy.pt")
-    _write_tensors(ensemble.arrays(), directory / "reward_model.pt")
+    save_arrays(policy.arrays(), directory / "policy.safetensors")
+    save_arrays(ensemble.arrays(), directory / "reward_model.safetensors")
     (directory / "run.json").write_text(json.dumps({"spec": spec}))
     observations, actions = rng.normal(size=(5, 4)), rng.normal(size=(5, 2))
     np.savez(
@@ -164,7 +164,19 @@ def run(tmp_path) -> Path:
     return directory
 
 
-def test_a_saved_policy_and_reward_model_compute_what_they_did(run):
+@pytest.fixture
+def former(run) -> Path:
+    """The same run as it was saved before safetensors, by torch."""
+    for path in run.glob("*.safetensors"):
+        tensors = {name: torch.from_numpy(array) for name, array in load_arrays(path).items()}
+        torch.save(tensors, path.with_suffix(".pt"))
+        path.unlink()
+    return run
+
+
+@pytest.mark.parametrize("saved", ["run", "former"])
+def test_a_saved_policy_and_reward_model_compute_what_they_did(saved, request):
+    run = request.getfixturevalue(saved)
     expected = np.load(run / "expected.npz", allow_pickle=False)
     policy, ensemble = load_policy(run), load_reward_model(run)
     np.testing.assert_array_equal(policy.mean_action(expected["observations"]), expected["action"])
@@ -172,17 +184,29 @@ def test_a_saved_policy_and_reward_model_compute_what_they_did(run):
     np.testing.assert_array_equal(found, expected["reward"])
 
 
+def test_the_same_arrays_give_the_same_bytes_whatever_their_order(run):
+    arrays = load_arrays(run / "policy.safetensors")
+    save_arrays(dict(reversed(arrays.items())), run / "again.safetensors")
+    assert (run / "again.safetensors").read_bytes() == (run / "policy.safetensors").read_bytes()
+
+
 def saved_with(name: str, value: object):
     def damage(path: Path) -> None:
-        torch.save(torch.load(path, weights_only=True) | {name: value}, path)
+        if path.suffix == ".pt":
+            torch.save(torch.load(path, weights_only=True) | {name: torch.tensor(value)}, path)
+        else:
+            save_arrays(load_arrays(path) | {name: np.array(value)}, path)
 
     return damage
 
 
 def without(*names: str):
     def damage(path: Path) -> None:
-        saved = torch.load(path, weights_only=True)
-        torch.save({k: v for k, v in saved.items() if not k.startswith(names)}, path)
+        kept = {k: v for k, v in load_arrays(path).items() if not k.startswith(names)}
+        if path.suffix == ".pt":
+            torch.save({name: torch.from_numpy(array) for name, array in kept.items()}, path)
+        else:
+            save_arrays(kept, path)
 
     return damage
 
@@ -192,23 +216,27 @@ DAMAGED = {
     "empty": lambda path: path.write_bytes(b""),
     "noise": lambda path: path.write_bytes(np.random.default_rng(0).bytes(500)),
     "half": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "a header without end": lambda path: path.write_bytes(b"\xff" * 8 + b"{}"),
     "a list": lambda path: torch.save([1], path),
     "numbers": lambda path: torch.save({"actor.w1": 1, "mean": 2}, path),
-    "other names": saved_with("further", torch.zeros(1)),
+    "other names": saved_with("further", [0.0]),
     "no arrays": without("actor", "members"),
-    "other shape": saved_with("actor.w2", torch.zeros(3, 3)),
-    "scalars": lambda path: torch.save({n: torch.tensor(1.0) for n in ("actor.w1", "mean")}, path),
+    "other shape": saved_with("actor.w2", [[0.0, 1.0]]),
+    "scalars": lambda path: [saved_with(name, 1.0)(path) for name in ("actor.w1", "mean")],
 }
 
 
 @pytest.mark.parametrize("load", [load_policy, load_reward_model])
+@pytest.mark.parametrize("saved", ["run", "former"])
 @pytest.mark.parametrize("damage", DAMAGED)
-def test_a_damaged_model_is_named_in_one_line(damage, load, run):
-    path = run / ("policy.pt" if load is load_policy else "reward_model.pt")
+def test_a_damaged_model_is_named_in_one_line(damage, saved, load, request):
+    run = request.getfixturevalue(saved)
+    name = "policy" if load is load_policy else "reward_model"
+    (path,) = run.glob(f"{name}.*")
     DAMAGED[damage](path)
     with pytest.raises(SavedError) as error:
         load(run)
-    assert str(error.value).startswith(f"{path}: ") and "\n" not in str(error.value)
+    assert str(error.value).startswith(f"{run / name}.") and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("spec", [None, {}, {"reward_model": {"hidden": [10**9]}}, []])
@@ -219,15 +247,17 @@ def test_a_reward_model_of_another_description_is_refused(spec, run):
 
 
 @pytest.mark.parametrize("how", ["torch", "plain pickle", "in a tensor's place"])
+@pytest.mark.parametrize("saved", ["run", "former"])
 @pytest.mark.parametrize("load", [load_policy, load_reward_model])
-def test_a_pickle_in_a_models_place_is_not_run(how, load, run, mark):
-    path = run / ("policy.pt" if load is load_policy else "reward_model.pt")
+def test_a_pickle_in_a_models_place_is_not_run(how, saved, load, request, mark):
+    run = request.getfixturevalue(saved)
+    (path,) = run.glob("policy.*" if load is load_policy else "reward_model.*")
     if how == "torch":
         torch.save(Evil(mark), path)
     elif how == "plain pickle":
         path.write_bytes(pickle.dumps(Evil(mark)))
     else:
-        torch.save(torch.load(path, weights_only=True) | {"mean": Evil(mark)}, path)
+        torch.save(load_arrays(path) | {"mean": Evil(mark)}, path)
     with pytest.raises(SavedError):
         load(run)
     pickle.loads(pickle.dumps(Evil(mark)))
@@ -347,7 +377,7 @@ def test_a_template_is_no_study_for_the_workflow(tmp_path):
     assert "error: study.yaml: __use_yte__: a study is plain data, not a template" in done.stderr
 
 
-MODULES = ["evil:Env-v0", "evil:CartPole-v1", "evil", "evil.Env", "evil/Env-v0", "m:evil:Env-v0"]
+MODULES = ["evil", "evil.Env", "evil/Env-v0", "m:evil:Env-v0", ":evil", "evil:", "../evil:Env-v0"]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -358,11 +388,18 @@ def test_an_environment_is_no_module_to_import(name, mark, tmp_path):
     with pytest.raises(ConfigError):
         load_study("tiny.yaml", parse_set(f"environments=['{name}']"), data=deepcopy(STUDY))
     spec = resolve_run(load_study("tiny.yaml", data=deepcopy(STUDY)), "Hopper-v5", "random", 3)
-    (tmp_path / "spec.json").write_text(json.dumps(spec | {"environment": name}))
+    (tmp_path / "spec.json").write_text(json.dumps(spec.as_dict() | {"environment": name}))
     with pytest.raises(ConfigError):
         load_spec(tmp_path / "spec.json")
-    with pytest.raises(ValueError):
-        make(name)
+    if ":" not in name:
+        with pytest.raises(ValueError):
+            make(name)
+
+
+def test_the_module_of_an_environment_is_not_imported_to_look_at_results(mark, tmp_path):
+    """`evil:Env-v0` means to import evil; that is for training alone."""
+    study = load_study("tiny.yaml", data=STUDY | {"environments": ["evil:Env-v0"]}, cells=())
+    assert resolve_run(study, "evil:Env-v0", "random", 3).environment == "evil:Env-v0"
 
 
 PARTS = ["../evil", "evil", "os", "..evil", "evil:x", "__init__", "active_rlhf.cli", "/tmp/evil"]
@@ -376,6 +413,7 @@ def test_a_part_is_none_but_a_known_one(part, name, mark, tmp_path):
     with pytest.raises(ConfigError):
         load_study("tiny.yaml", data=STUDY | changes)
     spec = resolve_run(load_study("tiny.yaml", data=deepcopy(STUDY)), "Hopper-v5", "random", 3)
+    spec = spec.as_dict()
     spec = spec | {"teacher": named} if part == "teacher" else spec
     spec = spec if part == "teacher" else spec | {"selection": spec["selection"] | {part: named}}
     (tmp_path / "spec.json").write_text(json.dumps(spec))
@@ -411,8 +449,12 @@ def test_a_name_that_could_lead_elsewhere_is_refused(name, tmp_path):
             refused({key: {name: {"base": "random"} if key == "selectors" else None}})
     if isinstance(name, str):
         (tmp_path / "runs.csv").write_text("exp_name,seed\n")
-        with pytest.raises(ConfigError):
-            load_study(tmp_path / "s.yaml", data={"study": "tiny", "imported": {name: "runs.csv"}})
+        if name in ("a/b", "a:b"):  # as in ALE/Pong-v5
+            assert folder_name(name) in ("a%2Fb", "a%3Ab")
+        else:
+            with pytest.raises(ConfigError):
+                imported = {name: "runs.csv"}
+                load_study(tmp_path / "s.yaml", data={"study": "tiny", "imported": imported})
     text = dump_yaml(name).removesuffix("...\n").strip() if name != "a\udc80" else '"\\udc80"'
     for key in ("study", "environments", "selectors"):
         with pytest.raises(ConfigError):
@@ -420,7 +462,7 @@ def test_a_name_that_could_lead_elsewhere_is_refused(name, tmp_path):
             load_study("tiny.yaml", change, data=deepcopy(STUDY))
     spec = resolve_run(load_study("tiny.yaml", data=deepcopy(STUDY)), "Hopper-v5", "random", 3)
     for key in ("environment", "selector"):
-        (tmp_path / "spec.json").write_text(json.dumps(spec | {key: name}))
+        (tmp_path / "spec.json").write_text(json.dumps(spec.as_dict() | {key: name}))
         with pytest.raises(ConfigError):
             load_spec(tmp_path / "spec.json")
 
@@ -430,7 +472,7 @@ def test_a_seed_is_a_whole_number(seed, tmp_path):
     with pytest.raises(ConfigError):
         load_study("tiny.yaml", data=STUDY | {"seeds": [seed]})
     spec = resolve_run(load_study("tiny.yaml", data=deepcopy(STUDY)), "Hopper-v5", "random", 3)
-    (tmp_path / "spec.json").write_text(json.dumps(spec | {"seed": seed}))
+    (tmp_path / "spec.json").write_text(json.dumps(spec.as_dict() | {"seed": seed}))
     with pytest.raises(ConfigError):
         load_spec(tmp_path / "spec.json")
 
@@ -453,7 +495,7 @@ def test_whatever_name_is_accepted_is_a_folder_inside(study, selector):
         loaded = load_study("tiny.yaml", data=data)
     except ConfigError:
         return
-    results = Path("/results") / loaded["study"]
+    results = Path("/results") / loaded.study
     assert Path(os.path.normpath(results)) == results and results.parent == Path("/results")
     for run in study_runs(loaded):
         directory = results.joinpath("runs", *map(str, run))

@@ -12,7 +12,9 @@ from active_rlhf import parts
 from active_rlhf.run import identity
 from active_rlhf.run.identity import PACKAGE, code_fingerprint, run_files, unhashed
 from active_rlhf.selection.presets import PRESETS
-from active_rlhf.study.loading import TEACHERS, load_study, resolve_run
+from active_rlhf.study import known
+from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.study.settings import Choice
 
 STUDY = load_study(
     "study.yaml",
@@ -23,7 +25,7 @@ STUDY = load_study(
         "selectors": [*PRESETS, "true_reward"],
     },
 )
-SPECS = {name: resolve_run(STUDY, "HalfCheetah-v5", name, 1) for name in STUDY["selectors"]}
+SPECS = {name: resolve_run(STUDY, "HalfCheetah-v5", name, 1) for name in STUDY.selectors}
 EVERYTHING, ASKING = set(SPECS), set(SPECS) - {"true_reward"}
 
 
@@ -113,9 +115,10 @@ def test_neutral_modules_import_nothing_that_could_matter_unseen():
 
 
 def test_every_part_that_a_study_may_name_has_its_files():
-    for preset in TEACHERS.values():
-        spec = SPECS["duo"] | {"teacher": preset}
-        assert f"teachers/{preset['name']}.py" in run_files(spec)
+    for name in known.names("teacher"):
+        teacher, _ = known.resolved("teacher", name)
+        spec = SPECS["duo"].model_copy(update={"teacher": Choice(name=teacher)})
+        assert f"teachers/{teacher}.py" in run_files(spec)
 
 
 def test_undoing_an_edit_undoes_the_change(package):
@@ -131,8 +134,8 @@ def test_a_missing_file_is_an_error_or_another_fingerprint(package):
     (package / "selection/vae.py").rename(package / "elsewhere.py")
     assert code_fingerprint(SPECS["hybrid"], package) != code_fingerprint(SPECS["hybrid"])
     assert code_fingerprint(SPECS["duo"], package) == before
-    (package / "run/loop.py").unlink()
-    with pytest.raises(FileNotFoundError, match=r"loop\.py"):
+    (package / "run/training.py").unlink()
+    with pytest.raises(FileNotFoundError, match=r"training\.py"):
         code_fingerprint(SPECS["duo"], package)
 
 
@@ -225,9 +228,9 @@ def stale(spec, file: Path, *edits: tuple[str, str]) -> list[bool]:
 
 
 def test_a_run_says_which_outside_parts_it_uses_and_nothing_of_others(mine):
-    assert spec_with(score="spread")["parts"] == {"score spread": "my_parts.py"}
-    assert "parts" not in spec_with(score="range")
-    assert spec_with(filter="spread")["parts"] == {"filter spread": "mine_of_a_kind"}
+    assert spec_with(score="spread").parts == {"score spread": "my_parts.py"}
+    assert spec_with(score="range").parts is None
+    assert spec_with(filter="spread").parts == {"filter spread": "mine_of_a_kind"}
 
 
 def test_an_edit_of_what_a_part_imports_makes_its_runs_stale(mine):
@@ -330,7 +333,7 @@ def test_an_edit_of_an_environment_makes_its_runs_stale(environment, name):
     if ":" not in name:
         __import__("my_masses_at_points")
     identity._modules_of.cache_clear()
-    spec = SPECS["random"] | {"environment": name}
+    spec = SPECS["random"].model_copy(update={"environment": name})
     for file, old, new in (
         ("my_masses_at_points/masses.py", "PointMass: ...", "PointMass: x = 1"),
         ("my_masses_at_points/forces.py", "9.81", "1.62"),
@@ -357,7 +360,7 @@ def test_gymnasiums_own_environments_need_no_source_and_no_import():
 
 
 def test_an_environment_whose_source_is_nowhere_is_said():
-    spec = SPECS["random"] | {"environment": "no_such_module_at_all:X-v0"}
+    spec = SPECS["random"].model_copy(update={"environment": "no_such_module_at_all:X-v0"})
     (line,) = unhashed(spec)
     assert line.startswith("the source of no_such_module_at_all, which no_such_module_at_all:X-v0")
     assert unhashed(SPECS["random"]) == []

@@ -223,8 +223,8 @@ class LoneRun:
 
     @classmethod
     def create(cls, folder: Path, **resources: Any) -> "LoneRun":
-        longer = STUDY["ppo"] | {"total_steps": 40 * 1024}
-        changes = {"seeds": [1], "selectors": ["duo"], "ppo": longer, "resources": resources}
+        changes = {"seeds": [1], "selectors": ["duo"], "total_steps": 40 * 1024}
+        changes |= {"resources": resources}
         return cls(Study.create(folder / "study", **changes))
 
     @property
@@ -253,7 +253,13 @@ class LoneRun:
         """They are those of a run that nothing disturbed."""
         of_run = "--study study.yaml --env Hopper-v5 --selector duo --seed 1"
         self.study.start(f"active-rlhf train {of_run} --out undisturbed").succeed()
-        for name in ("episodes.csv", "evaluations.csv", "sessions.csv", "labels.npz", "policy.pt"):
+        for name in (
+            "episodes.csv",
+            "evaluations.csv",
+            "sessions.csv",
+            "labels.npz",
+            "policy.safetensors",
+        ):
             undisturbed = self.study.folder / "undisturbed" / name
             assert (self.path / name).read_bytes() == undisturbed.read_bytes(), name
 

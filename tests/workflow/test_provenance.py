@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import REPOSITORY
 from PIL import Image
+from studies import REPOSITORY
 
 from active_rlhf.cli import main
 from active_rlhf.results.provenance import mark, trace
@@ -142,7 +142,7 @@ def test_the_commit_is_that_of_the_package(results, record):
 
 
 def test_a_package_outside_of_git_has_no_commit(editable):
-    code = "from active_rlhf import provenance; print(provenance._commit())"
+    code = "from active_rlhf.results import provenance; print(provenance._commit())"
     assert editable.run(sys.executable, "-c", code).stdout == "{}\n"
 
 

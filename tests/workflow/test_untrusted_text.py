@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import Study
+from studies import Study
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 NAMES = {

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import Study
+from studies import Study
 
 from active_rlhf.cli import main
 from active_rlhf.files import sha256
@@ -24,7 +24,15 @@ RUN = "runs/Hopper-v5/hybrid/1"
 KEYS = [f"{RUN}/run.json", "config.yaml", "provenance.json"]
 KINDS = [
     *(f"{RUN}/{name}.csv" for name in ("episodes", "evaluations", "sessions", "timings")),
-    *(f"{RUN}/{name}" for name in ("labels.npz", "policy.pt", "reward_model.pt", "finished.json")),
+    *(
+        f"{RUN}/{name}"
+        for name in (
+            "labels.npz",
+            "policy.safetensors",
+            "reward_model.safetensors",
+            "finished.json",
+        )
+    ),
     *(f"exports/Hopper-v5{part}.csv" for part in ("", ".evaluations", ".sessions", ".overhead")),
     *("exports/overhead.csv", "statistics/comparisons.csv", "statistics/overhead.csv"),
     *("statistics/summary.parquet", "figures/effects.png", "figures/Hopper-v5/effects.pdf"),
@@ -278,7 +286,7 @@ FORGED: dict[str, tuple[Callable[[Path], None], str, str]] = {
         f"{RUN}/labels.npz",
         "not readable (ValueError: Object arrays cannot be loaded",
     ),
-    "spec": (text(f"{RUN}/run.json", '"epochs": 2', '"epochs": 3'), RUN, "ppo.epochs is 3"),
+    "spec": (text(f"{RUN}/run.json", '"epochs": 2', '"epochs": 3'), RUN, "agent.epochs is 3"),
     "export": (
         table("exports/Hopper-v5.csv", cell("charts/episodic_return", 9e3)),
         "exports/Hopper-v5.csv",
@@ -373,8 +381,8 @@ CONFIGS: dict[str, tuple[Callable[[dict[str, Any]], Any], dict[str, str]]] = {
         {"runs/Hopper-v5/random/3": "no run.json", "provenance.json": "not of the runs"},
     ),
     "a setting": (
-        lambda c: c["environments"][HOPPER]["ppo"].update(gamma=0.5),
-        {RUN: "ppo.gamma is 0.99, the study says 0.5"},
+        lambda c: c["environments"][HOPPER]["agent"].update(gamma=0.5),
+        {RUN: "agent.gamma is 0.99, the study says 0.5"},
     ),
     "a selector's setting": (
         lambda c: c["environments"][HOPPER]["selectors"]["hybrid"].update(keep=0.25),

@@ -1,30 +1,65 @@
-"""A finished run's policy and reward model, read back without running anything that a file says.
+"""A run's policy and reward model as files: named arrays in the safetensors format, and back.
 
-Anybody's runs may be opened: files are loaded by torch's `weights_only`, and all that is taken from
-them is numbers for arrays of the expected shapes.
+Anybody's runs may be opened, and nothing that a file says is run: all that is taken from one is
+numbers for arrays of the expected shapes. Runs made before safetensors left `.pt` files, which are
+read by torch's `weights_only`; nothing else here needs torch.
 """
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from active_rlhf.agents.policy import Policy, empty_moments, parameter_count, parameters
+from active_rlhf.agents.normalise import empty_moments
+from active_rlhf.agents.ppo.policy import Policy, parameter_count, parameters
 from active_rlhf.errors import InputError, line
-from active_rlhf.rewards.ensemble import RewardEnsemble
-from active_rlhf.study.loading import DEFAULTS
-from active_rlhf.study.validation import validate
+from active_rlhf.files import atomic
+from active_rlhf.parts import part
+from active_rlhf.rewards import RewardModel, build
+
+SUFFIX, FORMER_SUFFIX = ".safetensors", ".pt"
 
 
 class SavedError(InputError):
     """A file is not what a run saves; the message is one line that names it."""
 
 
+def save_arrays(arrays: Mapping[str, np.ndarray], path: str | Path) -> None:
+    """Write arrays under their names as a `.safetensors` file; the same ones give the same bytes.
+
+    Raises OSError, such as for a full disk.
+    """
+    from safetensors.numpy import save
+
+    content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    with atomic(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
+    """The named arrays of a file that `save_arrays` wrote, or of a `.pt` one. Raises SavedError."""
+    path = Path(path)
+    try:
+        if path.suffix == FORMER_SUFFIX:
+            import torch
+
+            saved = torch.load(path, map_location="cpu", weights_only=True)
+            return {name: tensor.numpy() for name, tensor in saved.items()}
+        from safetensors.numpy import load
+
+        return load(path.read_bytes())
+    except FileNotFoundError:
+        raise SavedError(f"{path}: no such file") from None
+    except Exception as error:  # each library has many kinds for damaged bytes
+        raise SavedError(f"{path}: not the arrays of a run ({type(error).__name__})") from error
+
+
 def load_policy(run: str | Path) -> Policy:
     """The policy that the run in this directory ended with. Raises SavedError."""
-    path = Path(run) / "policy.pt"
-    saved = _read(path)
+    path = _file(run, "policy")
+    saved = load_arrays(path)
     observations, actions = (_size(saved, name, path) for name in ("actor.w1", "log_std"))
     flat = np.zeros(parameter_count(observations, actions), np.float32)
     policy = Policy(parameters(flat, observations, actions), empty_moments(observations))
@@ -32,38 +67,31 @@ def load_policy(run: str | Path) -> Policy:
     return policy
 
 
-def load_reward_model(run: str | Path) -> RewardEnsemble:
+def load_reward_model(run: str | Path) -> RewardModel:
     """The reward model that the run in this directory ended with. Raises SavedError."""
-    path, described = Path(run) / "reward_model.pt", Path(run) / "run.json"
-    saved = _read(path)
+    path, described = _file(run, "reward_model"), Path(run) / "run.json"
+    saved = load_arrays(path)
     try:
         config = json.loads(described.read_text(encoding="utf-8"))["spec"]["reward_model"]
+        config = dict(config)
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise SavedError(f"{described}: says nothing of a reward model ({line(error)})") from error
-    validate(config, f"{described}: spec.reward_model", "reward_model")
-    config = DEFAULTS["reward_model"] | config
-    widths = [_size(saved, f"members.0.biases.{i}", path) for i in range(len(config["hidden"]))]
-    members = sum(name.endswith(".weights.0") for name in saved)
-    observations = _size(saved, "mean", path)
-    actions = _size(saved, "members.0.weights.0", path) - observations
-    if (widths, members) != (config["hidden"], config["members"]) or actions < 1:
-        raise SavedError(f"{path}: is not of the networks that {described} describes")
-    ensemble = RewardEnsemble(config, observations, actions, np.random.default_rng(0))
-    _fill(ensemble.arrays(), saved, path)
-    return ensemble
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    """The named arrays of a file."""
-    import torch
-
+    name = config.pop("name", "mlp")
+    declared = part("reward_model", name)
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        return {name: tensor.numpy() for name, tensor in saved.items()}
-    except FileNotFoundError:
-        raise SavedError(f"{path}: no such file") from None
-    except Exception as error:  # pickle, zipfile and torch raise many kinds for damaged bytes
-        raise SavedError(f"{path}: not the tensors of a run ({type(error).__name__})") from error
+        made: Any = declared.make
+        observations, actions = made.sizes(saved, declared.complete(config))
+    except ValueError as error:
+        raise SavedError(f"{path}: {error} ({described})") from error
+    model = build(name, config, observations, actions, np.random.default_rng(0))
+    _fill(model.arrays(), saved, path)
+    return model
+
+
+def _file(run: str | Path, name: str) -> Path:
+    """The file that a run saved under a name, in today's format or, in its absence, the former."""
+    path, former = (Path(run) / f"{name}{suffix}" for suffix in (SUFFIX, FORMER_SUFFIX))
+    return former if former.exists() and not path.exists() else path
 
 
 def _size(saved: Mapping[str, np.ndarray], name: str, path: Path) -> int:

@@ -7,14 +7,16 @@ Im et al. 2017): reconstruct the clean segment from a noisy one through a sample
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from active_rlhf.behaviour.store import Segments
 from active_rlhf.compute import layers
 from active_rlhf.compute.adam import adam
 from active_rlhf.compute.precision import dtype_of, multiply, restored, store, stored
+
+if TYPE_CHECKING:
+    from active_rlhf.behaviour.store import Segments
 
 FIRST, JOINED = 5, 2
 CLIP = 10.0  # of standardised observations
@@ -142,7 +144,7 @@ class SegmentVAE:
         layers.standardise(rows, mean, scale, CLIP, x[:, : self.steps])
         return x
 
-    def fit(self, segments: Segments | np.ndarray) -> float:
+    def fit(self, segments: "Segments | np.ndarray") -> float:
         """Train on raw segments [n, H, o] for `epochs` epochs, from the present weights.
 
         The normaliser becomes that of these segments. Returns the mean loss of the last epoch.
