@@ -150,7 +150,7 @@ def test_the_reference_trains_the_same_run(tmp_path):
         command = [sys.executable, "-m", "active_rlhf.cli", "train", "--spec", "/dev/stdin"]
         subprocess.run(
             [*command, "--out", str(tmp_path / name)],
-            input=json.dumps(spec),
+            input=json.dumps(spec.as_dict()),
             env=os.environ | {"NUMBA_DISABLE_JIT": disabled},
             text=True,
             check=True,
