@@ -3,7 +3,8 @@
     python benchmarks/thesis.py RESULTS [--out benchmarks/thesis.json]
 
 RESULTS is the folder of a study (results/thesis, say), finished or not: every complete run counts.
-Writes the rows and a stacked bar of the seconds by stage; prints the tables of docs/performance.md.
+Writes the rows and a stacked bar of the seconds by stage; prints the tables of docs/results.md and
+docs/performance.md.
 Physics is the time of the rollouts times their speed in `make benchmark`, as machines drift.
 """
 
