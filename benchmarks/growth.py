@@ -24,7 +24,7 @@ from active_rlhf.run.loop import train
 
 ENVIRONMENT = "HalfCheetah-v5"
 REPEATS = 3
-SHORT: dict[str, Any] = {"ppo": {"total_steps": 20_480}, "evaluation": {"every": 20_480}}
+SHORT: dict[str, Any] = {"total_steps": 20_480, "evaluation": {"every": 20_480}}
 
 
 def seconds_by_stage(spec: dict[str, Any]) -> dict[str, float]:
@@ -34,15 +34,13 @@ def seconds_by_stage(spec: dict[str, Any]) -> dict[str, float]:
 
 
 def steps(value: int) -> dict[str, Any]:
-    return thesis_run(ENVIRONMENT, "true_reward", ppo={"total_steps": value})
+    return thesis_run(ENVIRONMENT, "true_reward", total_steps=value)
 
 
 def labels(value: int) -> dict[str, Any]:
     """Ten labels a session, as in the thesis: more labels are more sessions on more labels."""
     changes = {"total": value, "initial": 10, "sessions": value // 10, "probe_pairs": 2}
-    return thesis_run(
-        *(ENVIRONMENT, "random"), ppo={"total_steps": 2048 * (value // 10)}, labels=changes
-    )
+    return thesis_run(*(ENVIRONMENT, "random"), total_steps=2048 * (value // 10), labels=changes)
 
 
 def pool(value: int) -> dict[str, Any]:

@@ -15,16 +15,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from active_rlhf.agents.policy import Policy
 from reference import PlainEnsemble
 from scipy import stats
 from sklearn.linear_model import LinearRegression
 from threadpoolctl import threadpool_limits
 from training import thesis_run
 
-from active_rlhf.agents.policy import Policy
 from active_rlhf.behaviour.store import Segments, SegmentStore
 from active_rlhf.compute.precision import DTYPES
-from active_rlhf.rewards.ensemble import RewardEnsemble, accuracy, cross_entropy
+from active_rlhf.rewards import build
+from active_rlhf.rewards.measures import accuracy, cross_entropy
 from active_rlhf.run.loop import train
 from active_rlhf.selection.vae import SegmentVAE
 from active_rlhf.tasks.rollout import Actor, collect
@@ -32,7 +33,7 @@ from active_rlhf.tasks.rollout import Actor, collect
 ENVIRONMENT, LENGTH = "HalfCheetah-v5", 50
 PAIRS, HELD_OUT, FITS = 60, 300, 5
 RUN = {
-    "ppo": {"total_steps": 61_440},
+    "total_steps": 61_440,
     "labels": {"total": 100, "initial": 10, "sessions": 10},
     "evaluation": {"every": 61_440, "episodes": 1},
 }
@@ -64,8 +65,8 @@ def fits(seed: int) -> dict[str, dict[str, list[float]]]:
     config = thesis_run(ENVIRONMENT)["reward_model"]
     sizes = observations.shape[-1], actions.shape[-1]
     ensembles = {
-        precision: RewardEnsemble(
-            config | {"precision": precision}, *sizes, np.random.default_rng(seed)
+        precision: build(
+            "mlp", config | {"precision": precision}, *sizes, np.random.default_rng(seed)
         )
         for precision in ("bfloat16", "float32")
     }

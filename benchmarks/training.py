@@ -22,13 +22,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from active_rlhf.agents.policy import Policy
 from reference import PlainEnsemble, physics, plain_ppo
 from threadpoolctl import threadpool_limits
 
-from active_rlhf.agents.policy import Policy
 from active_rlhf.agents.ppo import update as ppo
 from active_rlhf.agents.reward_scaling import RewardScale
-from active_rlhf.rewards.ensemble import RewardEnsemble
+from active_rlhf.rewards import build
 from active_rlhf.run import loop as training
 from active_rlhf.study.loading import load_study, resolve_run
 from active_rlhf.tasks.gym import ENVIRONMENTS
@@ -66,7 +66,7 @@ def thesis_run(environment: str, selector: str = "random", **changes: Any) -> di
 
 def agent(environment: str) -> dict[str, Any]:
     """PPO on the true reward, rollout and update, against physics and a plain PPO."""
-    config = thesis_run(environment)["ppo"]
+    config = thesis_run(environment)["agent"]
     actor, stream = Actor(environment, 1), np.random.default_rng(0)
     policy = Policy.initial(actor.observation_size, actor.action_size, stream)
     state, scale = ppo.optimiser(policy.parameters.flat.size), RewardScale(config["gamma"])
@@ -98,7 +98,7 @@ def agent(environment: str) -> dict[str, Any]:
 
 
 def policy_update() -> dict[str, float]:
-    config = thesis_run("HalfCheetah-v5")["ppo"]
+    config = thesis_run("HalfCheetah-v5")["agent"]
     actor = Actor("HalfCheetah-v5", 1)
     policy = Policy.initial(17, 6, np.random.default_rng(0))
     seen = collect(actor, policy, ROLLOUT, np.random.default_rng(1))
@@ -122,7 +122,7 @@ def reward_training(pairs: int = 400) -> dict[str, float]:
     inputs = np.concatenate([observations, actions], -1)
     fits = {}
     for precision in ("bfloat16", "float32"):
-        ensemble = RewardEnsemble(config | {"precision": precision}, 17, 6, g)
+        ensemble = build("mlp", config | {"precision": precision}, 17, 6, g)
         fits[precision] = lambda e=ensemble: e.fit(observations, actions, preferences)
     seconds = in_turns(**fits, plain_torch=lambda: plain.fit(inputs, preferences))
     return seconds | {
@@ -135,7 +135,7 @@ def run(environment: str, selector: str, steps: int) -> dict[str, Any]:
     sessions = max(2, round(50 * steps / 1_000_000))
     spec = thesis_run(
         *(environment, selector),
-        ppo={"total_steps": steps},
+        total_steps=steps,
         labels={"sessions": sessions, "total": 10 * sessions, "initial": 10},
         evaluation={"every": steps, "episodes": 1},
     )
@@ -188,7 +188,8 @@ def startup() -> float:
     """Wall seconds from the command to the first environment step, median of five."""
     spec = thesis_run(
         *("HalfCheetah-v5", "random"),
-        ppo={"total_steps": 256, "rollout_steps": 128},
+        total_steps=256,
+        agent={"rollout_steps": 128},
         labels={"sessions": 2, "total": 10, "initial": 5, "probe_pairs": 2},
         evaluation={"every": 256, "episodes": 1},
     )
@@ -211,7 +212,7 @@ def side_by_side(steps: int) -> dict[str, float]:
     """Work seconds of a run alone and of as many at once as there are cores."""
     cores = os.cpu_count() or 1
     labels = {"sessions": 4, "total": 40, "initial": 10}
-    spec = thesis_run("HalfCheetah-v5", "random", ppo={"total_steps": steps}, labels=labels)
+    spec = thesis_run("HalfCheetah-v5", "random", total_steps=steps, labels=labels)
 
     def work(count: int) -> float:
         command = [sys.executable, "-m", "active_rlhf.cli", "train", "--spec", "/dev/stdin"]

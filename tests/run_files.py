@@ -9,20 +9,22 @@ import pandas as pd
 
 from active_rlhf.files import sha256
 from active_rlhf.results.collect import EPISODES, EVALUATIONS, SESSIONS
+from active_rlhf.study.settings import Spec
 
 STUDY: dict[str, Any] = {
     "study": "tiny",
     "seeds": [3, 11],
     "environments": ["Hopper-v5"],
     "selectors": ["random", "true_reward"],
-    "ppo": {"total_steps": 4096},
+    "total_steps": 4096,
     "labels": {"total": 20, "initial": 10, "sessions": 2},
 }
 
 
-def write_run(directory: Path, spec: dict[str, Any], code: str = "0" * 64) -> None:
-    """A finished run of `spec` with four episodes, two evaluations and two sessions."""
+def write_run(directory: Path, given: Spec, code: str = "0" * 64) -> None:
+    """A finished run of the spec with four episodes, two evaluations and two sessions."""
     directory.mkdir(parents=True, exist_ok=True)
+    spec = given.as_dict()
     rng = np.random.default_rng(spec["seed"])
     episodes = pd.DataFrame(
         {

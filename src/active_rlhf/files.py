@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 # What a run leaves beside its run.json, and what one that asks for preferences leaves besides.
 RUN_FILES = ("episodes.csv", "evaluations.csv", "policy.safetensors")
@@ -43,9 +42,9 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def result_files(spec: dict[str, Any]) -> list[str]:
-    """The files of a finished run of this spec, beside its run.json."""
-    return sorted(RUN_FILES + PREFERENCE_FILES if "selection" in spec else RUN_FILES)
+def result_files(asks: bool) -> list[str]:
+    """The files of a finished run beside its run.json; asks: whether it asks for preferences."""
+    return sorted(RUN_FILES + PREFERENCE_FILES if asks else RUN_FILES)
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -43,7 +43,7 @@ sys.addaudithook(lambda event, _: started.append(event) if event == "subprocess.
 for package in ("compute", "rewards", "agents.kernels", "behaviour.rows", "selection.vae"):
     module = importlib.import_module(f"active_rlhf.{package}")
     for found in pkgutil.iter_modules(getattr(module, "__path__", ())):
-        if found.name != "warm_up":
+        if found.name not in ("warm_up", "torch_mlp"):
             importlib.import_module(f"{module.__name__}.{found.name}")
 print(*started, *{"numba", "llvmlite", "torch", "mujoco"} & sys.modules.keys())
 """
@@ -137,7 +137,8 @@ def test_the_reference_trains_the_same_run(tmp_path):
             "seeds": [1],
             "environments": ["Hopper-v5"],
             "selectors": ["random"],
-            "ppo": {"total_steps": 128, "rollout_steps": 64, "minibatches": 4},
+            "total_steps": 128,
+            "agent": {"rollout_steps": 64, "minibatches": 4},
             "labels": {"total": 20, "initial": 10, "sessions": 2, "segment_length": 10}
             | {"probe_pairs": 20},
             "reward_model": {"hidden": [16, 16], "epochs": 2, "dropout": 0, "precision": "float32"},
@@ -149,7 +150,7 @@ def test_the_reference_trains_the_same_run(tmp_path):
         command = [sys.executable, "-m", "active_rlhf.cli", "train", "--spec", "/dev/stdin"]
         subprocess.run(
             [*command, "--out", str(tmp_path / name)],
-            input=json.dumps(spec),
+            input=json.dumps(spec.as_dict()),
             env=os.environ | {"NUMBA_DISABLE_JIT": disabled},
             text=True,
             check=True,

@@ -26,7 +26,8 @@ STUDY: dict[str, Any] = {
     "seeds": [1],
     "environments": [ENVIRONMENT],
     "selectors": ["hybrid"],
-    "ppo": {"rollout_steps": 256, "total_steps": 2048, "epochs": 2, "minibatches": 4},
+    "total_steps": 2048,
+    "agent": {"rollout_steps": 256, "epochs": 2, "minibatches": 4},
     "labels": {
         **{"total": 24, "initial": 4, "sessions": 4},
         **{"segment_length": 20, "oversampling": 4, "probe_pairs": 10},
@@ -67,7 +68,7 @@ def spec() -> dict[str, Any]:
 
 
 def command(folder: Path, out: Path) -> list[str]:
-    (folder / "spec.json").write_text(json.dumps(spec()))
+    (folder / "spec.json").write_text(json.dumps(spec().as_dict()))
     return ["train", "--spec", str(folder / "spec.json"), "--out", str(out)]
 
 

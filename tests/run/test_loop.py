@@ -15,10 +15,12 @@ from scipy import stats
 from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.run.loop import RunLocked, _locked, train
 from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.study.settings import Spec
 from active_rlhf.tasks.gym import make
 
 SHORT = {
-    "ppo": {"total_steps": 6144, "rollout_steps": 1024},
+    "total_steps": 6144,
+    "agent": {"rollout_steps": 1024},
     "labels": {"total": 25, "initial": 7, "sessions": 4, "segment_length": 20, "probe_pairs": 20},
     "reward_model": {"hidden": [16, 16], "epochs": 2},
     "vae": {"segments": 64, "batch_size": 32, "epochs": 1, "latent": 4},
@@ -31,14 +33,17 @@ RESULTS = (
 )
 
 
-def spec(selector: str, seed: int = 1, **sections) -> dict:
+def spec(selector: str, seed: int = 1, **sections) -> Spec:
     data = {
         "study": "test",
         "seeds": [seed],
         "environments": ["Hopper-v5"],
         "selectors": [selector],
-        **{name: SHORT[name] | sections.get(name, {}) for name in SHORT},
-        **{name: value for name, value in sections.items() if name not in SHORT},
+        **SHORT,
+        **{
+            name: SHORT[name] | value if isinstance(SHORT.get(name), dict) else value
+            for name, value in sections.items()
+        },
     }
     study = load_study("config/test.yaml", data=data)
     return resolve_run(study, "Hopper-v5", selector, seed)
@@ -96,7 +101,7 @@ with threadpool_limits(1):
 
 def test_a_cold_cache_changes_nothing_and_a_warm_one_compiles_nothing(tmp_path):
     """Runs share compiled code, which is made once a machine before the first of them starts."""
-    (tmp_path / "spec.json").write_text(json.dumps(spec("hybrid")))
+    (tmp_path / "spec.json").write_text(json.dumps(spec("hybrid").as_dict()))
     code = """
 import json, sys
 from active_rlhf.compute.compilation import Kernel
@@ -126,7 +131,7 @@ def test_a_run_writes_what_it_promises(tmp_path):
     out = run(tmp_path, "duo")
     result = json.loads((out / "run.json").read_text())
     assert result["status"] == "complete" and result["steps"] == 6144 and result["queries"] == 25
-    assert result["spec"] == spec("duo")
+    assert result["spec"] == spec("duo").as_dict()
     assert result["cpu_s"] > 0 and result["peak_rss_mb"] > 50
     stages = {"environment", "policy_update", "reward_model", "candidates", "score", "pick"}
     assert stages <= set(result["seconds"])
@@ -187,7 +192,7 @@ run.advance()
 assert loaded and all(loaded)
 """
     labels = {"total": 10, "initial": 7, "sessions": 2, "first_after": first_after}
-    given = json.dumps(spec("duo", labels=labels))
+    given = json.dumps(spec("duo", labels=labels).as_dict())
     subprocess.run([sys.executable, "-c", code, given], check=True)
 
 
@@ -199,10 +204,10 @@ def test_true_reward_asks_nothing(tmp_path):
 
 def test_the_random_policy_acts_uniformly_and_never_learns(tmp_path):
     data = {"study": "t", "seeds": [1], "environments": ["Hopper-v5"], "selectors": ["random"]}
-    short = {"ppo": {"total_steps": 40960, "rollout_steps": 1024}}
+    short = {"total_steps": 40960, "agent": {"rollout_steps": 1024}}
     study = load_study("config/test.yaml", data=data | SHORT | short | {"baselines": True})
     random_spec = resolve_run(study, "Hopper-v5", "random_policy", 1)
-    assert random_spec["ppo"]["total_steps"] == 20480  # enough, as nothing is learned
+    assert random_spec.total_steps == 20480  # enough, as nothing is learned
     train(random_spec, tmp_path)
     returns = pd.read_csv(tmp_path / "episodes.csv")["return"]
     env, limit = make("Hopper-v5")
@@ -235,9 +240,9 @@ def test_two_processes_never_train_one_run(tmp_path):
 
 
 def test_a_reward_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
-    from active_rlhf.rewards.ensemble import RewardEnsemble
+    from active_rlhf.rewards.ensemble import Ensemble
 
-    monkeypatch.setattr(RewardEnsemble, "rewards", lambda self, o, a: np.full(o.shape[:-1], np.nan))
+    monkeypatch.setattr(Ensemble, "rewards", lambda self, o, a: np.full(o.shape[:-1], np.nan))
     with pytest.raises(FloatingPointError, match=r"step 1024: prediction: rewards not finite"):
         run(tmp_path, "random")
     assert not (tmp_path / "run" / "run.json").exists()
@@ -245,13 +250,14 @@ def test_a_reward_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_ppo_on_the_true_reward_learns(tmp_path):
-    change = {"total_steps": 61440, "rollout_steps": 2048, "gamma": 0.98, "gae_lambda": 0.9}
+    change = {"rollout_steps": 2048, "gamma": 0.98, "gae_lambda": 0.9}
     data = {
         "study": "test",
         "seeds": [1],
         "environments": ["HalfCheetah-v5"],
         "selectors": ["true_reward"],
-        "ppo": change,
+        "total_steps": 61440,
+        "agent": change,
         "evaluation": {"every": 61440, "episodes": 1},
     }
     study = load_study("config/test.yaml", data=data)

@@ -19,10 +19,8 @@ SMALL: dict[str, Any] = {
     "study": "small",
     "seeds": [1],
     "baselines": True,
-    "ppo": {
-        **{"total_steps": ROLLOUTS * ROLLOUT, "rollout_steps": ROLLOUT},
-        **{"epochs": 2, "minibatches": 4},
-    },
+    "total_steps": ROLLOUTS * ROLLOUT,
+    "agent": {"rollout_steps": ROLLOUT, "epochs": 2, "minibatches": 4},
     "labels": {
         **{"total": 30, "initial": 4, "sessions": 12},
         **{"segment_length": 20, "oversampling": 4, "probe_pairs": 10},

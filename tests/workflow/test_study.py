@@ -78,7 +78,7 @@ def test_the_report_shows_every_category_and_the_config(study):
 
 BAD = {
     "unknown selector": ({"selectors": ["random", "guess"]}, "selectors[1]"),
-    "negative number": ({"ppo": {"learning_rate": -1}}, "ppo.learning_rate"),
+    "negative number": ({"agent": {"learning_rate": -1}}, "agent.learning_rate"),
 }
 
 

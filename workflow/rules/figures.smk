@@ -68,7 +68,7 @@ use rule learning_curves as aggregate_figures with:
 use rule learning_curves as label_figures with:
     input:
         label_curves=STATISTICS["label_curves"],
-        sessions=[f"{RESULTS}/exports/{name}.sessions.csv" for name in TRAINED],
+        sessions=[f"{RESULTS}/exports/{folder_name(name)}.sessions.csv" for name in TRAINED],
     output:
         drawn("label_efficiency"),
         drawn("reward_accuracy"),

@@ -16,9 +16,10 @@ MADE = {
     for path in rule.output
 }
 for name in TRAINED:
-    MADE |= dict.fromkeys(expand(rules.export.output, environment=name), [f"runs/{name}"])
+    folder = folder_name(name)
+    MADE |= dict.fromkeys(expand(rules.export.output, environment=folder), [f"runs/{folder}"])
 for scope in ("all", *EXPORTS):
-    MADE[f"{RESULTS}/report/tables/{scope}.html"] = [named(path) for path in tables_of(scope)]
+    MADE[f"{RESULTS}/report/tables/{folder_name(scope)}.html"] = [named(path) for path in tables_of(scope)]
 
 
 rule provenance:

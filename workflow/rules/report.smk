@@ -51,7 +51,7 @@ use rule config_page as findings_page with:
 
 use rule config_page as tables_page with:
     input:
-        lambda wildcards: tables_of(wildcards.scope),
+        lambda wildcards: tables_of(environment_of(wildcards.scope)),
     output:
         report(
             f"{RESULTS}/report/tables/{{scope}}.html",

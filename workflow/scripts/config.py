@@ -1,7 +1,7 @@
 import json
 
 from active_rlhf.files import atomic
-from active_rlhf.study.plain_yaml import dump_yaml
+from active_rlhf.study.reading import dump_yaml
 from logged import logged
 
 with logged(snakemake.log[0]), atomic(snakemake.output[0]) as path:

@@ -1,8 +1,12 @@
 from pathlib import Path
 
 from active_rlhf.results.collect import collect
+from active_rlhf.study.matrix import environment_of
+from active_rlhf.study.settings import Study
 from logged import logged
 
 with logged(snakemake.log[0]):
     exports = Path(snakemake.output.episodes).parent
-    collect(snakemake.config, snakemake.wildcards.environment, exports.parent / "runs", exports)
+    environment = environment_of(snakemake.wildcards.environment)
+    study = Study(**snakemake.config)
+    collect(study, environment, exports.parent / "runs", exports)

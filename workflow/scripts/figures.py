@@ -4,7 +4,7 @@ from pathlib import Path
 from active_rlhf.analysis.overhead import select
 from active_rlhf.analysis.study import read_table
 from active_rlhf.analysis.wording import Terms
-from active_rlhf.study.loading import TRUE_REWARD
+from active_rlhf.study.matrix import TRUE_REWARD, environment_of
 from active_rlhf.results.export import read_records
 from active_rlhf.figures.aggregates import (
     critical_difference_diagram,
@@ -59,5 +59,6 @@ with logged(snakemake.log[0]):
     )
     for path in map(Path, snakemake.output):
         if path.suffix == ".png":
-            scope = path.parent.name if path.parent.name in study["exports"] else ""
+            folder = environment_of(path.parent.name)
+            scope = folder if folder in study["exports"] else ""
             save(DRAW[path.stem](scope), path.with_suffix(""), made_from)

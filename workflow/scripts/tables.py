@@ -5,6 +5,7 @@ from active_rlhf.analysis.study import read_table
 from active_rlhf.analysis.wording import Terms
 from active_rlhf.files import atomic
 from active_rlhf.results.provenance import mark
+from active_rlhf.study.matrix import environment_of
 from active_rlhf.tables import build as tables
 from logged import logged
 
@@ -35,7 +36,7 @@ with logged(snakemake.log[0]):
     sections = {}
     for path in map(Path, snakemake.output):
         if path.suffix == ".md":
-            env = path.parent.name if path.parent != document.parent else ""
+            env = environment_of(path.parent.name) if path.parent != document.parent else ""
             tables.write(build(path.stem, env), path.with_suffix(""), made_from)
             name = path.relative_to(document.parent).with_suffix("").as_posix()
             sections.setdefault(env or "All environments", []).append(name)

@@ -24,7 +24,7 @@ from active_rlhf.analysis.power import power_table
 from active_rlhf.analysis.ranks import ranks
 from active_rlhf.files import atomic
 from active_rlhf.results.export import METRIC, ExportError, read_csv, read_records, read_runs
-from active_rlhf.study.loading import RANDOM_POLICY, TRUE_REWARD
+from active_rlhf.study.matrix import RANDOM_POLICY, TRUE_REWARD
 
 
 def statistics(

@@ -51,7 +51,7 @@ class SegmentStore:
         self._starts = [0]
         self.finals: list[np.ndarray] = []
         """The raw observation that each finished episode ended in."""
-        self.origins: list[dict[str, Any] | None] = [None]
+        self.origins: list[Mapping[str, Any] | None] = [None]
         """For each episode, the state of the environment's random stream from which it was begun;
         None for the first, which the run's seed begins."""
         self.steps = 0

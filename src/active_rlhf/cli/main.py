@@ -13,18 +13,10 @@ from typing import Any
 
 from active_rlhf.errors import InputError, explained
 from active_rlhf.files import CHECKPOINT, LOCK
-from active_rlhf.study.loading import (
-    DEFAULTS,
-    RANDOM_POLICY,
-    TEACHER_DESCRIPTIONS,
-    TRUE_REWARD,
-    ConfigError,
-    load_spec,
-    load_study,
-    merge,
-    parse_set,
-    resolve_run,
-)
+from active_rlhf.study.loading import load_spec, load_study, merge, parse_set, resolve_run
+from active_rlhf.study.matrix import RANDOM_POLICY, TRUE_REWARD
+from active_rlhf.study.messages import ConfigError
+from active_rlhf.study.settings import Spec, Study
 
 AGAIN = os.EX_TEMPFAIL  # 75: stopped before its end, the same command goes on
 THREAD_VARIABLES = (
@@ -115,17 +107,17 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="KEY=VALUE",
         dest="changes",
-        help="change a setting, as in ppo.total_steps=20480 (repeatable)",
+        help="change a setting, as in total_steps=20480 (repeatable)",
     )
 
 
-def _load(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
+def _load(args: argparse.Namespace) -> tuple[Study, Spec]:
     """The study that --study, --env, --selector, --seed and --set mean, and the run's spec."""
     for name in ("study", "env", "selector", "seed"):
         if getattr(args, name) is None:
             raise ConfigError(f"--{name}: missing; needed with --study, --env, --selector, --seed")
     changes = merge({}, *map(parse_set, args.changes))
-    study = load_study(args.study, changes)
+    study = load_study(args.study, changes, cells=[(args.env, args.selector)])
     return study, resolve_run(study, args.env, args.selector, args.seed)
 
 
@@ -139,17 +131,19 @@ def _one_thread() -> None:
 
 def _train(args: argparse.Namespace) -> int:
     _one_thread()
-    study = DEFAULTS
+    tracking, every = args.tracking, args.checkpoint_every
     if args.spec is None:
         study, spec = _load(args)
+        tracking = study.tracking if tracking is None else tracking
+        every = study.checkpoint_every if every is None else every
     elif args.changes or any((args.study, args.env, args.selector, args.seed is not None)):
         raise ConfigError("--spec: is a whole run; --study, --env, --selector, --seed, --set: drop")
     else:
         spec = load_spec(args.spec)
-    name = f"{spec['environment']} {spec['selector']} seed {spec['seed']}"
-    given = {"tracking": args.tracking, "checkpoint_every": args.checkpoint_every}
-    options = {key: study[key] if value is None else value for key, value in given.items()}
-    if not options["checkpoint_every"] >= 0:
+    name = f"{spec.environment} {spec.selector} seed {spec.seed}"
+    every = 60.0 if every is None else every
+    options = {"tracking": tracking or "none", "checkpoint_every": every}
+    if not every >= 0:
         raise ConfigError(f"--checkpoint-every: must be at least 0, not {args.checkpoint_every}")
     if _is_complete(args.out, spec, args.force) and _is_tidy(args.out):
         print(f"{name}: complete already in {args.out}, nothing to do")
@@ -158,7 +152,7 @@ def _train(args: argparse.Namespace) -> int:
     return _train_to_the_end(name, spec, args.out, options | {"force": args.force})
 
 
-def _train_to_the_end(name: str, spec: dict[str, Any], out: Path, options: dict[str, Any]) -> int:
+def _train_to_the_end(name: str, spec: Spec, out: Path, options: dict[str, Any]) -> int:
     """Train, unless told to stop, or wait for the process that does; returns the exit code."""
     received: list[int] = []
 
@@ -218,7 +212,7 @@ def _is_tidy(out: Path) -> bool:
     return not any((out / name).exists() for name in (CHECKPOINT, LOCK))
 
 
-def _is_complete(out: Path, spec: dict[str, Any], force: bool) -> bool:
+def _is_complete(out: Path, spec: Spec, force: bool) -> bool:
     """Whether `out` holds just this run; another one there is an error. With `force` neither."""
     from active_rlhf.run.identity import code_fingerprint
 
@@ -229,7 +223,7 @@ def _is_complete(out: Path, spec: dict[str, Any], force: bool) -> bool:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         old, code = found["spec"], found["code"]
-        differing = _differences(old, spec)
+        differing = _differences(old, spec.as_dict())
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ConfigError(f"{file}: damaged; {advice}") from error
     if not differing and code != code_fingerprint(spec):
@@ -256,12 +250,13 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "
 
 
 def _spec(args: argparse.Namespace) -> int:
-    print(json.dumps(_load(args)[1], indent=1))
+    print(json.dumps(_load(args)[1].as_dict(), indent=1))
     return 0
 
 
 def _list(args: argparse.Namespace) -> int:
     from active_rlhf.selection.presets import DESCRIPTIONS
+    from active_rlhf.study import known
     from active_rlhf.tasks.gym import ENVIRONMENTS
 
     environments = {name: entry.description for name, entry in ENVIRONMENTS.items()}
@@ -272,7 +267,7 @@ def _list(args: argparse.Namespace) -> int:
     for title, entries in (
         ("environments (any other gymnasium id with Box spaces works too)", environments),
         ("selectors", DESCRIPTIONS | baselines),
-        ("teachers", TEACHER_DESCRIPTIONS),
+        ("teachers", {name: known.description("teacher", name) for name in known.names("teacher")}),
     ):
         print(f"{title}:")
         for name, description in entries.items():
@@ -281,7 +276,7 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _results(args: argparse.Namespace) -> int:
-    print(f"results/{load_study(args.study)['study']}")
+    print(f"results/{load_study(args.study, cells=()).study}")
     return 0
 
 

@@ -28,7 +28,9 @@ from rich.table import Table
 
 from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.run.schedule import Plan
-from active_rlhf.study.loading import load_study, resolve_run, study_runs
+from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.study.matrix import folder_name, study_runs
+from active_rlhf.study.settings import Spec, Study
 
 SILENT_AFTER = 180.0  # seconds without a sign of life, after which a run no longer counts as going
 LIVE_EVERY, LOG_EVERY = 1.0, 10.0  # seconds between two looks, in a terminal and in a log
@@ -70,10 +72,10 @@ class Snapshot:
 class Watcher:
     """Keeps the state of every run of a study and looks only at files that changed."""
 
-    def __init__(self, study: dict[str, Any], results: Path) -> None:
+    def __init__(self, study: Study, results: Path) -> None:
         @cache
-        def spec(environment: str, selector: str) -> tuple[dict[str, Any], str]:
-            resolved = resolve_run(study, environment, selector, study["seeds"][0])
+        def spec(environment: str, selector: str) -> tuple[Spec, str]:
+            resolved = resolve_run(study, environment, selector, study.seeds[0])
             return resolved, code_fingerprint(resolved)
 
         self._spec = spec
@@ -82,7 +84,7 @@ class Watcher:
                 environment,
                 selector,
                 seed,
-                results / "runs" / environment / selector / str(seed),
+                results / "runs" / folder_name(environment) / selector / str(seed),
                 Plan.of(spec(environment, selector)[0]).steps,
             )
             for environment, selector, seed in study_runs(study)
@@ -129,7 +131,7 @@ class Watcher:
         spec, code = self._spec(run.environment, run.selector)
         return (
             result.get("status") == "complete"
-            and result.get("spec") == {**spec, "seed": run.seed}
+            and result.get("spec") == {**spec.as_dict(), "seed": run.seed}
             and result.get("code") == code
         )
 
@@ -251,8 +253,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Watch until every run is done, or until the given command ends; then return its exit code."""
-    study = load_study(args.config)
-    results = Path("results") / study["study"]
+    study = load_study(args.config, cells=())
+    results = Path("results") / study.study
     watcher = Watcher(study, results)
     console = Console()
     if not args.command:

@@ -79,7 +79,7 @@ def activate_and_drop(x, bias, keep, key, out):
 
 
 @compiled
-def _slope(h, scale):
+def slope(h, scale):
     """Of `activate_and_drop` where it gave `h`."""
     return scale if h > _ZERO else (scale * SLOPE if h < _ZERO else _ZERO)
 
@@ -89,7 +89,7 @@ def _through_activation(gradient, out, scale, bias):
     bias[:] = _ZERO
     for i in range(gradient.shape[0]):
         for j in range(gradient.shape[1]):
-            value = widened(gradient[i, j]) * _slope(widened(out[i, j]), scale)
+            value = widened(gradient[i, j]) * slope(widened(out[i, j]), scale)
             gradient[i, j] = narrowed(value, gradient[i, j])
             bias[j] += value
 
@@ -168,33 +168,3 @@ def through_squares(
     x *= scale
     x.reshape(-1, bias.size).sum(axis=0, out=gradient)
     return float(squares)
-
-
-@compiled
-def segment_differences(x, steps, out):
-    """Sum over the first segment's rows minus that over the second's: out [n, c] of x [n2H, c]."""
-    out[:] = _ZERO
-    for pair in range(out.shape[0]):
-        first = 2 * pair * steps
-        for i in range(first, first + steps):
-            for j in range(out.shape[1]):
-                out[pair, j] += widened(x[i, j]) - widened(x[i + steps, j])
-
-
-@compiled
-def through_segment_differences(slopes, weight, steps, out, keep, gradient, bias):
-    """Back through the product with `weight` [c], `segment_differences` and the activation below.
-
-    `slopes` [n] is the gradient of the product, `out` [n2H, c] what the activation gave. Its
-    argument's gradient goes to `gradient`, the sums of columns to `bias`.
-    """
-    scale = np.float32(1.0 / keep)
-    bias[:] = _ZERO
-    for pair in range(slopes.size):
-        first = 2 * pair * steps
-        for i in range(first, first + 2 * steps):
-            sign = _ONE if i < first + steps else -_ONE
-            for j in range(weight.size):
-                value = sign * slopes[pair] * weight[j] * _slope(widened(out[i, j]), scale)
-                gradient[i, j] = narrowed(value, gradient[i, j])
-                bias[j] += value

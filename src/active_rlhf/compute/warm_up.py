@@ -3,36 +3,20 @@
 Each function is called with the types that training uses, on next to nothing.
 """
 
+from typing import Any, get_args
+
 import numpy as np
 
 from active_rlhf.agents.ppo.agent import CompiledPPO
 from active_rlhf.agents.ppo.settings import PPOSettings
 from active_rlhf.behaviour.store import SegmentStore, schema
-from active_rlhf.compute.precision import DTYPES
-from active_rlhf.rewards.ensemble import RewardEnsemble
+from active_rlhf.rewards import build
+from active_rlhf.rewards.settings import MLPSettings
 from active_rlhf.selection.vae import SegmentVAE
+from active_rlhf.study.settings import VAE, Precision
 from active_rlhf.tasks.gym import GymTask
 
-_REWARD = {
-    "members": 1,
-    "hidden": [4, 4],
-    "learning_rate": 1e-3,
-    "weight_decay": 0.0,
-    "dropout": 0.1,
-    "epochs": 1,
-    "batch_size": 2,
-    "max_grad_norm": 1.0,
-}
-_VAE = {
-    "latent": 1,
-    "channels": [2],
-    "learning_rate": 1e-3,
-    "weight_decay": 0.0,
-    "kl_weight": 0.0,
-    "noise": 0.1,
-    "epochs": 1,
-    "batch_size": 2,
-}
+_SMALL: dict[str, Any] = {"epochs": 1, "batch_size": 2}
 
 
 def agent() -> None:
@@ -49,24 +33,26 @@ def agent() -> None:
     ppo.log_probabilities(rollout.observations, rollout.actions)
 
 
-def reward_networks(precision: str) -> None:
+def reward_networks(precision: Precision) -> None:
     """Training and prediction of reward networks."""
     generator = np.random.default_rng(0)
-    ensemble = RewardEnsemble(_REWARD | {"precision": precision}, 2, 1, generator)
+    settings = MLPSettings(members=1, hidden=(4, 4), precision=precision, **_SMALL)
+    ensemble = build("mlp", settings.as_dict(), 2, 1, generator)
     observations, actions = np.ones((2, 2, 2, 2), np.float32), np.ones((2, 2, 2, 1), np.float32)
     ensemble.fit(observations, actions, np.array([1.0, 0.0]))
     ensemble.rewards(observations, actions)
 
 
-def vae(precision: str) -> None:
+def vae(precision: Precision) -> None:
     """Training of the VAE, on segments with and without room to fill up."""
+    settings = VAE(latent=1, channels=(2,), precision=precision, **_SMALL)
     for length in (5, 6):
-        model = SegmentVAE(_VAE | {"precision": precision}, 2, length, np.random.default_rng(0))
+        model = SegmentVAE(settings.as_dict(), 2, length, np.random.default_rng(0))
         model.fit(np.ones((2, length, 2), np.float32))
 
 
 if __name__ == "__main__":
     agent()
-    for precision in DTYPES:
+    for precision in get_args(Precision):
         reward_networks(precision)
         vae(precision)

@@ -16,7 +16,9 @@ import pandas as pd
 
 from active_rlhf.files import atomic, sha256
 from active_rlhf.results.export import ExportError, read_csv
-from active_rlhf.study.loading import baselines, resolve_run, selectors
+from active_rlhf.study.loading import resolve_run
+from active_rlhf.study.matrix import baselines, folder_name, selectors
+from active_rlhf.study.settings import Spec, Study
 
 # Columns of a run directory's tables; those that may be empty (a selector without a score has no
 # mean score) apart.
@@ -43,7 +45,7 @@ EXPORTED = {
 }
 
 
-def collect(study: dict[str, Any], environment: str, runs: Path, exports: Path) -> None:
+def collect(study: Study, environment: str, runs: Path, exports: Path) -> None:
     """Write `<environment>.csv`, `.evaluations.csv`, `.sessions.csv` and `.overhead.csv`.
 
     And `.baselines.csv`, the episodes of the baselines, if the study trains them, and `.sha256`,
@@ -55,6 +57,7 @@ def collect(study: dict[str, Any], environment: str, runs: Path, exports: Path) 
     settings than the study's.
     """
     overhead: list[dict[str, Any]] = []
+    files = folder_name(environment)
     made: dict[str, Path] = {}
     with ExitStack() as stack:
 
@@ -62,8 +65,8 @@ def collect(study: dict[str, Any], environment: str, runs: Path, exports: Path) 
             made[name] = stack.enter_context(atomic(exports / name))
             return made[name]
 
-        sums = stack.enter_context(atomic(exports / f"{environment}.sha256"))
-        parts = [begun(f"{environment}{kind}.csv") for kind in ("", ".evaluations", ".sessions")]
+        sums = stack.enter_context(atomic(exports / f"{files}.sha256"))
+        parts = [begun(f"{files}{kind}.csv") for kind in ("", ".evaluations", ".sessions")]
         for directory, spec in _runs(study, environment, runs, selectors(study)):
             result = read_result(directory, spec)
             overhead.append(_overhead(directory, spec, result))
@@ -71,13 +74,13 @@ def collect(study: dict[str, Any], environment: str, runs: Path, exports: Path) 
                 frame.to_csv(
                     part, mode="a", header=len(overhead) == 1, index=False, lineterminator="\n"
                 )
-        _write_overhead(pd.DataFrame(overhead), begun(f"{environment}.overhead.csv"))
+        _write_overhead(pd.DataFrame(overhead), begun(f"{files}.overhead.csv"))
         if baselines(study):
             episodes = [
                 _tables(directory, spec, read_result(directory, spec))[0]
                 for directory, spec in _runs(study, environment, runs, baselines(study))
             ]
-            part = begun(f"{environment}.baselines.csv")
+            part = begun(f"{files}.baselines.csv")
             pd.concat(episodes).to_csv(part, index=False, lineterminator="\n")
         sums.write_text("".join(f"{sha256(path)}  {name}\n" for name, path in made.items()))
 
@@ -96,7 +99,7 @@ def _write_overhead(frame: pd.DataFrame, path: Path) -> None:
     frame.to_csv(path, index=False, lineterminator="\n")
 
 
-def read_result(directory: Path, spec: dict[str, Any]) -> dict[str, Any]:
+def read_result(directory: Path, spec: Spec) -> dict[str, Any]:
     """The `run.json` of a finished run of exactly this spec; raises ExportError otherwise."""
     path = directory / "run.json"
     try:
@@ -110,10 +113,10 @@ def read_result(directory: Path, spec: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(result, dict) or result.get("status") != "complete":
         raise ExportError(f"{directory}: the run is not complete (its status says so); {REMEDY}")
     found = result.get("spec")
-    if found != spec:
+    if found != spec.as_dict():
         raise ExportError(
             f"{directory}: the run has other settings than the study: "
-            f"{_difference(found, spec)}; {REMEDY}"
+            f"{_difference(found, spec.as_dict())}; {REMEDY}"
         )
     return result
 
@@ -127,46 +130,46 @@ def _difference(found: Any, wanted: Any, key: str = "") -> str:
     return f"{key[:-1] or 'spec'} is {found!r}, the study says {wanted!r}"
 
 
-def export_name(spec: dict[str, Any]) -> str:
+def export_name(spec: Spec) -> str:
     """`<environment>__<selector>__<seed>__<stamp>`; the stamp is ten digits made from the spec."""
-    digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(spec.as_dict(), sort_keys=True).encode()).hexdigest()
     stamp = int(digest, 16) % 10**10
-    return f"{spec['environment']}__{spec['selector']}__{spec['seed']}__{stamp:010d}"
+    return f"{folder_name(spec.environment)}__{spec.selector}__{spec.seed}__{stamp:010d}"
 
 
 def _runs(
-    study: dict[str, Any], environment: str, runs: Path, names: Iterable[str]
-) -> Iterator[tuple[Path, dict[str, Any]]]:
+    study: Study, environment: str, runs: Path, names: Iterable[str]
+) -> Iterator[tuple[Path, Spec]]:
     for selector in names:
-        for seed in study["seeds"]:
+        for seed in study.seeds:
             spec = resolve_run(study, environment, selector, seed)
-            yield runs / environment / selector / str(seed), spec
+            yield runs / folder_name(environment) / selector / str(seed), spec
 
 
 def _tables(
-    directory: Path, spec: dict[str, Any], result: dict[str, Any]
+    directory: Path, spec: Spec, result: dict[str, Any]
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """One run's rows of the episodes, evaluations and sessions exports."""
     episodes = _read_table(directory / "episodes.csv", EPISODES, result)
     evaluations = _read_table(directory / "evaluations.csv", EVALUATIONS, result)
-    if "labels" in spec:
+    if spec.labels is not None:
         sessions = _read_table(directory / "sessions.csv", SESSIONS, result)
     else:  # a baseline that learns from the true reward asks nothing
         sessions = pd.DataFrame(columns=list(SESSIONS))
     episodes = episodes[list(EXPORTED)].rename(columns=EXPORTED)
     for frame in (episodes, evaluations, sessions):
         frame.insert(0, "exp_name", export_name(spec))
-        frame.insert(1, "seed", spec["seed"])
+        frame.insert(1, "seed", spec.seed)
     return episodes, evaluations, sessions
 
 
-def _overhead(directory: Path, spec: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+def _overhead(directory: Path, spec: Spec, result: dict[str, Any]) -> dict[str, Any]:
     """One run's row of the overhead table."""
     try:
         return {
-            "env": spec["environment"],
-            "method": spec["selector"],
-            "seed": spec["seed"],
+            "env": spec.environment,
+            "method": spec.selector,
+            "seed": spec.seed,
             **{key: float(result[key]) for key in COSTS},
             "host": str(result["host"]),
             **{f"{stage}_s": float(value) for stage, value in result["seconds"].items()},
@@ -190,5 +193,5 @@ def _read_table(path: Path, columns: tuple[str, ...], result: dict[str, Any]) ->
     if not isinstance(files, dict) or files.get(path.name) != sha256(path):
         raise ExportError(f"{path}: not as the run wrote it, by run.json's hash; {REMEDY}")
     if frame.empty:
-        raise ExportError(f"{path}: no rows: no episode was finished; raise ppo.total_steps")
+        raise ExportError(f"{path}: no rows: no episode was finished; raise total_steps")
     return frame[list(columns)]

@@ -15,11 +15,12 @@ from active_rlhf.errors import InputError
 from active_rlhf.results.collect import EPISODES, EVALUATIONS, OPTIONAL, SESSIONS
 from active_rlhf.results.export import read_csv
 from active_rlhf.run.schedule import RECENT_RETURNS, Plan
+from active_rlhf.study.settings import Spec
 
 Fault = tuple[str, str]  # a file of the run, what is wrong with it
 
 
-def faults(directory: Path, spec: dict[str, Any], result: dict[str, Any]) -> Iterator[Fault]:
+def faults(directory: Path, spec: Spec, result: dict[str, Any]) -> Iterator[Fault]:
     """What contradicts the spec or another file of the run, whose run.json is `result`.
 
     Each fault is said of the file that it shows in; a file that cannot be read is one fault.
@@ -29,7 +30,7 @@ def faults(directory: Path, spec: dict[str, Any], result: dict[str, Any]) -> Ite
         if result.get(key) != value:
             yield "run.json", f"{key} is {result.get(key)!r}, the run's settings give {value}"
     yield from _of_table(directory / "episodes.csv", EPISODES, _episodes, plan, result)
-    episodes = spec["evaluation"]["episodes"], spec["evaluation"]["every"]
+    episodes = spec.evaluation.episodes, spec.evaluation.every
     yield from _of_table(directory / "evaluations.csv", EVALUATIONS, _evaluations, plan, *episodes)
     if plan.queries:
         sessions: list[pd.DataFrame] = []

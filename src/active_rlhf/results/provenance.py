@@ -19,7 +19,8 @@ from typing import Any
 from active_rlhf.errors import InputError, line
 from active_rlhf.files import atomic, sha256
 from active_rlhf.run.identity import PACKAGE
-from active_rlhf.study.loading import study_runs
+from active_rlhf.study.matrix import folder_name, study_runs
+from active_rlhf.study.settings import Study
 
 RECORD, CONFIG = "provenance.json", "config.yaml"
 MARKED = (".html", ".pdf", ".png", ".tex")
@@ -67,7 +68,7 @@ def marked_inputs(path: Path) -> set[str]:
 
 
 def write_record(
-    study: Mapping[str, Any], made: Mapping[str, Sequence[str]], results: Path, workflow: Path
+    study: Study, made: Mapping[str, Sequence[str]], results: Path, workflow: Path
 ) -> None:
     """Write `provenance.json` of a finished study, as `load_study` gives it.
 
@@ -75,8 +76,8 @@ def write_record(
     files, `runs/<environment>` or `imported/<environment>`. workflow: the folder of the rules.
     """
     runs, versions = {}, []
-    for environment, selector, seed in study_runs(dict(study)):
-        name = f"{environment}/{selector}/{seed}"
+    for environment, selector, seed in study_runs(study):
+        name = f"{folder_name(environment)}/{selector}/{seed}"
         path = results / "runs" / name / "run.json"
         result = json.loads(path.read_text(encoding="utf-8"))
         if result.get("versions") not in versions:
@@ -87,7 +88,7 @@ def write_record(
             "versions": versions.index(result.get("versions")),
         }
     content = {
-        "study": study["study"],
+        "study": study.study,
         "package": {"sha256": _sources(PACKAGE), **_commit()},
         "workflow": {"sha256": _sources(workflow)},
         "versions": {"python": platform.python_version()} | {p: version(p) for p in _PACKAGES},
@@ -95,7 +96,7 @@ def write_record(
         "versions_of_runs": versions,
         "imported": {
             name: {"path": path, "sha256": sha256(path)}
-            for name, path in study.get("imported", {}).items()
+            for name, path in (study.imported or {}).items()
         },
         "artefacts": {
             name: {"sha256": sha256(results / name), "inputs": list(inputs)}

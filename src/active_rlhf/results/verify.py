@@ -39,9 +39,11 @@ from active_rlhf.results.provenance import (
 )
 from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.run.schedule import steps_of_runs
-from active_rlhf.study.loading import baselines, load_study, resolve_run, study_runs
-from active_rlhf.study.plain_yaml import read_yaml
-from active_rlhf.study.validation import show
+from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.study.matrix import baselines, folder_name, study_runs
+from active_rlhf.study.messages import show
+from active_rlhf.study.reading import read_yaml
+from active_rlhf.study.settings import Spec, Study
 
 PROBLEM, WARNING, NOTE = "problem", "warning", "note"
 MISSING = "missing; let snakemake make it again"
@@ -69,7 +71,7 @@ class Folder:
 
     root: Path
     files: set[str] = field(default_factory=set)
-    study: dict[str, Any] | None = None
+    study: Study | None = None
     record: dict[str, Any] | None = None
     found: list[Finding] = field(default_factory=list)
 
@@ -144,7 +146,8 @@ def _config(folder: Folder) -> Findings:
         yield Finding(CONFIG, MISSING)
         return
     stored = read_yaml(path)
-    folder.study = study = load_study(path, data=_with_paths(stored, path))
+    folder.study = load_study(path, data=_with_paths(stored, path), cells=())
+    study = folder.study.as_dict()
     differing = [
         key
         for key in sorted({*stored, *study} - {"imported"})
@@ -188,11 +191,11 @@ def _record(folder: Folder) -> Findings:
             yield Finding(path, f"not as it was analysed, by its hash in {RECORD}; {REMEDY}")
     if folder.study is None:
         return
-    for name, path in folder.study.get("imported", {}).items():
+    for name, path in (folder.study.imported or {}).items():
         if record["imported"].get(name, {}).get("sha256") != sha256(path):
             yield Finding(RECORD, f"{path} has changed since; let snakemake analyse it again")
-    runs = {"/".join(map(str, run)) for run in study_runs(folder.study)}
-    if record["study"] != folder.study["study"] or record["runs"].keys() != runs:
+    runs = set(_run_folders(folder.study))
+    if record["study"] != folder.study.study or record["runs"].keys() != runs:
         yield Finding(RECORD, f"is not of the runs in {CONFIG}; {STALE}")
 
 
@@ -207,11 +210,11 @@ def _runs(folder: Folder) -> Findings:
 
     @cache
     def code(environment: str, selector: str) -> str:
-        return code_fingerprint(resolve_run(study, environment, selector, study["seeds"][0]))
+        return code_fingerprint(resolve_run(study, environment, selector, study.seeds[0]))
 
     runs = study_runs(study)
     for environment, selector, seed in runs:
-        name = f"runs/{environment}/{selector}/{seed}"
+        name = f"runs/{folder_name(environment)}/{selector}/{seed}"
         spec = resolve_run(study, environment, selector, seed)
         results: list[dict[str, Any]] = []
         yield from _guarded(folder, name, _run, folder, name, spec, results)
@@ -230,7 +233,7 @@ def _runs(folder: Folder) -> Findings:
         yield Finding("runs", f"made with different versions: {_differing(versions)}", WARNING)
 
 
-def _run(folder: Folder, name: str, spec: dict[str, Any], results: list[Any]) -> Findings:
+def _run(folder: Folder, name: str, spec: Spec, results: list[Any]) -> Findings:
     """One run; its run.json is appended to `results` once it is known to be of this spec."""
     directory, path = folder.root / name, f"{name}/run.json"
     if path not in folder.files:
@@ -242,10 +245,11 @@ def _run(folder: Folder, name: str, spec: dict[str, Any], results: list[Any]) ->
     hashes: dict[str, str] = recorded if isinstance(recorded, dict) else {}
     if recorded is not hashes:
         yield Finding(path, f"records no hashes of the run's files; {REMEDY}")
-    missing = [file for file in result_files(spec) if f"{name}/{file}" not in folder.files]
+    files = result_files(spec.labels is not None)
+    missing = [file for file in files if f"{name}/{file}" not in folder.files]
     for file in missing:
         yield Finding(f"{name}/{file}", f"missing from a complete run; {REMEDY}")
-    for file in result_files(spec):
+    for file in files:
         known = recorded is hashes and file not in missing
         if known and hashes.get(file) != sha256(directory / file):
             yield Finding(f"{name}/{file}", f"not as the run wrote it, by run.json; {REMEDY}")
@@ -278,14 +282,15 @@ def _differing(versions: Counter[str]) -> str:
 
 def _exports(folder: Folder) -> Findings:
     """Make the exports again from the runs; they must be the same to the byte."""
-    study = folder.study or {}
-    for environment in study.get("environments", {}):
-        place = f"exports/{environment}.csv"
-        if folder.unsound(f"runs/{environment}"):
+    trained = folder.study.environments if folder.study else {}
+    for environment in trained:
+        files = folder_name(environment)
+        place = f"exports/{files}.csv"
+        if folder.unsound(f"runs/{files}"):
             yield Finding(place, "not compared with its runs, which are not sound", NOTE)
         else:
             yield from _guarded(folder, place, _export, folder, environment)
-    parts = [f"{environment}.overhead.csv" for environment in study.get("environments", {})]
+    parts = [f"{folder_name(environment)}.overhead.csv" for environment in trained]
     if parts and folder.files.issuperset(f"exports/{part}" for part in parts):
         with tempfile.TemporaryDirectory() as temporary:
             made = Path(temporary, "overhead.csv")
@@ -318,19 +323,20 @@ def _statistics(folder: Folder) -> Findings:
     study = folder.study
     if study is None:
         return
-    trained = study.get("environments", {})
+    trained = study.environments
     if folder.unsound("exports") or (not trained and folder.unsound(RECORD)):
         yield Finding("statistics", "not computed again: what they are made from is unsound", NOTE)
         return
     exports = folder.root / "exports"
-    paths = {name: str(exports / f"{name}.csv") for name in trained} or study["imported"]
-    choices: dict[str, Any] = {key: study.get(key) for key in ("methods", "exclude", "statistics")}
+    paths = {name: str(exports / f"{folder_name(name)}.csv") for name in trained} or study.imported
+    stored = study.as_dict()
+    choices: dict[str, Any] = {key: stored.get(key) for key in ("methods", "exclude", "statistics")}
     tables = statistics_of_exports(
         choices
         | {
             "exports": paths,
             "total_steps": steps_of_runs(trained),
-            "baselines": {name: exports / f"{name}.baselines.csv" for name in trained}
+            "baselines": {name: exports / f"{folder_name(name)}.baselines.csv" for name in trained}
             if baselines(study)
             else {},
         }
@@ -341,7 +347,7 @@ def _statistics(folder: Folder) -> Findings:
     for name, table in tables.items():
         yield from _guarded(folder, f"statistics/{name}.csv", _same_table, folder, name, table)
     pair = tables["comparisons"], tables["summary"]
-    page = findings(*pair, Terms.of(choices), study.get("published"))
+    page = findings(*pair, Terms.of(choices), stored.get("published"))
     yield from _same_text(folder, "findings.md", page.encode())
 
 
@@ -399,7 +405,7 @@ def _marks(folder: Folder) -> Findings:
 def _leftovers(folder: Folder) -> Findings:
     """Files that are no part of the study."""
     known = {CONFIG, RECORD, *(folder.record["artefacts"] if folder.record else ())}
-    runs = {"/".join(map(str, run)) for run in study_runs(folder.study)} if folder.study else None
+    runs = _run_folders(folder.study) if folder.study else None
     for name in sorted(folder.files - known):
         top, *rest = name.split("/")
         if top == "runs" and len(rest) > 3:
@@ -417,6 +423,11 @@ def _leftovers(folder: Folder) -> Findings:
             yield Finding(name, message, NOTE)
 
 
+def _run_folders(study: Study) -> list[str]:
+    """The directories of the study's runs, from that of all runs."""
+    return [f"{folder_name(env)}/{selector}/{seed}" for env, selector, seed in study_runs(study)]
+
+
 FOREIGN = "a run that the config does not name; nothing uses it"
 HALF_WRITTEN = "left half-written by a process that was killed; remove it"
 
@@ -427,7 +438,7 @@ def _in_run(name: str) -> str:
         return "checkpoint of a run that is going on or was killed; training it goes on from there"
     if name == LOCK:
         return "lock of a run that is going on or was killed"
-    if name in (*BESIDE, *result_files({"selection": {}})):
+    if name in (*BESIDE, *result_files(asks=True)):
         return ""
     return HALF_WRITTEN if name.startswith(".") else "not a file of a run"
 

@@ -102,7 +102,7 @@ def write(run: Run, out: Path, code: str) -> None:
         "final_return": fmean(last) if last else None,
         "queries": run.labels,
         "seconds": run.clock.seconds,
-        "files": {name: sha256(out / name) for name in result_files(spec)},
+        "files": {name: sha256(out / name) for name in result_files(run.learner is not None)},
         **run.cost.state_dict(),
         **machine.description(),
     }

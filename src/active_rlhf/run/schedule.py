@@ -2,11 +2,11 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from active_rlhf.study.settings import Spec
+from active_rlhf.study.settings import Choice, EnvironmentSettings, Spec
 
 ROLLOUT_STEPS = 2048  # of an agent whose settings say nothing of it
 RECENT_RETURNS = 10  # true returns that scale a B-Pref teacher, and that make a run's final return
@@ -65,7 +65,7 @@ class Plan:
     @classmethod
     def of(cls, spec: Spec) -> "Plan":
         """The plan of a run. An agent acts for `rollout_steps` of its settings at a time."""
-        size = int(spec.agent.settings.get("rollout_steps", ROLLOUT_STEPS))
+        size = rollout_steps(spec.agent)
         rollouts, labels = spec.total_steps // size, spec.labels
         if labels is None:
             return cls(size, rollouts, [], [], [])
@@ -100,3 +100,17 @@ class Plan:
         """Queries asked in the first n rollouts, for each n."""
         totals = [0, *accumulate(self.queries)]
         return [totals[bisect_left(self.when, n)] for n in rollouts]
+
+
+def steps_of_runs(environments: Mapping[str, EnvironmentSettings]) -> dict[str, int]:
+    """Steps of a finished run, by environment; `environments` is that part of a study."""
+    steps = {}
+    for name, own in environments.items():
+        size = rollout_steps(own.agent)
+        steps[name] = own.total_steps // size * size
+    return steps
+
+
+def rollout_steps(agent: Choice) -> int:
+    """Steps that an agent acts at a time, by its settings."""
+    return int(agent.settings.get("rollout_steps", ROLLOUT_STEPS))

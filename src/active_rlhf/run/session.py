@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from active_rlhf import teachers
+from active_rlhf import rewards, teachers
 from active_rlhf.agents import Agent
 from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.behaviour.store import Segments, SegmentStore
 from active_rlhf.compute import precision
-from active_rlhf.rewards import ensemble as measures
-from active_rlhf.rewards.ensemble import RewardEnsemble
+from active_rlhf.rewards import measures
 from active_rlhf.run.clock import Clock
 from active_rlhf.run.finite import check
 from active_rlhf.run.schedule import RECENT_RETURNS
@@ -24,6 +23,11 @@ from active_rlhf.tasks import Task
 TIE_PAIRS = 1000  # uniformly drawn pairs that fix the oracle's tie threshold
 
 
+def choices(action_space: Any) -> int:
+    """Numbers of an action in a Box [a], or actions to choose from in a Discrete."""
+    return int(action_space.n) if hasattr(action_space, "n") else action_space.shape[0]
+
+
 class PreferenceLearner:
     """Selector, teacher, ledger and reward model of a run."""
 
@@ -33,9 +37,9 @@ class PreferenceLearner:
         assert spec.labels and spec.teacher and spec.reward_model and spec.selection
         self.spec, self.labels, self.length = spec, spec.labels, spec.labels.segment_length
         self.task, self.behaviour, self.streams, self.clock = task, behaviour, streams, clock
-        sizes = task.observation_space.shape[0], task.action_space.shape[0]
-        config = spec.as_dict()["reward_model"]
-        self.model = RewardEnsemble(config, *sizes, streams["reward_model"])
+        sizes = task.observation_space.shape[0], choices(task.action_space)
+        name, settings = spec.reward_model.name, spec.reward_model.settings
+        self.model = rewards.build(name, settings, *sizes, streams["reward_model"])
         self.teacher = teachers.build(spec.as_dict()["teacher"])
         self.ledger = Ledger(spec.labels.total)
         self.vae = (
@@ -133,7 +137,7 @@ class PreferenceLearner:
                 self.behaviour.steps,
                 "reward_model",
                 loss=loss,
-                parameters=model.flat,
+                parameters=model.parameters,
                 observations=behaviour[0],
                 preferences=training.preferences,
             )
@@ -157,18 +161,16 @@ class PreferenceLearner:
         They are drawn uniformly from all behaviour, hence by the same rule for every selector.
         """
         drawn = self.behaviour.draw(self.streams["probe"], 2 * self.labels.probe_pairs, self.length)
-        rewards = self.model.member_rewards(*self.behaviour.gather(drawn, self.length))
-        self.model.calibrate(rewards)
-        predicted = self.model.combined(rewards).sum(-1)
+        members = self.model.member_rewards(*self.behaviour.gather(drawn, self.length))
+        self.model.calibrate(members)
+        predicted = self.model.combined(members).sum(-1)
         true = self.behaviour.returns(drawn, self.length)
-        by_pair = rewards.reshape(len(rewards), -1, 2, self.length)
+        by_pair = members.reshape(len(members), -1, 2, self.length)
         probability = measures.first_preferred(by_pair).mean(0)
         answer = 0.5 + 0.5 * np.sign(-np.diff(true.reshape(-1, 2))[:, 0])
-        constant = np.ptp(predicted) == 0 or np.ptp(true) == 0
-        correlation = float("nan") if constant else float(np.corrcoef(predicted, true)[0, 1])
         return {
             "probe_accuracy": measures.accuracy(probability, answer),
-            "reward_correlation": correlation,
+            "reward_correlation": measures.correlation(predicted, true),
         }
 
     def _record(

@@ -55,8 +55,8 @@ def restore(run: Run, state: Mapping[str, Any], rows: Iterable[np.ndarray]) -> N
 
     Raises NotReproducible if the environment does not come back to where it was.
     """
-    for part in rows:
-        run.behaviour.extend(part)
+    for piece in rows:
+        run.behaviour.extend(piece)
     steps, elapsed = run.behaviour.steps, state["task"]["elapsed"]
     episode = slice(steps - elapsed, steps)
     run.task.load_state_dict(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from active_rlhf.study.plain_yaml import ConfigError
+from active_rlhf.study.messages import ConfigError
 from active_rlhf.study.settings import Spec
 
 

@@ -23,19 +23,6 @@ from active_rlhf.study.settings import Spec
 from active_rlhf.tasks import NotReproducible
 
 
-def as_spec(spec):
-    if isinstance(spec, Spec):
-        return spec
-    new = {k: v for k, v in spec.items() if k != "ppo"}
-    ppo = dict(spec["ppo"])
-    new["total_steps"] = ppo.pop("total_steps")
-    new["agent"] = {"name": "ppo", **ppo}
-    if "reward_model" in new:
-        new["reward_model"] = {"name": "mlp", **new["reward_model"]}
-        new["selection"] = dict(new["selection"], score={"name": new["selection"]["score"]})
-    return Spec(**new)
-
-
 class Stopped(Exception):
     """A run ended before its end because it was told to; the message says where it goes on."""
 
@@ -61,8 +48,7 @@ def train(
     What shows either is kept in `out` (`directory.FAILURE`), and named.
     """
     prepare()  # before threads are limited, so that the limit holds for all that it loads
-    raw = spec
-    out, spec = Path(out), as_spec(spec)
+    out = Path(out)
     name = f"{spec.environment} {spec.selector} seed {spec.seed}"
 
     def say(line: str) -> None:
@@ -71,7 +57,7 @@ def train(
     quiet = np.errstate(over="ignore", invalid="ignore")  # what is not finite is checked for
     with directory.locked(out), threadpool_limits(1), quiet:
         remove_unfinished(out)
-        code = code_fingerprint(raw)  # of the files as they were when the run began
+        code = code_fingerprint(spec)  # of the files as they were when the run began
         complete = not force and directory.restore_result(out, spec, code)
         if force or complete:
             shutil.rmtree(out / CHECKPOINT, ignore_errors=True)

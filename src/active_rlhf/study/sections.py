@@ -3,16 +3,28 @@
 from collections.abc import Mapping
 from typing import Any, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 
-def setting(default: Any, description: str, unit: str = "", **bounds: Any) -> Any:
+def setting(default: Any, description: str, unit: str = "", form: str = "", **bounds: Any) -> Any:
     """A setting of a Section: its default (`...` for none), unit and sentence, and its range.
 
-    bounds: as of pydantic.Field, such as `ge=0, lt=1` or `min_length=1`.
+    form: what a text with a `pattern` must be, as the end of "must be ..."; bounds: as of
+    pydantic.Field, such as `ge=0, lt=1` or `min_length=1`.
     """
-    extra: dict[str, JsonValue] | None = {"unit": unit} if unit else None
-    return Field(default, description=description, json_schema_extra=extra, **bounds)
+    extra: dict[str, JsonValue] = {"unit": unit, "form": form}
+    extra = {key: value for key, value in extra.items() if value}
+    if extra:  # in a field it would hide that of the type
+        bounds["json_schema_extra"] = extra
+    return Field(default, description=description, **bounds)
 
 
 class Section(BaseModel):
@@ -26,6 +38,19 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
     )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON data of it, without what is None by default; read again, it is equal."""
+        return self.model_dump(mode="json")
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        return {
+            key: value
+            for key, value in dump(self).items()
+            if value is not None or key not in fields or fields[key].default is not None
+        }
 
     @model_validator(mode="before")
     @classmethod

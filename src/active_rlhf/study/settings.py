@@ -16,15 +16,30 @@ from active_rlhf.study.sections import Section, setting
 Count = Annotated[int, Field(ge=1)]
 Precision = Literal["float32", "bfloat16"]
 Endpoint = Literal["final", "last", "ema", "best", "last_steps"]
-LARGEST_SEED = 2**32 - 1
-
-# What a name may look like. Names of environments are what gymnasium takes; folders escape them.
-STUDY_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
-NAME = r"^[A-Za-z0-9](?:_?[A-Za-z0-9-])*_?$"
-ENVIRONMENT_ID = r"^[A-Za-z0-9_][A-Za-z0-9_.:/-]*$"
-LONGEST_NAME = 100
-
-Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Name = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9](?:_?[A-Za-z0-9-])*_?$",
+        max_length=100,
+        json_schema_extra={
+            "form": "made of letters, digits, dashes and single underscores (it names folders and "
+            "exported runs)"
+        },
+    ),
+]
+EnvironmentId = Annotated[
+    str,
+    Field(
+        pattern=r"^(?:[A-Za-z_][A-Za-z0-9_.]*:)?(?:[A-Za-z0-9_-]+/)?[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        max_length=100,
+        json_schema_extra={
+            "form": "made of letters, digits, dots, dashes and underscores, as in Hopper-v5, "
+            "ALE/Pong-v5 or my_package:PointMass-v0"
+        },
+    ),
+]
+Shown = Annotated[str, Field(pattern=r"\S", json_schema_extra={"form": "more than blanks"})]
 
 
 # --- the sections of a run ----------------------------------------------------------------------
@@ -119,15 +134,13 @@ class Composition(Section):
 class Spec(Section):
     """One run's whole identity: the same spec gives the same bytes.
 
-    What a run does not use is None and absent from its JSON.
+    What a run does not use is None, and absent from `as_dict()`.
     """
 
-    environment: str = setting(
-        ..., "a gymnasium id", pattern=ENVIRONMENT_ID, max_length=LONGEST_NAME
-    )
-    selector: str = setting(..., "its name in the study", pattern=NAME, max_length=LONGEST_NAME)
+    environment: EnvironmentId = setting(..., "a gymnasium id")
+    selector: Name = setting(..., "its name in the study")
     seed: Seed = setting(..., "of every random stream")
-    total_steps: int = setting(..., "rounded down to whole rollouts", ge=1)
+    total_steps: Count = setting(..., "rounded down to whole rollouts")
     agent: Choice = setting(..., "who acts")
     evaluation: Evaluation = setting(..., "of the deterministic policy")
     options: dict[str, Any] | None = setting(None, "keyword arguments of the environment")
@@ -136,12 +149,7 @@ class Spec(Section):
     reward_model: Choice | None = setting(None, "what learns from the answers")
     selection: Composition | None = setting(None, "the selector")
     vae: VAE | None = setting(None, "latents of segments")
-    parts: tuple[str, ...] | None = setting(None, "files and packages of a user's own parts")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON data without what the run does not use; `Spec(**...)` of it is this again."""
-        dumped = self.model_dump(mode="json")
-        return {key: value for key, value in dumped.items() if value is not None}
+    parts: dict[str, str] | None = setting(None, "parts of a user's own: what they are loaded from")
 
 
 # --- what a study says besides ------------------------------------------------------------------
@@ -163,18 +171,21 @@ class Resources(Section):
         "that training jobs are submitted to",
         unit="name",
         pattern=r"^[A-Za-z0-9_.-]+(,[A-Za-z0-9_.-]+)*$",
+        form="a partition, or several between commas",
     )
     account: str | None = setting(
         None,
         "that training jobs are charged to; quotes make text of digits",
         unit="name",
         pattern=r"^[A-Za-z0-9_.-]+$",
+        form="made of letters, digits, dots, dashes and underscores",
     )
     gres: str | None = setting(
         None,
         "generic resources of a training job, as in `gpu:1`. No training here uses a GPU",
         unit="`name:number`",
         pattern=r"^[A-Za-z0-9_]+(:[A-Za-z0-9_.]+)?(:[0-9]+[TGM]?)?$",
+        form="a name, perhaps a type, and a number, as in gpu:1 or gpu:a100:1",
     )
 
 
@@ -225,3 +236,112 @@ class Published(Section):
     mean: float = setting(..., "of the final returns")
     sd: float = setting(..., "of the final returns", ge=0)
     n: int = setting(..., "how many", unit="runs", ge=1)
+
+
+# --- a study ------------------------------------------------------------------------------------
+
+
+class EnvironmentSettings(Section):
+    """The complete settings of one environment of a study."""
+
+    options: dict[str, Any] | None = setting(
+        None, "keyword arguments of `gymnasium.make`", unit="mapping"
+    )
+    total_steps: int = setting(
+        1_000_000, "rounded down to whole rollouts", unit="environment steps", ge=1
+    )
+    agent: Choice = setting(..., "who acts")
+    labels: Labels = setting(Labels(), "the budget")
+    teacher: Choice = setting(..., "who answers")
+    reward_model: Choice = setting(..., "what learns from the answers")
+    vae: VAE = setting(VAE(), "latents of segments, for the selectors that use them")
+    evaluation: Evaluation = setting(Evaluation(), "the deterministic policy, frozen normalisers")
+    selectors: dict[Name, Composition] = setting({}, "of the study, and others tuned for it")
+
+
+class Study(Section):
+    """A study as it was loaded: all defaults filled in, all names checked."""
+
+    study: str = setting(
+        ...,
+        "results go to `results/<study>/`; letters, digits, `.`, `_`, `-`",
+        unit="name",
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$",
+        max_length=100,
+        form="made of letters, digits, dots, dashes and underscores (it names the folder "
+        "results/<study>)",
+    )
+    seeds: tuple[Seed, ...] = setting(
+        (),
+        "one run of each environment and selector a seed, 0 to 2^32 - 1",
+        unit="list of whole numbers",
+        min_length=1,
+    )
+    environments: dict[EnvironmentId, EnvironmentSettings] = setting(
+        {},
+        "gymnasium ids, as gymnasium takes them; as a mapping `id: {...}` of changes to any "
+        "section below and to `selectors`, and of `options`, keyword arguments of "
+        "`gymnasium.make`",
+        unit="list or mapping",
+    )
+    selectors: tuple[Name, ...] = setting(
+        (), "see [Selectors](#selectors); tables list them in this order", unit="list or mapping"
+    )
+    parts: tuple[str, ...] | None = setting(
+        None,
+        "of your own: files (`my_parts.py`), folders or importable packages, from the study "
+        "file's folder. They are Python, and reading the study runs them",
+        unit="list of files",
+    )
+    methods: dict[str, Shown] | None = setting(
+        None,
+        "selector (or method part of an imported `exp_name`) to its name in tables. Method parts "
+        "that were called differently in each environment may share a name. Imported methods are "
+        "listed in this order, and those not named here are left out",
+        unit="mapping",
+        min_length=1,
+    )
+    baselines: bool = setting(
+        False,
+        "also train a random policy and the agent on the true reward, between which returns are "
+        "normalised for aggregates over environments",
+        unit="`true`, `false`",
+    )
+    tracking: Literal["none", "tensorboard", "wandb"] = setting(
+        "none",
+        "event files of each run; `wandb` needs `pip install active-rlhf[wandb]`",
+        unit="`none`, `tensorboard`, `wandb`",
+    )
+    checkpoint_every: float = setting(
+        60.0,
+        "of work that a killed run loses at most; 0: no checkpoint but on SIGTERM; see "
+        "[docs/resume.md](../docs/resume.md)",
+        unit="seconds",
+        ge=0,
+    )
+    resources: Resources = setting(Resources(), "what a training job asks a cluster for")
+    imported: dict[EnvironmentId, Annotated[str, Field(min_length=1)]] | None = setting(
+        None,
+        "environment to a CSV of runs made elsewhere, relative to the working directory or to the "
+        "study file. Nothing is trained, so no `environments`, `selectors` or `seeds`",
+        unit="mapping",
+        min_length=1,
+    )
+    exclude: tuple[Exclusion, ...] = setting(
+        (),
+        "runs left out of the analysis: `{env, method, seed, reason}`, all four required; the "
+        "report names them",
+        unit="list",
+    )
+    published: dict[str, dict[str, Published]] | None = setting(
+        None,
+        "final returns to compare with: `{<environment>: {<method>: {mean, sd, n}}}`",
+        unit="mapping",
+    )
+    statistics: Statistics = setting(Statistics(), "tests, intervals and what they are about")
+    figures: Figures = setting(Figures(), "how results are drawn")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON data of it, which loads to an equal Study."""
+        trained = () if self.environments else ("environments", "selectors", "seeds")
+        return {key: value for key, value in super().as_dict().items() if key not in trained}

@@ -141,7 +141,7 @@ class GymTask:
             from active_rlhf.tasks.mujoco import robots
 
             self.fused = robots.fused(self.env)
-        self.origin: dict[str, Any] | None = None
+        self.origin: Mapping[str, Any] | None = None
         self.discrete = not hasattr(self.action_space, "low")
         if not self.discrete:
             self.low = self.action_space.low.astype(np.float32)

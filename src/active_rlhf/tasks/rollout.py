@@ -1,6 +1,6 @@
 """A rollout, and how any agent collects one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ class Rollout:
     ended: np.ndarray
     terminated: np.ndarray
     finals: np.ndarray
-    origins: list[dict[str, Any] | None]
+    origins: list[Mapping[str, Any] | None]
 
 
 def stored_dtype(space: Any) -> np.dtype:

@@ -14,9 +14,10 @@ from active_rlhf.agents import kernels as networks
 from active_rlhf.agents.normalise import Moments
 from active_rlhf.agents.ppo import kernels
 from active_rlhf.agents.ppo.policy import Policy, parameters
-from active_rlhf.agents.ppo.rollout import NormalisedRollout, collect
+from active_rlhf.agents.ppo.rollout import NormalisedRollout, collect, fused
 from active_rlhf.agents.ppo.settings import PPOSettings
-from active_rlhf.tasks.gym import GymTask
+from active_rlhf.tasks import Task
+from active_rlhf.tasks.rollout import Rollout
 
 ADAM_EPSILON = 1e-5
 
@@ -113,7 +114,7 @@ class CompiledPPO:
 
     def __init__(
         self,
-        task: GymTask,
+        task: Task,
         settings: PPOSettings,
         stream: np.random.Generator,
         uniform: bool = False,
@@ -127,7 +128,7 @@ class CompiledPPO:
             self.policy.parameters.flat[:] = 0
         self.optimiser = optimiser(self.policy.parameters.flat.size)
         self.path = "compiled: update and policy"
-        if task.fused is None:
+        if fused(task) is None:
             self.path += f", with {task.name} stepped through gymnasium"
         else:
             self.path += f", in one loop with the physics of {task.name}"
@@ -136,18 +137,13 @@ class CompiledPPO:
     def moments(self) -> Moments:
         return self.policy.moments
 
-    def act(
-        self, task: GymTask, steps: int, stream: np.random.Generator | None
-    ) -> NormalisedRollout:
+    def act(self, task: Task, steps: int, stream: np.random.Generator | None) -> NormalisedRollout:
         return collect(task, self.policy, steps, stream, self.uniform)
 
     def learn(
-        self,
-        rollout: NormalisedRollout,
-        rewards: np.ndarray,
-        progress: float,
-        stream: np.random.Generator,
+        self, rollout: Rollout, rewards: np.ndarray, progress: float, stream: np.random.Generator
     ) -> Learned:
+        assert isinstance(rollout, NormalisedRollout)
         if self.uniform:
             return Learned({})
         share = 1.0 - progress if self.settings.anneal else 1.0

@@ -2,12 +2,13 @@
 
 from collections import namedtuple
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from active_rlhf.agents.kernels import normalise
 from active_rlhf.agents.ppo.policy import Policy
-from active_rlhf.tasks.gym import GymTask
+from active_rlhf.tasks import Task
 from active_rlhf.tasks.rollout import Rollout
 
 Buffers = namedtuple("Buffers", "observations normalised actions rewards")
@@ -25,8 +26,13 @@ class NormalisedRollout(Rollout):
     following: np.ndarray
 
 
+def fused(task: Task) -> Any:
+    """What compiled code can step in the task's place, or None."""
+    return getattr(task, "fused", None)
+
+
 def step_by_step(
-    task: GymTask,
+    task: Task,
     policy: Policy,
     noise: np.ndarray,
     learning: bool,
@@ -53,7 +59,7 @@ def step_by_step(
 
 
 def step_robot(
-    task: GymTask,
+    task: Task,
     policy: Policy,
     noise: np.ndarray,
     learning: bool,
@@ -65,7 +71,7 @@ def step_robot(
     from active_rlhf.tasks.mujoco.kernels import rollout
 
     stopped, terminated = rollout(
-        task.fused,
+        fused(task),
         policy.parameters.actor,
         noise,
         policy.moments,
@@ -80,7 +86,7 @@ def step_robot(
 
 
 def collect(
-    task: GymTask,
+    task: Task,
     policy: Policy,
     steps: int,
     exploration: np.random.Generator | None,
@@ -107,11 +113,13 @@ def collect(
     if exploration is None:
         noise = np.zeros((steps, a), np.float32)
     elif uniform:
-        noise = exploration.uniform(task.low, task.high, (steps, a)).astype(np.float32)
+        space = task.action_space
+        low, high = (bound.astype(np.float32) for bound in (space.low, space.high))
+        noise = exploration.uniform(low, high, (steps, a)).astype(np.float32)
     else:
         noise = exploration.standard_normal((steps, a), np.float32)
         noise *= np.exp(policy.parameters.log_std)
-    advance = step_by_step if task.fused is None else step_robot
+    advance = step_by_step if fused(task) is None else step_robot
     uncounted = learning and policy.moments.count[0] < 1
     normalise(task.observation, policy.moments, uncounted, out.normalised[0])
     finals, origins = [], []
