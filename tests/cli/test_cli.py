@@ -77,7 +77,7 @@ def test_the_list_names_everything_and_imports_nothing_heavy():
         (["--study", "no.yaml", *RUN[2:]], "no.yaml: cannot be read: "),
         ([*RUN[:3], "Ant-v5", *RUN[4:]], "study demo: unknown environment 'Ant-v5'; known: Half"),
         (RUN[:-2], "--seed: missing"),
-        ([*RUN[:-1], "-1"], "seed: must be at least 0, not -1"),
+        ([*RUN[:-1], "-1"], "study demo: seed: must be at least 0, not -1"),
         ([*RUN, "--set", "clip"], "--set 'clip': not of the form key=value"),
         ([*RUN, "--spec", "spec.json"], "--spec: is a whole run"),
         ([*RUN, "--checkpoint-every", "-1"], "--checkpoint-every: must be at least 0, not -1.0"),

@@ -16,6 +16,7 @@ from run_files import STUDY, write_run
 from active_rlhf.cli import watch as progress
 from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.study.settings import Evaluation
 
 NOW = 1_700_000_000.0
 
@@ -104,7 +105,7 @@ def test_a_silent_run_is_not_going_until_it_speaks_again(study, tmp_path):
 
 
 def test_a_result_of_other_settings_is_not_done(study, tmp_path):
-    done(study, tmp_path, "random", 3, evaluation={"every": 1, "episodes": 1})
+    done(study, tmp_path, "random", 3, evaluation=Evaluation(every=1, episodes=1))
     assert progress.Watcher(study, tmp_path).look(NOW).runs_done == 0
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.study.settings import Spec
 
 ROLLOUT = 64
 # Rollouts are shorter than episodes, so that nearly every checkpoint is in the midst of one.
@@ -19,7 +20,7 @@ SMALL: dict[str, Any] = {
 }
 
 
-def spec(environment: str, selector: str, seed: int = 1, rollouts: int = 60) -> dict[str, Any]:
+def spec(environment: str, selector: str, seed: int = 1, rollouts: int = 60) -> Spec:
     runs = {"seeds": [seed], "environments": [environment], "selectors": [selector]}
-    data = SMALL | runs | {"agent": SMALL["agent"] | {"total_steps": rollouts * ROLLOUT}}
+    data = SMALL | runs | {"total_steps": rollouts * ROLLOUT}
     return resolve_run(load_study("small.yaml", data=data), environment, selector, seed)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from active_rlhf.cli import main
-from active_rlhf.run.loop import train
+from active_rlhf.run.training import train
 from active_rlhf.study.loading import load_study, resolve_run
 
 ROLLOUT, EPISODE = 64, 100
@@ -137,7 +137,7 @@ def test_learning_that_diverges_stops_before_it_is_used(section, tmp_path):
 
 def test_through_the_command_it_is_one_line_and_the_cure_is_enough(tmp_path, monkeypatch, capsys):
     out = tmp_path / "o ü 研究"
-    (tmp_path / "spec.json").write_text(json.dumps(spec()))
+    (tmp_path / "spec.json").write_text(json.dumps(spec().as_dict()))
     command = ["train", "--spec", str(tmp_path / "spec.json"), "--out", str(out)]
     poison(monkeypatch, 70, reward=np.nan)
     assert main(command) == 1

@@ -43,19 +43,19 @@ def test_a_selectors_setting_retrains_only_its_runs(study):
 
 
 def test_a_setting_of_the_learner_retrains_every_run(study):
-    study.configure(ppo=TINY["agent"] | {"gamma": 0.9})
+    study.configure(agent=TINY["agent"] | {"gamma": 0.9})
     assert study.runs_to_train() == ALL_RUNS
 
 
 def test_swapping_two_values_is_a_change(study):
     swapped = {"epochs": TINY["agent"]["minibatches"], "minibatches": TINY["agent"]["epochs"]}
-    study.configure(ppo=TINY["agent"] | swapped)
+    study.configure(agent=TINY["agent"] | swapped)
     assert study.runs_to_train() == ALL_RUNS
 
 
 def test_writing_the_same_config_otherwise_changes_nothing(study):
     reordered = dict(reversed(TINY["agent"].items()))
-    study.configure(ppo=reordered | {"learning_rate": 0.0003, "total_steps": 4096.0})
+    study.configure(agent=reordered | {"learning_rate": 0.0003}, total_steps=4096.0)
     assert study.runs_to_train() == set()
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from active_rlhf.study.settings import Study
 
@@ -62,7 +62,7 @@ def folder_name(environment: str) -> str:
     What may not stand there is percent-encoded (`ALE/Pong-v5`: `ALE%2FPong-v5`), the second of two
     underscores too, which separate the parts of an `exp_name`. `environment_of` turns it back.
     """
-    return re.sub(r"(?<=_)_|[^A-Za-z0-9_.-]", lambda found: f"%{ord(found[0]):02X}", environment)
+    return re.sub(r"(?<=_)_", "%5F", quote(environment, safe=""))
 
 
 def environment_of(folder: str) -> str:
