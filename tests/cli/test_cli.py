@@ -66,7 +66,8 @@ def test_the_list_names_everything_and_imports_nothing_heavy():
     assert heavy == "heavy: set()"
     listed = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines if line[0] == " "}
     expected = {"HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5", "true_reward"}
-    assert set(listed) == expected | set(PRESETS) | set(known.names("teacher")) | {"random_policy"}
+    named = {name for kind in known.KINDS for name in known.names(kind)}
+    assert set(listed) == expected | set(PRESETS) | named | {"random_policy"}
     assert all(len(description) > 10 for description in listed.values())
 
 

@@ -44,11 +44,7 @@ class PreferenceLearner:
         self.teacher = teachers.build(spec.teacher)
         self.selector = Selector(spec.selection)
         self.ledger = Ledger(spec.labels.total)
-        self.vae = (
-            SegmentVAE(spec.as_dict()["vae"], sizes[0], self.length, streams["vae"])
-            if spec.vae
-            else None
-        )
+        self.vae = SegmentVAE(sizes[0], self.length, streams["vae"], spec.vae) if spec.vae else None
         self.train_accuracy: float | None = None
         self.records: list[dict[str, Any]] = []
         self.timings: list[dict[str, Any]] = []
@@ -90,7 +86,7 @@ class PreferenceLearner:
                 count = self.spec.vae.segments
                 drawn = self.behaviour.draw(self.streams["vae"], count, self.length)
                 loss = self.vae.fit(Segments(self.behaviour, drawn, self.length))
-                check(self.behaviour.steps, "vae", loss=loss, parameters=self.vae.flat)
+                check(self.behaviour.steps, "vae", loss=loss, parameters=self.vae.parameters)
                 trained = True
             return self.vae.encode(segments(ids)[0])
 

@@ -28,18 +28,21 @@ TEACHER_PRESETS: Mapping[str, tuple[str, Mapping[str, Any], str]] = {
 }
 
 
+KINDS = parts.KINDS
+
+
 def names(kind: str) -> list[str]:
-    """What a study may name as a part of a kind, presets included."""
-    return list(
-        dict.fromkeys([*parts.known(kind), *(TEACHER_PRESETS if kind == "teacher" else ())])
-    )
+    """What a study may name as a part of a kind, presets included; the default first."""
+    first = [DEFAULT[kind]] if kind in DEFAULT else []
+    presets = TEACHER_PRESETS if kind == "teacher" else ()
+    return list(dict.fromkeys([*first, *parts.known(kind), *presets]))
 
 
 def description(kind: str, name: str) -> str:
     """One line about a part."""
     if kind == "teacher" and name in TEACHER_PRESETS:
         return TEACHER_PRESETS[name][2]
-    return parts.part(kind, name).description.rstrip(".")
+    return parts.description(kind, name).rstrip(".")
 
 
 def settings_of(kind: str, name: str) -> type[BaseModel]:

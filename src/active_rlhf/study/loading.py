@@ -115,9 +115,7 @@ def load_study(
         missing = next(k for k in ("environments", "selectors", "seeds") if k not in training)
         raise ConfigError(f"{label}: {missing}: missing (or give `imported`, to re-analyse runs)")
 
-    given_parts = merged.get("parts") or ()
-    if isinstance(given_parts, list) and all(isinstance(path, str) for path in given_parts):
-        merged |= {"parts": _load_parts(given_parts, Path(path).parent, sources)}
+    own_parts = _load_parts(merged.get("parts"), sources, Path(path).parent)
     listed = list(merged.get("selectors", {}))
     named = {key: merged[key] for key in ("environments", "selectors") if key in merged}
     validated(_Names, named, sources)
@@ -132,6 +130,7 @@ def load_study(
     loaded = head.model_copy(
         update={
             "environments": {name: settings for name, (settings, _) in found.items()},
+            "parts": own_parts,
             "imported": _existing_files(head.imported, sources, Path(path).parent),
             "methods": _methods(head, sources),
         }
@@ -145,6 +144,13 @@ def load_study(
             used = [composition for composition in found_ones if composition is not None]
             check_run(environment, settings, used, bool(asking(names)), own_sources)
     return loaded
+
+
+def stored_study(config: Mapping[str, Any]) -> Study:
+    """The study that `Study.as_dict` gave, as it was, with its own parts loaded."""
+    study = Study(**config)
+    parts.load_parts(study.parts or ())
+    return study
 
 
 def resolve_run(study: Study, environment: str, selector: str, seed: int) -> Spec:
@@ -309,15 +315,20 @@ def _check_complete(
             sources.fail((*place, key), "missing")
 
 
-def _load_parts(paths: list[str], folder: Path, sources: Sources) -> list[str] | None:
-    """Load a study's own parts; where they are, from the working directory."""
+def _load_parts(paths: Any, sources: Sources, folder: Path) -> tuple[str, ...] | None:
+    """Load a user's own parts, and forget others; where they are, from the working directory."""
+    if paths is not None and not (
+        isinstance(paths, list) and all(isinstance(path, str) for path in paths)
+    ):
+        sources.fail(("parts",), f"must be a list of files, not {show(paths)}")
     try:
-        declared = parts.load_parts(paths, folder)
+        found = tuple(parts.place(path, folder) for path in paths or ())
+        parts.load_parts(found)
     except parts.PartError:
         raise
     except InputError as error:
-        sources.fail(("parts",), str(error).removeprefix("parts: "))
-    return list(dict.fromkeys(str(part.origin) for part in declared)) or None
+        sources.fail(("parts",), line(error).removeprefix("parts: "))
+    return found or None
 
 
 def _existing_files(
