@@ -1,10 +1,10 @@
-"""What bfloat16 does to the reward model, the VAE and returns, seed by seed beside float32.
+"""What bfloat16 does to the reward model, the VAE and returns, compared with float32 by seed.
 
     python benchmarks/precision.py [--seeds 10] [--out benchmarks/precision.json]
 
-Three questions: are loss curve and held-out accuracy those of float32 and of a plain torch
-ensemble, on the same labels; do the VAE's latents say as much of a segment; and do whole runs end
-at the same returns.
+Three questions: on the same labels, are the loss curve and the held-out accuracy those of float32
+and of a plain PyTorch ensemble? Do the VAE's latents say as much about a segment? And do whole runs
+end at the same returns?
 """
 
 import argparse
@@ -60,7 +60,7 @@ def labelled(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, Policy]:
 
 
 def fits(seed: int) -> dict[str, dict[str, list[float]]]:
-    """Held-out loss and accuracy after each of `FITS` fits, for each way to train."""
+    """Held-out loss and accuracy after each of `FITS` fits, for each way of training."""
     observations, actions, answers, policy = labelled(seed)
     config = thesis_run(ENVIRONMENT)["reward_model"]
     sizes = observations.shape[-1], actions.shape[-1]
@@ -92,7 +92,7 @@ def fits(seed: int) -> dict[str, dict[str, list[float]]]:
 
 
 def latents(seed: int, precision: str) -> dict[str, float]:
-    """Of a VAE after `FITS` fits: last loss, R2 of returns given the latents of new segments."""
+    """A VAE after `FITS` fits: last loss, and R2 of returns given the latents of new segments."""
     store, _, stream = behaviour(seed)
     config = thesis_run(ENVIRONMENT, "variquery")["vae"] | {"precision": precision}
     size = store.observations.columns

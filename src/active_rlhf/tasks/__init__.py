@@ -27,10 +27,12 @@ class Task(Protocol):
     """Steps of the present episode."""
     observation: np.ndarray
     """The present raw observation; float64 where the environment gives floating point."""
-    stream: np.random.Generator
-    """The environment's own chance."""
     origin: Mapping[str, Any] | None
     """State of `stream` from which the present episode was begun; None for the very first one."""
+
+    @property
+    def stream(self) -> np.random.Generator:
+        """The environment's own chance."""
 
     @property
     def observation_space(self) -> Any:
