@@ -73,9 +73,8 @@ NEEDED = {"np.load": ("allow_pickle", False), "torch.load": ("weights_only", Tru
 IMPORTERS = {
     "parts/outside.py",
     "parts/registry.py",
-    "study/parts.py",
-    "teachers/__init__.py",
-}  # of this package's files, by a checked name
+    "run/identity.py",
+}  # of parts and environments, which a study names to be run
 
 
 def calls(tree: ast.AST) -> list[tuple[str, ast.Call]]:
