@@ -25,6 +25,7 @@ from active_rlhf.parts.registry import (
     agent,
     blamed,
     candidates,
+    declared,
     filter,
     known,
     part,
@@ -35,7 +36,6 @@ from active_rlhf.parts.registry import (
     teacher,
     unknown,
 )
-from active_rlhf.parts.settings import fault
 from active_rlhf.parts.working import Working
 
 __all__ = [
@@ -47,7 +47,7 @@ __all__ = [
     "agent",
     "blamed",
     "candidates",
-    "fault",
+    "declared",
     "filter",
     "known",
     "load_parts",

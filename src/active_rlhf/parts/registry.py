@@ -66,20 +66,27 @@ class Part:
         value = self.traits.get(trait, False)
         return bool(value(self.complete(given)) if callable(value) else value)
 
+    def build(self, given: Mapping[str, Any], *context: Any) -> Any:
+        """What it makes of `context` and these settings."""
+        keywords = self._keywords(given)
+        with self.blamed():
+            return self.make(*context, **keywords)
+
     def start(self, given: Mapping[str, Any], *context: Any) -> Working:
-        """The part at work in a run with these settings; a class is also made with `context`."""
-        settings = self.complete(given)
-        keywords: dict[str, Any] = {
-            name: getattr(settings, name) for name in self.settings.model_fields
-        }
-        if self.whole:
-            keywords = {"settings": settings}
+        """The part at work in a run with these settings: a function is called with them, a class
+        is made with them (and with `context`) and then called."""
         what = f"{self.kind} {self.name}"
-        with blamed_on(what, self.file):
-            making: Any = self.make
-            is_class = inspect.isclass(making)
-            inner = making(*context, **keywords) if is_class else partial(making, **keywords)
-        return Working(what, self.file, inner)
+        if inspect.isclass(self.make):
+            return Working(what, self.file, self.build(given, *context))
+        return Working(what, self.file, partial(self.make, **self._keywords(given)))
+
+    def _keywords(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        settings = self.complete(given)
+        return {"settings": settings} if self.whole else dict(settings)
+
+    def blamed(self) -> AbstractContextManager[None]:
+        """Whatever goes wrong inside is this part's fault."""
+        return blamed_on(f"{self.kind} {self.name}", self.file)
 
 
 class _Decorator:
@@ -116,6 +123,7 @@ picker = _Decorator("picker")
 _parts: dict[tuple[str, str], Part] = {}
 _collecting: list[tuple[str, list[Part]]] = []  # what is loaded, and what it declared; inmost last
 outside: list[Part] = []  # all that was ever declared outside of the package
+environments: dict[str, str] = {}  # gymnasium's, by id: the file or package that registers it
 
 
 def _declare(kind: str, name: str | None, traits: Mapping[str, Any], make: F) -> F:
@@ -187,7 +195,8 @@ def remember(declared: Part) -> None:
 
 def forget_outside() -> None:
     """Know the package's own parts only."""
-    for key in [key for key, declared in _parts.items() if declared.origin is not None]:
+    environments.clear()
+    for key in [key for key, known_one in _parts.items() if known_one.origin is not None]:
         del _parts[key]
 
 
@@ -222,6 +231,20 @@ def part(kind: str, name: Any) -> Part:
         if (kind, name) in _parts:
             return _parts[kind, name]
     raise InputError(unknown(kind.replace("_", " "), name, known(kind)))
+
+
+def declared(kind: str, name: str) -> bool:
+    """Whether there is a part of that name; nothing is imported for the answer."""
+    return (kind, name) in _parts or name in own_modules(kind)
+
+
+def origin(kind: str, name: str) -> str | None:
+    """Where a part from outside is loaded from, or an environment that its file registers; None
+    for what is the package's own, or not known."""
+    found = _parts.get((kind, name))
+    if found is None and kind == "task":
+        return environments.get(name)
+    return found.origin if found else None
 
 
 def blamed(kind: str, name: str) -> AbstractContextManager[None]:
