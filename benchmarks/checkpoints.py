@@ -86,7 +86,7 @@ def main() -> None:
     selector = sys.argv[1] if len(sys.argv) > 1 else "hybrid"
     study = load_study(STUDY)
     for environment, between in A_MINUTE.items():
-        spec = resolve_run(study, environment, selector, study["seeds"][0])
+        spec = resolve_run(study, environment, selector, study.seeds[0])
         with tempfile.TemporaryDirectory() as folder:
             found = measure(spec, between, Path(folder) / "checkpoint")
         shown = ", ".join(f"{name} {value:.3g}" for name, value in found.items())

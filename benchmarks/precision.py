@@ -26,7 +26,7 @@ from active_rlhf.behaviour.store import Segments, SegmentStore
 from active_rlhf.compute.precision import DTYPES
 from active_rlhf.rewards import build
 from active_rlhf.rewards.measures import accuracy, cross_entropy
-from active_rlhf.run.loop import train
+from active_rlhf.run.training import train
 from active_rlhf.selection.vae import SegmentVAE
 from active_rlhf.tasks.rollout import Actor, collect
 
@@ -62,7 +62,7 @@ def labelled(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, Policy]:
 def fits(seed: int) -> dict[str, dict[str, list[float]]]:
     """Held-out loss and accuracy after each of `FITS` fits, for each way of training."""
     observations, actions, answers, policy = labelled(seed)
-    config = thesis_run(ENVIRONMENT)["reward_model"]
+    config = thesis_run(ENVIRONMENT).reward_model.settings
     sizes = observations.shape[-1], actions.shape[-1]
     ensembles = {
         precision: build(
@@ -94,22 +94,22 @@ def fits(seed: int) -> dict[str, dict[str, list[float]]]:
 def latents(seed: int, precision: str) -> dict[str, float]:
     """A VAE after `FITS` fits: last loss, and R2 of returns given the latents of new segments."""
     store, _, stream = behaviour(seed)
-    config = thesis_run(ENVIRONMENT, "variquery")["vae"] | {"precision": precision}
+    settings = thesis_run(ENVIRONMENT, "variquery", vae={"precision": precision}).vae
     size = store.observations.columns
-    model = SegmentVAE(config, size, LENGTH, np.random.default_rng(seed))
+    model = SegmentVAE(size, LENGTH, np.random.default_rng(seed), settings)
     for _ in range(FITS):
-        loss = model.fit(Segments(store, store.draw(stream, config["segments"], LENGTH), LENGTH))
-    ids = store.draw(stream, 2 * config["segments"], LENGTH)
+        loss = model.fit(Segments(store, store.draw(stream, settings.segments, LENGTH), LENGTH))
+    ids = store.draw(stream, 2 * settings.segments, LENGTH)
     codes, returns = model.encode(store.gather(ids, LENGTH)[0]), store.returns(ids, LENGTH)
-    half = config["segments"]
+    half = settings.segments
     known = LinearRegression().fit(codes[:half], returns[:half])
     return {"loss": loss, "r2": float(known.score(codes[half:], returns[half:]))}
 
 
 def final_return(seed: int, precision: str) -> float:
-    spec = thesis_run(ENVIRONMENT, "variquery", **RUN) | {"seed": seed}
-    for part in ("reward_model", "vae"):
-        spec[part]["precision"] = precision
+    changes = {part: {"precision": precision} for part in ("reward_model", "vae")}
+    spec = thesis_run(ENVIRONMENT, "variquery", **RUN, **changes)
+    spec = spec.model_copy(update={"seed": seed})
     with tempfile.TemporaryDirectory() as folder:
         train(spec, folder)
         return json.loads((Path(folder) / "run.json").read_text())["final_return"]

@@ -31,6 +31,7 @@ from active_rlhf.agents.reward_scaling import RewardScale
 from active_rlhf.rewards import build
 from active_rlhf.run import loop as training
 from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.study.settings import Spec
 from active_rlhf.tasks.gym import ENVIRONMENTS
 from active_rlhf.tasks.rollout import Actor, collect
 
@@ -58,7 +59,7 @@ def in_turns(turns: int = TURNS, **works: Callable[[], Any]) -> dict[str, float]
     return {name: median(values) for name, values in times.items()}
 
 
-def thesis_run(environment: str, selector: str = "random", **changes: Any) -> dict[str, Any]:
+def thesis_run(environment: str, selector: str = "random", **changes: Any) -> Spec:
     """A run with the thesis's settings, some of them changed."""
     study = load_study(STUDY, overrides=changes | {"selectors": [selector]})
     return resolve_run(study, environment, selector, 1)
@@ -66,7 +67,7 @@ def thesis_run(environment: str, selector: str = "random", **changes: Any) -> di
 
 def agent(environment: str) -> dict[str, Any]:
     """PPO on the true reward, rollout and update, compared with physics and a plain PPO."""
-    config = thesis_run(environment)["agent"]
+    config = thesis_run(environment).agent.settings
     actor, stream = Actor(environment, 1), np.random.default_rng(0)
     policy = Policy.initial(actor.observation_size, actor.action_size, stream)
     state, scale = ppo.optimiser(policy.parameters.flat.size), RewardScale(config["gamma"])
@@ -98,7 +99,7 @@ def agent(environment: str) -> dict[str, Any]:
 
 
 def policy_update() -> dict[str, float]:
-    config = thesis_run("HalfCheetah-v5")["agent"]
+    config = thesis_run("HalfCheetah-v5").agent.settings
     actor = Actor("HalfCheetah-v5", 1)
     policy = Policy.initial(17, 6, np.random.default_rng(0))
     seen = collect(actor, policy, ROLLOUT, np.random.default_rng(1))
@@ -113,7 +114,7 @@ def policy_update() -> dict[str, float]:
 
 def reward_training(pairs: int = 400) -> dict[str, float]:
     """One epoch of the thesis's HalfCheetah ensemble over `pairs` labels."""
-    config = thesis_run("HalfCheetah-v5")["reward_model"] | {"epochs": 1}
+    config = thesis_run("HalfCheetah-v5").reward_model.settings | {"epochs": 1}
     g = np.random.default_rng(0)
     observations = g.standard_normal((pairs, 2, 50, 17), np.float32)
     actions = g.uniform(-1, 1, (pairs, 2, 50, 6)).astype(np.float32)

@@ -17,7 +17,7 @@ FIGURES = {
 }
 
 
-def edit(study: Study, file: str, text: str = "\n# edited\n") -> None:
+def edit(study: Study, file: str, text: str = "\nedited = 1\n") -> None:
     path = study.repository / file
     path.write_text(path.read_text() + text)
 
