@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from active_rlhf.cli import explain
+from active_rlhf.cli import check, explain, new
 from active_rlhf.errors import InputError, explained
 from active_rlhf.files import CHECKPOINT, LOCK
 from active_rlhf.study.loading import load_spec, load_study, merge, parse_set, resolve_run
@@ -75,6 +75,14 @@ def _parser(argv: list[str]) -> argparse.ArgumentParser:
     explaining = commands.add_parser("explain", help="say what a setting or part means")
     explain.add_arguments(explaining)
     explaining.set_defaults(command_of=explain.run)
+
+    newly = commands.add_parser("new", help="write a part of your own to begin with")
+    new.add_arguments(newly)
+    newly.set_defaults(command_of=new.run)
+
+    checking = commands.add_parser("check", help="try whether parts of your own work")
+    check.add_arguments(checking)
+    checking.set_defaults(command_of=_check)
 
     results = commands.add_parser("results", help="print the folder of a study's results")
     results.add_argument("study", help="the study's file")
@@ -283,6 +291,11 @@ def _list(args: argparse.Namespace) -> int:
         for name, description in entries.items():
             print(f"  {name:<22} {description}")
     return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    _one_thread()
+    return check.run(args)
 
 
 def _results(args: argparse.Namespace) -> int:
