@@ -17,7 +17,7 @@ imported when they are asked for. Others come from the files and packages that a
 """
 
 from active_rlhf.parts.blame import PartError
-from active_rlhf.parts.outside import load_parts, load_used, used
+from active_rlhf.parts.outside import load_parts, load_used, place, used
 from active_rlhf.parts.registry import (
     FOLDERS,
     KINDS,
@@ -26,6 +26,7 @@ from active_rlhf.parts.registry import (
     blamed,
     candidates,
     declared,
+    description,
     filter,
     known,
     part,
@@ -48,12 +49,14 @@ __all__ = [
     "blamed",
     "candidates",
     "declared",
+    "description",
     "filter",
     "known",
     "load_parts",
     "load_used",
     "part",
     "picker",
+    "place",
     "reward_model",
     "score",
     "task",

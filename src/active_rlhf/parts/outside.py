@@ -33,12 +33,12 @@ def load_parts(paths: Iterable[str], folder: str | Path = ".") -> list[Part]:
     """
     registry.forget_outside()
     load_installed.cache_clear()
-    return [declared for path in paths for declared in _load(_place(path, Path(folder)))]
+    return [declared for path in paths for declared in _load(place(path, Path(folder)))]
 
 
-def _place(path: str, folder: Path) -> str:
+def place(path: str, folder: Path) -> str:
     """What a run's spec says of a path in a study: a file from the working directory, where it is
-    inside of that, or else a package's name."""
+    inside of that, or else a package's name. Raises InputError for a file that is not there."""
     places = [os.path.normpath(folder / path), os.path.normpath(path)]
     found = next((place for place in places if os.path.exists(place)), None)
     if found is None:
@@ -100,9 +100,9 @@ def _declared_by(origin: str) -> list[Part]:
     """Run a file, or import a folder or a module, and say what parts it declares."""
     path = Path(origin)
     if path.exists():
-        place = str(path.parent.resolve())
-        if place not in sys.path:  # last, so that nothing installed is taken from there
-            sys.path.append(place)
+        here = str(path.parent.resolve())
+        if here not in sys.path:  # last, so that nothing installed is taken from there
+            sys.path.append(here)
     with registry.collected(origin) as found:
         if path.is_file():
             _run(path.resolve())

@@ -1,5 +1,6 @@
 """Declaring parts, and finding them by kind and name."""
 
+import ast
 import inspect
 import os
 import re
@@ -35,6 +36,7 @@ KINDS = tuple(FOLDERS)
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 F = TypeVar("F", bound=Callable[..., Any])
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,36 @@ def origin(kind: str, name: str) -> str | None:
     if found is None and kind == "task":
         return environments.get(name)
     return found.origin if found else None
+
+
+def description(kind: str, name: str) -> str:
+    """The first line about a part; of the package's own it is read, and nothing imported."""
+    found, file = _parts.get((kind, name)), own_modules(kind).get(name)
+    if found is None and file is not None:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for node in tree.body:
+            if part_declared(node) == (kind, name):
+                assert isinstance(node, Definition)
+                return (ast.get_docstring(node) or "").split("\n", 1)[0]
+    return (found or part(kind, name)).description
+
+
+def part_declared(statement: ast.stmt) -> tuple[str, str] | None:
+    """Kind and name of the part that a statement of a module declares."""
+    if not isinstance(statement, Definition):
+        return None
+    for decorator in statement.decorator_list:
+        call = decorator if isinstance(decorator, ast.Call) else None
+        function = call.func if call else decorator
+        kind = getattr(function, "attr", getattr(function, "id", None))
+        if kind not in KINDS:
+            continue
+        given = {keyword.arg: keyword.value for keyword in (call.keywords if call else ())}
+        if isinstance(given.get("name"), ast.Constant):
+            return kind, str(given["name"].value)  # type: ignore[attr-defined]
+        is_class = isinstance(statement, ast.ClassDef)
+        return kind, _snake(statement.name) if is_class else statement.name
+    return None
 
 
 def blamed(kind: str, name: str) -> AbstractContextManager[None]:

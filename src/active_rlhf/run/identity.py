@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from active_rlhf.parts import KINDS
-from active_rlhf.parts.registry import own_modules
+from active_rlhf.parts.registry import Definition, own_modules, part_declared
 from active_rlhf.study.settings import Spec
 
 PACKAGE = Path(__file__).parents[1]
@@ -299,27 +299,7 @@ def _of_parts(origin: str, used: set[str]) -> dict[str, str]:
 def _declared(file: Path) -> set[str]:
     """The parts that a file declares, as in {"score spread"}."""
     tree = _parsed(file, file.read_bytes())
-    return set() if tree is None else {key for line in tree.body if (key := _part_of(line))}
-
-
-def _part_of(line: ast.stmt) -> str | None:
-    """The part that a statement declares."""
-    if not isinstance(line, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return None
-    for decorator in line.decorator_list:
-        call = decorator if isinstance(decorator, ast.Call) else None
-        function = call.func if call else decorator
-        kind = getattr(function, "attr", getattr(function, "id", None))
-        if kind not in KINDS:
-            continue
-        name = line.name
-        if isinstance(line, ast.ClassDef):
-            name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-        for keyword in call.keywords if call else ():
-            if keyword.arg == "name" and isinstance(keyword.value, ast.Constant):
-                name = str(keyword.value.value)
-        return f"{kind} {name}"
-    return None
+    return {" ".join(part) for line in (tree.body if tree else ()) if (part := part_declared(line))}
 
 
 def _without_other_parts(tree: ast.Module, used: set[str]) -> None:
@@ -327,7 +307,9 @@ def _without_other_parts(tree: ast.Module, used: set[str]) -> None:
     others = {
         line.name: line
         for line in tree.body
-        if isinstance(line, ast.FunctionDef | ast.ClassDef) and _part_of(line) not in (None, *used)
+        if isinstance(line, Definition)
+        and (part := part_declared(line))
+        and " ".join(part) not in used
     }
     todo = [line for line in tree.body if line not in others.values()]
     while todo:

@@ -18,11 +18,15 @@ class OracleSettings(Section):
         None,
         "returns that differ less than this quantile of uniformly drawn pairs are equal",
         unit="share",
+        shown="0.2",
         ge=0,
         le=1,
     )
     tie_threshold: float | None = setting(
-        None, "returns that differ less than this are equal", unit="return", ge=0
+        None,
+        "returns that differ less than this are equal, in place of `tie_quantile`",
+        unit="return",
+        ge=0,
     )
 
     @model_validator(mode="before")
