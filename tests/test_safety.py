@@ -146,7 +146,7 @@ def run(tmp_path) -> Path:
     policy = Policy.initial(4, 2, rng)
     policy.parameters.flat[:] = rng.normal(size=policy.parameters.flat.size)
     policy.moments.mean[:] = rng.normal(size=4)
-    ensemble = build("mlp", spec["reward_model"], 4, 2, rng)
+    ensemble = build("mlp", {"hidden": [8, 6]}, 4, 2, rng)
     ensemble.observe(policy.moments)
     ensemble.calibrate(rng.normal(2, 3, (3, 50)))
     directory = tmp_path / "run"
