@@ -73,9 +73,8 @@ NEEDED = {"np.load": ("allow_pickle", False), "torch.load": ("weights_only", Tru
 IMPORTERS = {
     "parts/outside.py",
     "parts/registry.py",
-    "study/parts.py",
-    "teachers/__init__.py",
-}  # of this package's files, by a checked name
+    "run/identity.py",
+}  # of parts and environments, which a study names to be run
 
 
 def calls(tree: ast.AST) -> list[tuple[str, ast.Call]]:
@@ -146,7 +145,8 @@ def run(tmp_path) -> Path:
     policy = Policy.initial(4, 2, rng)
     policy.parameters.flat[:] = rng.normal(size=policy.parameters.flat.size)
     policy.moments.mean[:] = rng.normal(size=4)
-    ensemble = build("mlp", {"hidden": [8, 6]}, 4, 2, rng)
+    settings = {key: spec["reward_model"][key] for key in spec["reward_model"] if key != "name"}
+    ensemble = build("mlp", settings, 4, 2, rng)
     ensemble.observe(policy.moments)
     ensemble.calibrate(rng.normal(2, 3, (3, 50)))
     directory = tmp_path / "run"
