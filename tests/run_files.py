@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from active_rlhf.files import sha256
-from active_rlhf.results.collect import EPISODES, EVALUATIONS, SESSIONS
+from active_rlhf.results.collect import EPISODES, EVALUATIONS, SESSIONS, collect
+from active_rlhf.study.loading import baselines, resolve_run, selectors
 
 STUDY: dict[str, Any] = {
     "study": "tiny",
@@ -63,6 +64,15 @@ def write_run(directory: Path, spec: dict[str, Any], code: str = "0" * 64) -> No
         "steps": 4096,
     }
     (directory / "run.json").write_text(json.dumps(result))
+
+
+def export_runs(study: dict[str, Any], environment: str, runs: Path, exports: Path) -> None:
+    """`collect` of a loaded study, as the workflow calls it."""
+    asked, compared = (
+        {name: resolve_run(study, environment, name, 0) for name in names}
+        for names in (selectors(study), baselines(study))
+    )
+    collect(runs, exports, environment, asked, compared, study["seeds"])
 
 
 # What a run's result says about time and place, and nothing else of it, may differ.

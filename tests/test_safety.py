@@ -76,6 +76,7 @@ FORBIDDEN_IMPORTS = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal",
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "read_pickle"}
 NEEDED = {"np.load": ("allow_pickle", False), "torch.load": ("weights_only", True)}
 IMPORTERS = {
+    "cli/main.py",
     "study/parts.py",
     "teachers/__init__.py",
 }  # of this package's files, by a checked name
@@ -250,6 +251,7 @@ def test_a_reward_model_of_another_description_is_refused(spec, run):
         load_reward_model(run)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("how", ["torch", "plain pickle", "in a tensor's place"])
 @pytest.mark.parametrize("saved", ["run", "former"])
 @pytest.mark.parametrize("load", [load_policy, load_reward_model])

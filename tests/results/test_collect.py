@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from run_files import STUDY, write_run
+from run_files import STUDY, export_runs, write_run
 
 from active_rlhf.files import sha256
-from active_rlhf.results.collect import collect, export_name, gather_overhead
+from active_rlhf.results.collect import export_name, gather_overhead
 from active_rlhf.results.export import ExportError, read_csv, read_runs
 from active_rlhf.study.loading import load_study, resolve_run
 
@@ -31,7 +31,7 @@ def results(tmp_path, study):
 
 
 def export(study, results: Path, name: str = "exports") -> Path:
-    collect(study, ENVIRONMENT, results / "runs", results / name)
+    export_runs(study, ENVIRONMENT, results / "runs", results / name)
     return results / name
 
 

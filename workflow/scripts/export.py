@@ -1,8 +1,16 @@
+import json
 from pathlib import Path
 
+from active_rlhf.errors import logged
 from active_rlhf.results.collect import collect
-from logged import logged
 
 with logged(snakemake.log[0]):
     exports = Path(snakemake.output.episodes).parent
-    collect(snakemake.config, snakemake.wildcards.environment, exports.parent / "runs", exports)
+    collect(
+        exports.parent / "runs",
+        exports,
+        snakemake.wildcards.environment,
+        dict(json.loads(snakemake.params.selectors)),
+        dict(json.loads(snakemake.params.baselines)),
+        json.loads(snakemake.params.seeds),
+    )

@@ -6,7 +6,7 @@ it, or not at all: an unfinished, foreign or damaged run is refused by name.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ import pandas as pd
 
 from active_rlhf.files import atomic, sha256
 from active_rlhf.results.export import ExportError, read_csv
-from active_rlhf.study.loading import baselines, resolve_run, selectors
 
 # Columns of a run directory's tables; those that may be empty (a selector without a score has no
 # mean score) apart.
@@ -43,16 +42,27 @@ EXPORTED = {
 }
 
 
-def collect(study: dict[str, Any], environment: str, runs: Path, exports: Path) -> None:
+Spec = dict[str, Any]  # a run's whole identity, as its run.json holds it
+Specs = Mapping[str, Spec]  # by selector; the seed in them does not count
+
+
+def collect(
+    runs: Path,
+    exports: Path,
+    environment: str,
+    selectors: Specs,
+    baselines: Specs,
+    seeds: Sequence[int],
+) -> None:
     """Write `<environment>.csv`, `.evaluations.csv`, `.sessions.csv` and `.overhead.csv`.
 
     And `.baselines.csv`, the episodes of the baselines, if the study trains them, and `.sha256`,
     by which `read_csv` tells that one of them was changed since.
-    `runs` holds `<environment>/<selector>/<seed>/`. Runs come in the study's order, rows by step;
+    `runs` holds `<environment>/<selector>/<seed>/`. Runs come in the order given, rows by step;
     the same runs give the same bytes. Nothing is written unless every run is sound.
 
-    Raises ExportError naming the first run that is missing, unfinished, damaged or of other
-    settings than the study's.
+    Raises ExportError naming the first run that is missing, unfinished, damaged or of another spec
+    than its selector and seed have.
     """
     overhead: list[dict[str, Any]] = []
     made: dict[str, Path] = {}
@@ -64,7 +74,7 @@ def collect(study: dict[str, Any], environment: str, runs: Path, exports: Path) 
 
         sums = stack.enter_context(atomic(exports / f"{environment}.sha256"))
         parts = [begun(f"{environment}{kind}.csv") for kind in ("", ".evaluations", ".sessions")]
-        for directory, spec in _runs(study, environment, runs, selectors(study)):
+        for directory, spec in _runs(runs / environment, selectors, seeds):
             result = read_result(directory, spec)
             overhead.append(_overhead(directory, spec, result))
             for part, frame in zip(parts, _tables(directory, spec, result), strict=True):
@@ -72,10 +82,10 @@ def collect(study: dict[str, Any], environment: str, runs: Path, exports: Path) 
                     part, mode="a", header=len(overhead) == 1, index=False, lineterminator="\n"
                 )
         _write_overhead(pd.DataFrame(overhead), begun(f"{environment}.overhead.csv"))
-        if baselines(study):
+        if baselines:
             episodes = [
                 _tables(directory, spec, read_result(directory, spec))[0]
-                for directory, spec in _runs(study, environment, runs, baselines(study))
+                for directory, spec in _runs(runs / environment, baselines, seeds)
             ]
             part = begun(f"{environment}.baselines.csv")
             pd.concat(episodes).to_csv(part, index=False, lineterminator="\n")
@@ -96,7 +106,7 @@ def _write_overhead(frame: pd.DataFrame, path: Path) -> None:
     frame.to_csv(path, index=False, lineterminator="\n")
 
 
-def read_result(directory: Path, spec: dict[str, Any]) -> dict[str, Any]:
+def read_result(directory: Path, spec: Spec) -> dict[str, Any]:
     """The `run.json` of a finished run of exactly this spec; raises ExportError otherwise."""
     path = directory / "run.json"
     try:
@@ -127,24 +137,21 @@ def _difference(found: Any, wanted: Any, key: str = "") -> str:
     return f"{key[:-1] or 'spec'} is {found!r}, the study says {wanted!r}"
 
 
-def export_name(spec: dict[str, Any]) -> str:
+def export_name(spec: Spec) -> str:
     """`<environment>__<selector>__<seed>__<stamp>`; the stamp is ten digits made from the spec."""
     digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
     stamp = int(digest, 16) % 10**10
     return f"{spec['environment']}__{spec['selector']}__{spec['seed']}__{stamp:010d}"
 
 
-def _runs(
-    study: dict[str, Any], environment: str, runs: Path, names: Iterable[str]
-) -> Iterator[tuple[Path, dict[str, Any]]]:
-    for selector in names:
-        for seed in study["seeds"]:
-            spec = resolve_run(study, environment, selector, seed)
-            yield runs / environment / selector / str(seed), spec
+def _runs(folder: Path, specs: Specs, seeds: Sequence[int]) -> Iterator[tuple[Path, Spec]]:
+    for selector, spec in specs.items():
+        for seed in seeds:
+            yield folder / selector / str(seed), {**spec, "seed": seed}
 
 
 def _tables(
-    directory: Path, spec: dict[str, Any], result: dict[str, Any]
+    directory: Path, spec: Spec, result: dict[str, Any]
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """One run's rows of the episodes, evaluations and sessions exports."""
     episodes = _read_table(directory / "episodes.csv", EPISODES, result)
@@ -160,7 +167,7 @@ def _tables(
     return episodes, evaluations, sessions
 
 
-def _overhead(directory: Path, spec: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+def _overhead(directory: Path, spec: Spec, result: dict[str, Any]) -> dict[str, Any]:
     """One run's row of the overhead table."""
     try:
         return {
