@@ -1,9 +1,9 @@
-"""What checkpoints cost at a million steps, at the settings of the thesis.
+"""What checkpoints cost in a run of a million steps, at the settings of the thesis.
 
     python benchmarks/checkpoints.py [SELECTOR]
 
-Runs are filled with made-up behaviour instead of trained. A checkpoint is written after as many
-steps as training takes in about a minute.
+Runs are filled with made-up behaviour instead of being trained. A checkpoint is written after as
+many steps as training takes in about a minute.
 """
 
 import sys

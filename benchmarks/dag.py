@@ -81,7 +81,7 @@ def finish(folder: Path, study: dict) -> None:
 
 
 def measure(runs: int) -> dict[str, float]:
-    """`fresh`: the plan of a study of which nothing is done; `noop`: of one where all is."""
+    """`fresh`: planning a study of which nothing is done yet; `noop`: one that is all done."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         study = write_study(folder, runs)
@@ -91,7 +91,7 @@ def measure(runs: int) -> dict[str, float]:
         finish(folder, study)
         plan, noop, after = snakemake(folder)
         if "Nothing to be done" not in plan:
-            raise RuntimeError(f"something is left to do:\n{plan[-3000:]}")
+            raise RuntimeError(f"something is still left to do:\n{plan[-3000:]}")
     return {
         "runs": runs,
         "noop_cpu_s": round(noop, 2),

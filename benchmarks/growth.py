@@ -2,9 +2,9 @@
 
     python benchmarks/growth.py [--out benchmarks/growth.json]
 
-Every series is measured in turns, and the exponent is the slope of log seconds on log factor. What
-does not depend on the factor is left out of it: labels and ensemble size are held against the
-seconds of reward training, pool size against those of selecting.
+The values of a factor are measured in turns, and the exponent is the slope of log seconds against
+log factor. Stages that do not depend on the factor are left out: labels and ensemble size are
+compared with the seconds of reward training, pool size with those of selecting.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from active_rlhf.run.loop import train
 
 ENVIRONMENT = "HalfCheetah-v5"
 REPEATS = 3
-SHORT: dict[str, Any] = {"ppo": {"total_steps": 20_480}, "evaluation": {"every": 20_480}}
+SHORT: dict[str, Any] = {"total_steps": 20_480, "evaluation": {"every": 20_480}}
 
 
 def seconds_by_stage(spec: dict[str, Any]) -> dict[str, float]:
@@ -34,15 +34,13 @@ def seconds_by_stage(spec: dict[str, Any]) -> dict[str, float]:
 
 
 def steps(value: int) -> dict[str, Any]:
-    return thesis_run(ENVIRONMENT, "true_reward", ppo={"total_steps": value})
+    return thesis_run(ENVIRONMENT, "true_reward", total_steps=value)
 
 
 def labels(value: int) -> dict[str, Any]:
-    """Ten labels a session, as in the thesis: more labels are more sessions on more labels."""
+    """Ten labels per session, as in the thesis: more labels mean more sessions on more labels."""
     changes = {"total": value, "initial": 10, "sessions": value // 10, "probe_pairs": 2}
-    return thesis_run(
-        *(ENVIRONMENT, "random"), ppo={"total_steps": 2048 * (value // 10)}, labels=changes
-    )
+    return thesis_run(*(ENVIRONMENT, "random"), total_steps=2048 * (value // 10), labels=changes)
 
 
 def pool(value: int) -> dict[str, Any]:
@@ -66,7 +64,7 @@ SERIES: dict[str, tuple[Callable[[int], dict[str, Any]], Sequence[int], Sequence
 
 
 def exponent(factors: Sequence[float], seconds: Sequence[float]) -> dict[str, float]:
-    """Slope of log seconds on log factor, with the half-width of its 95% interval."""
+    """Slope of log seconds against log factor, and half the width of its 95% interval."""
     fit = stats.linregress(np.log(factors), np.log(seconds))
     half = stats.t.ppf(0.975, len(factors) - 2) * fit.stderr
     return {"exponent": float(fit.slope), "half_width": float(half)}
@@ -84,7 +82,7 @@ def series(name: str) -> dict[str, Any]:
 
 
 def runs(dag: list[dict[str, float]]) -> dict[str, Any]:
-    """The same for the study's graph, from its part of `results.json`."""
+    """The same for the study's graph, from the measurements of it in `results.json`."""
     factors = [row["runs"] for row in dag]
     seconds = [row["noop_cpu_s"] for row in dag]
     fitted = exponent(factors, seconds)

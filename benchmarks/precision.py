@@ -1,10 +1,10 @@
-"""What bfloat16 does to the reward model, the VAE and returns, seed by seed beside float32.
+"""What bfloat16 does to the reward model, the VAE and returns, compared with float32 by seed.
 
     python benchmarks/precision.py [--seeds 10] [--out benchmarks/precision.json]
 
-Three questions: are loss curve and held-out accuracy those of float32 and of a plain torch
-ensemble, on the same labels; do the VAE's latents say as much of a segment; and do whole runs end
-at the same returns.
+Three questions: on the same labels, are the loss curve and the held-out accuracy those of float32
+and of a plain PyTorch ensemble? Do the VAE's latents say as much about a segment? And do whole runs
+end at the same returns?
 """
 
 import argparse
@@ -15,16 +15,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from active_rlhf.agents.policy import Policy
 from reference import PlainEnsemble
 from scipy import stats
 from sklearn.linear_model import LinearRegression
 from threadpoolctl import threadpool_limits
 from training import thesis_run
 
-from active_rlhf.agents.policy import Policy
 from active_rlhf.behaviour.store import Segments, SegmentStore
 from active_rlhf.compute.precision import DTYPES
-from active_rlhf.rewards.ensemble import RewardEnsemble, accuracy, cross_entropy
+from active_rlhf.rewards import build
+from active_rlhf.rewards.measures import accuracy, cross_entropy
 from active_rlhf.run.loop import train
 from active_rlhf.selection.vae import SegmentVAE
 from active_rlhf.tasks.rollout import Actor, collect
@@ -32,7 +33,7 @@ from active_rlhf.tasks.rollout import Actor, collect
 ENVIRONMENT, LENGTH = "HalfCheetah-v5", 50
 PAIRS, HELD_OUT, FITS = 60, 300, 5
 RUN = {
-    "ppo": {"total_steps": 61_440},
+    "total_steps": 61_440,
     "labels": {"total": 100, "initial": 10, "sessions": 10},
     "evaluation": {"every": 61_440, "episodes": 1},
 }
@@ -59,13 +60,13 @@ def labelled(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, Policy]:
 
 
 def fits(seed: int) -> dict[str, dict[str, list[float]]]:
-    """Held-out loss and accuracy after each of `FITS` fits, for each way to train."""
+    """Held-out loss and accuracy after each of `FITS` fits, for each way of training."""
     observations, actions, answers, policy = labelled(seed)
     config = thesis_run(ENVIRONMENT)["reward_model"]
     sizes = observations.shape[-1], actions.shape[-1]
     ensembles = {
-        precision: RewardEnsemble(
-            config | {"precision": precision}, *sizes, np.random.default_rng(seed)
+        precision: build(
+            "mlp", config | {"precision": precision}, *sizes, np.random.default_rng(seed)
         )
         for precision in ("bfloat16", "float32")
     }
@@ -91,7 +92,7 @@ def fits(seed: int) -> dict[str, dict[str, list[float]]]:
 
 
 def latents(seed: int, precision: str) -> dict[str, float]:
-    """Of a VAE after `FITS` fits: last loss, R2 of returns given the latents of new segments."""
+    """A VAE after `FITS` fits: last loss, and R2 of returns given the latents of new segments."""
     store, _, stream = behaviour(seed)
     config = thesis_run(ENVIRONMENT, "variquery")["vae"] | {"precision": precision}
     size = store.observations.columns

@@ -1,6 +1,6 @@
-"""Plain versions of what the package does fast, to measure it against: PPO and reward training.
+"""Plain versions of PPO and reward training, against which the package's fast ones are measured.
 
-They are written as one would write them first: gymnasium's wrappers, torch modules, autograd.
+They are written as one would write them at first: gymnasium's wrappers, torch modules, autograd.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from active_rlhf.tasks.gym import make
 
 
 def physics(environment: str, steps: int) -> Callable[[], None]:
-    """`steps` environment steps of nothing but MuJoCo, with random controls drawn beforehand."""
+    """`steps` environment steps of nothing but MuJoCo, under random controls drawn beforehand."""
     import mujoco
 
     env, _ = make(environment)
@@ -145,7 +145,7 @@ class PlainEnsemble:
         return nn.Sequential(*layers, nn.Linear(inputs, 1))
 
     def fit(self, inputs: np.ndarray, preferences: np.ndarray) -> float:
-        """`epochs` epochs on pairs [n, 2, H, o + a], a new bootstrap sample a member; last loss."""
+        """`epochs` epochs on pairs [n, 2, H, o + a], each member on its own sample; last loss."""
         answers = torch.from_numpy(preferences).float()
         data, n, losses = TensorDataset(torch.from_numpy(inputs), answers), len(inputs), []
         for member, adam in zip(self.members, self.adams, strict=True):

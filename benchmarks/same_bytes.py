@@ -1,8 +1,8 @@
 """Whether two checkouts train runs to the same bytes: `python benchmarks/same_bytes.py OLD NEW`.
 
 Both train the same small runs, each with its own package but this Python. Compared are the files
-that hold numbers, and the arrays of saved models whatever file holds them. `--keep DIR` keeps the
-runs there, and those that are complete are not trained again.
+that hold numbers, and the arrays of saved models whatever file holds them; NEW may hold more.
+`--keep DIR` keeps the runs there, and those that are complete are not trained again.
 """
 
 import argparse
@@ -92,7 +92,7 @@ def main() -> int:
         different = 0
         for cell in cells if len(args.checkouts) == 2 else ():
             old, new = (content(place(checkout, cell)) for checkout in args.checkouts)
-            differing = [name for name in old | new if old.get(name) != new.get(name)]
+            differing = [name for name in old if old[name] != new.get(name)]
             different += bool(differing)
             print(*cell, "differs in " + ", ".join(differing) if differing else "same bytes")
     return int(different > 0)

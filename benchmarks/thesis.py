@@ -1,10 +1,11 @@
-"""Full runs of the thesis's settings: what they cost and where they end, beside what was published.
+"""Full runs with the thesis's settings: their cost, and their returns beside the published ones.
 
     python benchmarks/thesis.py RESULTS [--out benchmarks/thesis.json]
 
-RESULTS is the folder of a study (results/thesis, say), finished or not: every complete run counts.
-Writes the rows and a stacked bar of the seconds by stage; prints the tables of docs/performance.md.
-Physics is the time of the rollouts times their speed in `make benchmark`, as machines drift.
+RESULTS is the folder of a study, such as results/thesis. It need not be finished: every complete
+run counts. Writes the rows and a stacked bar of the seconds by stage; prints the tables of
+docs/results.md and docs/performance.md. The speed of a machine varies, so seconds of physics are
+those of the run's own rollouts, times their share of physics' speed as `make benchmark` found it.
 """
 
 import argparse
@@ -27,13 +28,13 @@ NAMES = {"true_reward": "true reward"} | load_study(STUDY)["methods"]
 
 
 def rows(results: Path) -> list[dict[str, Any]]:
-    """A row of each complete run, as in `results.json`, with its seed and final return."""
+    """A row for each complete run, as in `results.json`, with its seed and final return."""
     records = [json.loads(path.read_text()) for path in sorted(results.glob("runs/*/*/*/run.json"))]
     records.sort(key=lambda record: list(NAMES).index(record["spec"]["selector"]))
     measured = json.loads(RESULTS.read_text())["agent"]
     speed = {row["env"]: row["rollout_share_of_physics_speed"] for row in measured}
     for record in records:
-        # Stages are timed by the wall clock, which also runs while others have the core.
+        # Stages are timed by the wall clock, which runs on while other processes have the core.
         share = record["cpu_s"] / sum(record["seconds"].values())
         record["seconds"] = {name: share * value for name, value in record["seconds"].items()}
     return [
@@ -48,7 +49,7 @@ def rows(results: Path) -> list[dict[str, Any]]:
 
 
 def returns(found: list[dict[str, Any]]) -> str:
-    """A Markdown table of final returns beside the published mean and sd."""
+    """A Markdown table of final returns beside the published means and standard deviations."""
     published = load_study(STUDY)["published"]
     lines = ["| environment | method | final returns | mean | published |", "|---|---|--:|--:|--:|"]
     for environment in published:
@@ -69,7 +70,7 @@ def returns(found: list[dict[str, Any]]) -> str:
 
 
 def costs(found: list[dict[str, Any]]) -> str:
-    """A Markdown table of CPU seconds, ratios and memory of each environment and method."""
+    """A Markdown table of CPU seconds, ratios and memory by environment and method."""
     head = "| environment | method | CPU s | x physics | x Random | peak MB |"
     lines = [head, "|---|---|--:|--:|--:|--:|"]
     frame = pd.DataFrame(found)
@@ -86,7 +87,7 @@ def costs(found: list[dict[str, Any]]) -> str:
 
 
 def thesis_hours(found: list[dict[str, Any]], seconds: str) -> float:
-    """Hours of ten seeds of each cell of the thesis, from the cells' means of `seconds`."""
+    """Hours of the whole thesis, ten seeds per cell, from the cells' means of `seconds`."""
     frame = pd.DataFrame(found).query("selector != 'true_reward'")
     return 10 * frame.groupby(["env", "selector"])[seconds].mean().sum() / 3600
 

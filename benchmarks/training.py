@@ -1,10 +1,10 @@
-"""What a study costs: every figure beside its reference, measured in turns on one core.
+"""What a study costs: every figure with its reference, measured in turns on one core.
 
     python benchmarks/training.py [--steps 40960] [--out benchmarks/results.json]
 
-Ratios count, not seconds: machines drift, so a figure and its reference take turns and medians are
-compared. The references (`reference.py`) are the physics alone and the same algorithms written
-plainly in torch.
+Ratios count, not seconds: the speed of a machine varies, so a figure and its reference take turns,
+and their medians are compared. The references (`reference.py`) are the physics alone and the same
+algorithms written plainly in PyTorch.
 """
 
 import argparse
@@ -22,13 +22,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from active_rlhf.agents.policy import Policy
 from reference import PlainEnsemble, physics, plain_ppo
 from threadpoolctl import threadpool_limits
 
-from active_rlhf.agents.policy import Policy
 from active_rlhf.agents.ppo import update as ppo
 from active_rlhf.agents.reward_scaling import RewardScale
-from active_rlhf.rewards.ensemble import RewardEnsemble
+from active_rlhf.rewards import build
 from active_rlhf.run import loop as training
 from active_rlhf.study.loading import load_study, resolve_run
 from active_rlhf.tasks.gym import ENVIRONMENTS
@@ -48,7 +48,7 @@ def cpu_seconds(work: Callable[[], Any]) -> float:
 
 
 def in_turns(turns: int = TURNS, **works: Callable[[], Any]) -> dict[str, float]:
-    """Median CPU seconds of each, after one call to warm up."""
+    """Median CPU seconds of each, after one call of each to warm up."""
     for work in works.values():
         work()
     times: dict[str, list[float]] = {name: [] for name in works}
@@ -59,14 +59,14 @@ def in_turns(turns: int = TURNS, **works: Callable[[], Any]) -> dict[str, float]
 
 
 def thesis_run(environment: str, selector: str = "random", **changes: Any) -> dict[str, Any]:
-    """The thesis's settings of a run, some of them changed."""
+    """A run with the thesis's settings, some of them changed."""
     study = load_study(STUDY, overrides=changes | {"selectors": [selector]})
     return resolve_run(study, environment, selector, 1)
 
 
 def agent(environment: str) -> dict[str, Any]:
-    """PPO on the true reward, rollout and update, against physics and a plain PPO."""
-    config = thesis_run(environment)["ppo"]
+    """PPO on the true reward, rollout and update, compared with physics and a plain PPO."""
+    config = thesis_run(environment)["agent"]
     actor, stream = Actor(environment, 1), np.random.default_rng(0)
     policy = Policy.initial(actor.observation_size, actor.action_size, stream)
     state, scale = ppo.optimiser(policy.parameters.flat.size), RewardScale(config["gamma"])
@@ -98,7 +98,7 @@ def agent(environment: str) -> dict[str, Any]:
 
 
 def policy_update() -> dict[str, float]:
-    config = thesis_run("HalfCheetah-v5")["ppo"]
+    config = thesis_run("HalfCheetah-v5")["agent"]
     actor = Actor("HalfCheetah-v5", 1)
     policy = Policy.initial(17, 6, np.random.default_rng(0))
     seen = collect(actor, policy, ROLLOUT, np.random.default_rng(1))
@@ -112,7 +112,7 @@ def policy_update() -> dict[str, float]:
 
 
 def reward_training(pairs: int = 400) -> dict[str, float]:
-    """One epoch over `pairs` labels of the thesis's HalfCheetah ensemble."""
+    """One epoch of the thesis's HalfCheetah ensemble over `pairs` labels."""
     config = thesis_run("HalfCheetah-v5")["reward_model"] | {"epochs": 1}
     g = np.random.default_rng(0)
     observations = g.standard_normal((pairs, 2, 50, 17), np.float32)
@@ -122,7 +122,7 @@ def reward_training(pairs: int = 400) -> dict[str, float]:
     inputs = np.concatenate([observations, actions], -1)
     fits = {}
     for precision in ("bfloat16", "float32"):
-        ensemble = RewardEnsemble(config | {"precision": precision}, 17, 6, g)
+        ensemble = build("mlp", config | {"precision": precision}, 17, 6, g)
         fits[precision] = lambda e=ensemble: e.fit(observations, actions, preferences)
     seconds = in_turns(**fits, plain_torch=lambda: plain.fit(inputs, preferences))
     return seconds | {
@@ -131,11 +131,11 @@ def reward_training(pairs: int = 400) -> dict[str, float]:
 
 
 def run(environment: str, selector: str, steps: int) -> dict[str, Any]:
-    """One run in a process of its own: thesis settings, sessions in proportion to `steps`."""
+    """One run in a process of its own, with the thesis's settings and sessions to suit `steps`."""
     sessions = max(2, round(50 * steps / 1_000_000))
     spec = thesis_run(
         *(environment, selector),
-        ppo={"total_steps": steps},
+        total_steps=steps,
         labels={"sessions": sessions, "total": 10 * sessions, "initial": 10},
         evaluation={"every": steps, "episodes": 1},
     )
@@ -154,7 +154,7 @@ def run(environment: str, selector: str, steps: int) -> dict[str, Any]:
 
 
 def run_row(result: dict[str, Any], physics_s: float) -> dict[str, Any]:
-    """A run's record as a row of the table; its stages are the work, without process start."""
+    """A run's record as a row of the table; its work is all stages, without process start."""
     return {
         "env": result["spec"]["environment"],
         "selector": result["spec"]["selector"],
@@ -175,7 +175,7 @@ def with_ratio_to_random(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def selectors(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Seconds of selection in each run, as a share of its work."""
+    """Seconds that each run spent on selection, and their share of its work."""
     shares = []
     for row in rows:
         spent = {stage: row["seconds_by_stage"].get(stage, 0.0) for stage in SELECTION}
@@ -185,10 +185,11 @@ def selectors(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def startup() -> float:
-    """Wall seconds from the command to the first environment step, median of five."""
+    """Wall-clock seconds from the command to the first environment step, median of five."""
     spec = thesis_run(
         *("HalfCheetah-v5", "random"),
-        ppo={"total_steps": 256, "rollout_steps": 128},
+        total_steps=256,
+        agent={"rollout_steps": 128},
         labels={"sessions": 2, "total": 10, "initial": 5, "probe_pairs": 2},
         evaluation={"every": 256, "episodes": 1},
     )
@@ -208,10 +209,10 @@ def startup() -> float:
 
 
 def side_by_side(steps: int) -> dict[str, float]:
-    """Work seconds of a run alone and of as many at once as there are cores."""
+    """Seconds of work of a run alone, and of each of as many at once as there are cores."""
     cores = os.cpu_count() or 1
     labels = {"sessions": 4, "total": 40, "initial": 10}
-    spec = thesis_run("HalfCheetah-v5", "random", ppo={"total_steps": steps}, labels=labels)
+    spec = thesis_run("HalfCheetah-v5", "random", total_steps=steps, labels=labels)
 
     def work(count: int) -> float:
         command = [sys.executable, "-m", "active_rlhf.cli", "train", "--spec", "/dev/stdin"]
@@ -246,13 +247,13 @@ def side_by_side(steps: int) -> dict[str, float]:
 
 
 def plans() -> list[dict[str, float]]:
-    """`dag.py` in a small process of its own: a child begins with the peak memory of its parent."""
+    """`dag.py` in a small process of its own, as a child starts with its parent's peak memory."""
     command = [sys.executable, str(Path(__file__).with_name("dag.py"))]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def table(results: dict[str, Any]) -> str:
-    """What there is to say in a terminal."""
+    """The results as text for a terminal."""
     lines = [
         f"{row['env']:<16} agent {row['ratio_to_physics']:.2f} x physics, rollout at "
         f"{row['rollout_share_of_physics_speed']:.0%} of its speed"
@@ -274,8 +275,8 @@ def table(results: dict[str, Any]) -> str:
         for row in results["runs"]
     ]
     lines += [
-        f"{row['runs']:>6} runs      {row['noop_cpu_s']} CPU s to see that nothing is to do, "
-        f"{row['fresh_cpu_s']} to plan all, {row['peak_rss_mb']} MB"
+        f"{row['runs']:>6} runs      {row['noop_cpu_s']} CPU s to find nothing to do, "
+        f"{row['fresh_cpu_s']} to plan everything, {row['peak_rss_mb']} MB"
         for row in results["dag"]
     ]
     return "\n".join(lines)
@@ -288,7 +289,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     with threadpool_limits(1):
-        run("HalfCheetah-v5", "random", args.steps)  # once for nothing, as the disk may be cold
+        run("HalfCheetah-v5", "random", args.steps)  # not counted: the disk may be cold
         rows = [run(name, s, args.steps) for name in ENVIRONMENTS for s in SELECTORS]
         rows = with_ratio_to_random(rows)
         results = {

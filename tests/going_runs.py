@@ -34,4 +34,5 @@ def running(results: Path, selector: str, seed: int, **values) -> None:
 
 def done(study, results: Path, selector: str, seed: int, **changes) -> None:
     spec = resolve_run(study, "Hopper-v5", selector, seed)
-    write_run(directory(results, selector, seed), spec | changes, code_fingerprint(spec))
+    this = spec.model_copy(update=changes)
+    write_run(directory(results, selector, seed), this, code_fingerprint(spec))

@@ -9,21 +9,24 @@ import pandas as pd
 
 from active_rlhf.files import sha256
 from active_rlhf.results.collect import EPISODES, EVALUATIONS, SESSIONS, collect
-from active_rlhf.study.loading import baselines, resolve_run, selectors
+from active_rlhf.study.loading import resolve_run
+from active_rlhf.study.matrix import baselines, selectors
+from active_rlhf.study.settings import Spec, Study
 
 STUDY: dict[str, Any] = {
     "study": "tiny",
     "seeds": [3, 11],
     "environments": ["Hopper-v5"],
     "selectors": ["random", "true_reward"],
-    "ppo": {"total_steps": 4096},
+    "total_steps": 4096,
     "labels": {"total": 20, "initial": 10, "sessions": 2},
 }
 
 
-def write_run(directory: Path, spec: dict[str, Any], code: str = "0" * 64) -> None:
-    """A finished run of `spec` with four episodes, two evaluations and two sessions."""
+def write_run(directory: Path, given: Spec, code: str = "0" * 64) -> None:
+    """A finished run of the spec with four episodes, two evaluations and two sessions."""
     directory.mkdir(parents=True, exist_ok=True)
+    spec = given.as_dict()
     rng = np.random.default_rng(spec["seed"])
     episodes = pd.DataFrame(
         {
@@ -66,13 +69,13 @@ def write_run(directory: Path, spec: dict[str, Any], code: str = "0" * 64) -> No
     (directory / "run.json").write_text(json.dumps(result))
 
 
-def export_runs(study: dict[str, Any], environment: str, runs: Path, exports: Path) -> None:
+def export_runs(study: Study, environment: str, runs: Path, exports: Path) -> None:
     """`collect` of a loaded study, as the workflow calls it."""
     asked, compared = (
-        {name: resolve_run(study, environment, name, 0) for name in names}
+        {name: resolve_run(study, environment, name, 0).as_dict() for name in names}
         for names in (selectors(study), baselines(study))
     )
-    collect(runs, exports, environment, asked, compared, study["seeds"])
+    collect(runs, exports, environment, asked, compared, study.seeds)
 
 
 # What a run's result says about time and place, and nothing else of it, may differ.

@@ -7,7 +7,8 @@ TINY: dict[str, Any] = {
     "seeds": [1, 2],
     "environments": ["Hopper-v5"],
     "selectors": ["random", "hybrid"],
-    "ppo": {"total_steps": 4096, "rollout_steps": 1024, "epochs": 2, "minibatches": 4},
+    "total_steps": 4096,
+    "agent": {"rollout_steps": 1024, "epochs": 2, "minibatches": 4},
     "labels": {
         "total": 16,
         "initial": 8,

@@ -2,11 +2,12 @@
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote, unquote
 
 # What a run leaves beside its run.json, and what one that asks for preferences leaves besides.
 RUN_FILES = ("episodes.csv", "evaluations.csv", "policy.safetensors")
@@ -43,12 +44,26 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def result_files(spec: dict[str, Any]) -> list[str]:
-    """The files of a finished run of this spec, beside its run.json."""
-    return sorted(RUN_FILES + PREFERENCE_FILES if "selection" in spec else RUN_FILES)
+def result_files(asks: bool) -> list[str]:
+    """The files of a finished run beside its run.json; asks: whether it asks for preferences."""
+    return sorted(RUN_FILES + PREFERENCE_FILES if asks else RUN_FILES)
 
 
 def remove_unfinished(folder: Path) -> None:
     """Remove what killed writers left in `folder`, where nothing may be writing meanwhile."""
     for path in folder.glob(f".*.{_UNFINISHED}*"):
         path.unlink()
+
+
+def folder_name(environment: str) -> str:
+    """An environment's id as the name of a folder or file and as a part of `exp_name`.
+
+    What may not stand there is percent-encoded (`ALE/Pong-v5`: `ALE%2FPong-v5`), the second of two
+    underscores too, which separate the parts of an `exp_name`. `environment_of` turns it back.
+    """
+    return re.sub(r"(?<=_)_", "%5F", quote(environment, safe=""))
+
+
+def environment_of(folder: str) -> str:
+    """The id that `folder_name` was given."""
+    return unquote(folder)

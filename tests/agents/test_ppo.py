@@ -1,39 +1,36 @@
-"""PPO's pieces against plain formulas and the eager reference."""
+"""PPO: its pieces against plain formulas, and the compiled path against the torch one."""
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium.spaces import Box, Discrete
 from hypothesis import given
 from hypothesis import strategies as st
 
 from active_rlhf.agents import kernels as networks
-from active_rlhf.agents.policy import Policy, parameters
-from active_rlhf.agents.ppo import kernels
-from active_rlhf.agents.ppo import update as ppo
-from active_rlhf.tasks.rollout import Actor, Rollout, collect
+from active_rlhf.agents import ppo
+from active_rlhf.agents.networks import outputs
+from active_rlhf.agents.ppo import agent, kernels, update
+from active_rlhf.agents.ppo.agent import CompiledPPO
+from active_rlhf.agents.ppo.settings import PPOSettings
+from active_rlhf.agents.ppo.update import TorchPPO
+from active_rlhf.tasks.gym import GymTask
 
-CONFIG = {
-    "epochs": 10,
-    "minibatches": 32,
-    "clip": 0.2,
-    "entropy_coefficient": 6e-4,
-    "value_coefficient": 0.35,
-    "max_grad_norm": 0.5,
-    "gamma": 0.98,
-    "gae_lambda": 0.9,
-}
+SETTINGS = PPOSettings(
+    clip=0.2, entropy_coefficient=6e-4, value_coefficient=0.35, gamma=0.98, gae_lambda=0.9
+)
 
 
-def copy(policy: Policy) -> Policy:
-    shape = policy.parameters.actor.w1.shape[0], policy.parameters.log_std.size
-    return Policy(parameters(policy.parameters.flat.copy(), *shape), policy.moments)
+def compiled(name: str = "HalfCheetah-v5", settings: PPOSettings = SETTINGS) -> CompiledPPO:
+    return CompiledPPO(GymTask(name, 7), settings, np.random.default_rng(0))
 
 
 @pytest.fixture(scope="module")
-def acted() -> tuple[Policy, Rollout]:
-    actor = Actor("HalfCheetah-v5", 7)
-    policy = Policy.initial(17, 6, np.random.default_rng(0))
-    return policy, collect(actor, policy, 2048, np.random.default_rng(1))
+def acted():
+    """An agent, and its first rollout in HalfCheetah."""
+    one = compiled()
+    return one, one.act(GymTask("HalfCheetah-v5", 7), 2048, np.random.default_rng(1))
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.floats(0, 1), st.floats(0, 1))
@@ -43,53 +40,57 @@ def test_gae_is_the_discounted_sum_of_its_deltas(seed, n, gamma, lam):
     values, following = g.normal(size=(2, n)).astype(np.float32)
     ended = g.random(n) < 0.3
     terminated = ended & (g.random(n) < 0.5)
-    got = kernels.generalised_advantages(rewards, values, following, ended, terminated, gamma, lam)
-    for t in range(n):
-        total, weight = 0.0, 1.0
-        for k in range(t, n):
-            future = 0.0 if terminated[k] else float(following[k])
-            total += weight * (rewards[k] + gamma * future - float(values[k]))
-            if ended[k]:
-                break
-            weight *= gamma * lam
-        assert got[t] == pytest.approx(total, rel=1e-5, abs=1e-5)
+    data = rewards, values, following, ended, terminated
+    settings = PPOSettings(gamma=gamma, gae_lambda=lam)
+    fast = kernels.generalised_advantages(*data, gamma, lam)
+    for got in (fast, update.generalised_advantages(*data, settings)):
+        for t in range(n):
+            total, weight = 0.0, 1.0
+            for k in range(t, n):
+                future = 0.0 if terminated[k] else float(following[k])
+                total += weight * (rewards[k] + gamma * future - float(values[k]))
+                if ended[k]:
+                    break
+                weight *= gamma * lam
+            assert got[t] == pytest.approx(total, rel=1e-5, abs=1e-5)
 
 
 def test_truncation_bootstraps_from_the_final_observation(acted):
-    policy, rollout = acted
-    data = ppo.batch(rollout, rollout.rewards, policy, CONFIG)
+    one, rollout = acted
+    data = agent.batch(rollout, rollout.rewards, one.policy, SETTINGS)
     t = int(np.flatnonzero(rollout.ended)[0])
     assert t == 999
-    value = networks.network(rollout.following[t : t + 1], policy.parameters.critic)[0, 0]
-    expected = rollout.rewards[t] + CONFIG["gamma"] * value - data.values[t]
+    value = networks.network(rollout.following[t : t + 1], one.policy.parameters.critic)[0, 0]
+    expected = rollout.rewards[t] + SETTINGS.gamma * value - data.values[t]
     assert data.advantages[t] == pytest.approx(expected, rel=1e-5)
     np.testing.assert_allclose(data.returns, data.advantages + data.values)
     # elsewhere the next value is that of the next observation
     np.testing.assert_array_equal(rollout.following[:999], rollout.normalised[1:1000])
 
 
-def test_eager_losses_are_the_published_formulas(acted):
+def test_losses_are_the_published_formulas(acted):
     """Schulman et al. 2017, eq. 7 and 9, written out in numpy with hand-made old values."""
-    policy, rollout = acted
+    one, rollout = acted
     g = np.random.default_rng(5)
     n = 64
     x, actions = rollout.normalised[:n], rollout.actions[:n]
-    shape = 17, 6
     old_log_p = g.normal(-8, 0.5, n).astype(np.float32)
     advantages, returns, old_values = g.normal(size=(3, n)).astype(np.float32)
-    data = ppo.Batch(x, actions, old_log_p, advantages, returns, old_values)
-    flat = torch.from_numpy(policy.parameters.flat)
-    losses = ppo.losses_eager(flat, shape, data, CONFIG)
+    slow = TorchPPO(GymTask("HalfCheetah-v5", 7), SETTINGS, np.random.default_rng(0))
+    numbers = (x, actions, old_log_p, advantages, returns, old_values)
+    data = agent.Batch(*map(torch.from_numpy, numbers))
+    losses = update.losses(slow.model, data, SETTINGS)
 
     def network(net):
         return np.tanh(np.tanh(x @ net.w1 + net.b1) @ net.w2 + net.b2) @ net.w3 + net.b3
 
-    mean, sd = network(policy.parameters.actor), np.exp(policy.parameters.log_std)
+    parameters = one.policy.parameters
+    mean, sd = network(parameters.actor), np.exp(parameters.log_std)
     density = np.exp(-0.5 * ((actions - mean) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
     ratio = np.exp(np.log(density).sum(1) - old_log_p)
     a = (advantages - advantages.mean()) / advantages.std(ddof=1)
     surrogate = np.minimum(ratio * a, np.clip(ratio, 0.8, 1.2) * a)
-    values = network(policy.parameters.critic)[:, 0]
+    values = network(parameters.critic)[:, 0]
     near = np.clip(values, old_values - 0.2, old_values + 0.2)
     value_loss = 0.5 * np.maximum((values - returns) ** 2, (near - returns) ** 2).mean()
     entropy = np.sum(0.5 * np.log(2 * np.pi * np.e * sd**2))
@@ -100,25 +101,154 @@ def test_eager_losses_are_the_published_formulas(acted):
 
 
 @pytest.mark.parametrize("change", [{}, {"clip": 0.01}, {"entropy_coefficient": 0.1}])
-def test_compiled_update_equals_eager_torch(acted, change):
-    policy, rollout = acted
-    config = CONFIG | change
-    data = ppo.batch(rollout, rollout.rewards, policy, config)
-    fast, slow = copy(policy), copy(policy)
-    size = policy.parameters.flat.size
-    states = ppo.optimiser(size), ppo.optimiser(size)
-    got = ppo.update(fast, states[0], data, config, 5e-4, np.random.default_rng(3))
-    expected = ppo.update_eager(slow, states[1], data, config, 5e-4, np.random.default_rng(3))
-    assert np.abs(fast.parameters.flat - policy.parameters.flat).max() > 1e-3
+def test_the_compiled_agent_learns_what_the_torch_agent_learns(acted, change):
+    """From the same rollout and stream, the same parameters, optimiser and losses."""
+    _, rollout = acted
+    settings = SETTINGS.model_copy(update=change)
+    fast = compiled(settings=settings)
+    slow = TorchPPO(GymTask("HalfCheetah-v5", 7), settings, np.random.default_rng(0))
+    for name, values in slow.arrays().items():
+        np.testing.assert_array_equal(values, fast.arrays()[name])
+    before = fast.policy.parameters.flat.copy()
+    slow._acted = rollout.normalised, rollout.following
+    got = fast.learn(rollout, rollout.rewards, 0.25, np.random.default_rng(3)).losses
+    expected = slow.learn(rollout, rollout.rewards, 0.25, np.random.default_rng(3)).losses
+    assert np.abs(fast.policy.parameters.flat - before).max() > 1e-3
     # a share of samples sits on the clip boundary, where rounding decides
     tolerance = 1e-6 if not change else 2e-5
-    np.testing.assert_allclose(fast.parameters.flat, slow.parameters.flat, atol=tolerance)
-    assert vars(got) == pytest.approx(vars(expected), rel=1e-3, abs=1e-6)
-    assert states[0].step[0] == states[1].step[0] == 320
+    for name, values in slow.arrays().items():
+        np.testing.assert_allclose(fast.arrays()[name], values, atol=tolerance, err_msg=name)
+    assert got == pytest.approx(expected, rel=1e-3, abs=1e-6)
+    steps = {int(adam["step"]) for adam in slow.state_dict()["adam"].values()}
+    assert steps == {fast.optimiser.step[0]} == {320}
+
+
+@pytest.mark.parametrize("name", ["HalfCheetah-v5", "Pendulum-v1"])
+def test_both_agents_act_alike_until_chaos_sets_in(name):
+    fast, slow = compiled(name), TorchPPO(GymTask(name, 7), SETTINGS, np.random.default_rng(0))
+    a, b = (one.act(GymTask(name, 7), 20, np.random.default_rng(1)) for one in (fast, slow))
+    np.testing.assert_allclose(a.actions, b.actions, atol=1e-4)
+    np.testing.assert_allclose(a.rewards, b.rewards, atol=1e-3)
+    np.testing.assert_allclose(a.normalised, slow._acted[0], atol=1e-4)
+    np.testing.assert_allclose(a.following, slow._acted[1], atol=1e-4)
+    for mine, theirs in zip(fast.moments, slow.moments, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-6)
+    seen = a.observations
+    for one in (fast, slow):
+        np.testing.assert_allclose(
+            one.greedy(seen), outputs(one.arrays(), "actor", "tanh", one_sees(one, seen)), atol=1e-5
+        )
+    np.testing.assert_allclose(
+        fast.log_probabilities(seen, a.actions), slow.log_probabilities(seen, a.actions), rtol=1e-3
+    )
+
+
+def one_sees(one, raw):
+    mean, var, _ = one.moments
+    return np.clip((raw - mean) / np.sqrt(var + 1e-8), -10, 10).astype(np.float32)
+
+
+def test_greedy_acting_leaves_the_agent_alone():
+    for one in (compiled("Pendulum-v1"), torch_agent("Pendulum-v1")):
+        one.act(GymTask("Pendulum-v1", 3), 250, np.random.default_rng(1))
+        before = {name: values.copy() for name, values in one.arrays().items()}
+        rollout = one.act(GymTask("Pendulum-v1", 5), 250, None)
+        for name, values in one.arrays().items():
+            np.testing.assert_array_equal(values, before[name])
+        np.testing.assert_allclose(
+            rollout.actions, one.greedy(rollout.observations), rtol=1e-4, atol=1e-5
+        )
+
+
+def torch_agent(name: str, **settings) -> TorchPPO:
+    return TorchPPO(GymTask(name, 7), PPOSettings(**settings), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "because"),
+    [
+        ("HalfCheetah-v5", {}, None),
+        ("Pendulum-v1", {"hidden": [16, 8]}, None),
+        ("HalfCheetah-v5", {"hidden": [32, 32, 32]}, "3 hidden layers, and only two are compiled"),
+        ("HalfCheetah-v5", {"activation": "relu"}, "activation relu, and only tanh is compiled"),
+        ("CartPole-v1", {}, "CartPole-v1 has discrete actions"),
+    ],
+)
+def test_the_path_is_chosen_and_said(name, settings, because):
+    task = GymTask(name, 0)
+    one = ppo.build(PPOSettings(**settings), task, np.random.default_rng(0))
+    assert isinstance(one, TorchPPO if because else CompiledPPO)
+    assert one.path.startswith(f"torch: {because}" if because else "compiled")
+
+
+class Identity(gymnasium.Env):
+    """Ten steps in each of which the action should say what is observed: -1 or 1, or 0 or 1."""
+
+    observation_space = Box(-1.0, 1.0, (1,), np.float32)
+
+    def __init__(self, discrete: bool = True):
+        self.action_space = Discrete(2) if discrete else Box(-1.0, 1.0, (1,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self._shown(), {}
+
+    def _shown(self):
+        self.sign = 1 if self.np_random.random() < 0.5 else -1
+        return np.array([self.sign], np.float32)
+
+    def step(self, action):
+        wanted = (self.sign + 1) // 2 if isinstance(self.action_space, Discrete) else self.sign
+        reward = -abs(float(np.squeeze(action)) - wanted)
+        return self._shown(), reward, False, False, {}
+
+
+gymnasium.register("Identity-v0", Identity, max_episode_steps=10)
+gymnasium.register("IdentityBox-v0", Identity, max_episode_steps=10, kwargs={"discrete": False})
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("Identity-v0", {}),
+        ("Identity-v0", {"hidden": [16], "activation": "relu"}),
+        ("IdentityBox-v0", {}),
+        ("IdentityBox-v0", {"hidden": [16, 16, 16], "activation": "relu"}),
+    ],
+)
+def test_every_path_learns_something_trivial(name, settings):
+    """Random actions lose 0.5 a step with two actions, and about 1 with continuous ones."""
+    shared = {"rollout_steps": 128, "epochs": 4, "minibatches": 4, "learning_rate": 5e-3}
+    task = GymTask(name, 0)
+    one = ppo.build(PPOSettings(**shared | settings), task, np.random.default_rng(0))
+    stream = np.random.default_rng(1)
+    for i in range(20):
+        rollout = one.act(task, 128, stream)
+        one.learn(rollout, rollout.rewards, i / 20, stream)
+    assert one.act(GymTask(name, 1), 100, None).rewards.mean() > -0.1
+
+
+@pytest.mark.parametrize("name", ["Identity-v0", "Pendulum-v1"])
+def test_a_torch_agent_restored_from_its_state_goes_on_as_it_would_have(name):
+    settings = {"hidden": [8, 8, 8], "rollout_steps": 64, "epochs": 2, "minibatches": 4}
+    one, other = torch_agent(name, **settings), torch_agent(name, **settings)
+
+    def go_on(agent, task, stream):
+        rollout = agent.act(task, 64, stream)
+        agent.learn(rollout, rollout.rewards, 0.5, stream)
+        return rollout
+
+    go_on(one, GymTask(name, 2), np.random.default_rng(5))
+    other.load_state_dict(one.state_dict())
+    rollouts = [go_on(a, GymTask(name, 3), np.random.default_rng(6)) for a in (one, other)]
+    np.testing.assert_array_equal(rollouts[0].actions, rollouts[1].actions)
+    for key, values in one.arrays().items():
+        np.testing.assert_array_equal(values, other.arrays()[key])
 
 
 def test_log_probabilities_equal_torch(acted):
-    policy, rollout = acted
+    one, rollout = acted
+    policy = one.policy
     got = policy.log_probabilities(rollout.observations[:300], rollout.actions[:300], chunk=128)
     mean = torch.from_numpy(policy.mean_action(rollout.observations[:300]))
     normal = torch.distributions.Normal(mean, torch.from_numpy(policy.parameters.log_std).exp())
@@ -134,7 +264,7 @@ def test_tanh_is_within_rounding(x):
 
 
 def test_initial_weights_are_orthogonal():
-    policy = Policy.initial(17, 6, np.random.default_rng(0))
+    policy = compiled().policy
     for network, gain in ((policy.parameters.actor, 0.01), (policy.parameters.critic, 1.0)):
         gram = network.w2.T @ network.w2
         np.testing.assert_allclose(gram, 2 * np.eye(64), atol=1e-5)

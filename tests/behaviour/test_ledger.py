@@ -20,6 +20,11 @@ def batch(rng, n, held=0, first=0):
     }
 
 
+def record(ledger, pairs, answers, held_out, session):
+    """Ask, and answer at once."""
+    ledger.answer(ledger.ask(pairs, session, held_out), answers)
+
+
 @settings(max_examples=50)
 @given(st.data())
 def test_a_run_asks_its_budget_and_keeps_every_answer(data):
@@ -35,7 +40,7 @@ def test_a_run_asks_its_budget_and_keeps_every_answer(data):
         zip(queries, held_out_per_session(queries, fraction), strict=True)
     ):
         given_batches.append(batch(rng, n, held, ledger.asked))
-        ledger.record(**given_batches[-1], session=session)
+        record(ledger, **given_batches[-1], session=session)
         assert ledger.asked + ledger.remaining == total
         assert ledger.asked <= total
         # Whatever came before is still there, unchanged and in order.
@@ -55,7 +60,7 @@ def test_a_run_asks_its_budget_and_keeps_every_answer(data):
     assert ledger.column("held_out").sum() == round(fraction * total)
     np.testing.assert_array_equal(ledger.column("sessions"), np.repeat(range(sessions), queries))
     with pytest.raises(ValueError, match="1 queries asked with 0 left"):
-        ledger.record(**batch(rng, 1), session=sessions)
+        record(ledger, **batch(rng, 1), session=sessions)
     assert ledger.asked == total
 
 
@@ -64,13 +69,20 @@ def test_refuses_what_makes_no_sense_and_stays_as_it_was():
     ledger = Ledger(10)
     with pytest.raises(ValueError, match="nothing was asked"):
         ledger.column("pairs")
-    ledger.record(**batch(rng, 4), session=0)
+    record(ledger, **batch(rng, 4), session=0)
     wrong = batch(rng, 3)
     with pytest.raises(ValueError, match="different length"):
-        ledger.record(**wrong | {"held_out": np.zeros(2, bool)}, session=1)
+        record(ledger, **wrong | {"held_out": np.zeros(2, bool)}, session=1)
+    assert ledger.asked == 4 and ledger.pending == 0
+    tickets = ledger.ask(wrong["pairs"], 1, wrong["held_out"])
     with pytest.raises(ValueError, match="an answer is"):
-        ledger.record(**wrong | {"answers": Answers(np.array([0, 1, 2.0]), np.ones(3))}, session=1)
-    assert ledger.asked == 4
+        ledger.answer(tickets, Answers(np.array([0, 1, 2.0]), np.ones(3)))
+    with pytest.raises(ValueError, match="2 answers to 3"):
+        ledger.answer(tickets, Answers(np.zeros(2), np.ones(2)))
+    for again in (np.array([0]), tickets[[0, 0]]):
+        with pytest.raises(ValueError, match="not all pending"):
+            ledger.answer(again, Answers(np.zeros(len(again)), np.ones(len(again))))
+    assert ledger.asked == 7 and ledger.pending == 3
     with pytest.raises(ValueError, match="read-only"):
         ledger.column("preferences")[0] = 1.0
 
@@ -80,7 +92,7 @@ def test_save_and_load_round_trip_with_identical_bytes(tmp_path, sessions):
     rng = np.random.default_rng(1)
     ledger = Ledger(12)
     for session in range(sessions):
-        ledger.record(**batch(rng, 3, 1), session=session)
+        record(ledger, **batch(rng, 3, 1), session=session)
     first, second = tmp_path / "a.npz", tmp_path / "b" / "labels.npz"
     behaviour = {"observations": rng.random((3 * sessions, 2, 5, 1), np.float32)}
     ledger.save(first, **behaviour)
@@ -97,6 +109,36 @@ def test_save_and_load_round_trip_with_identical_bytes(tmp_path, sessions):
     assert {entry.date_time for entry in zipfile.ZipFile(first).infolist()} == {
         (1980, 1, 1, 0, 0, 0)
     }
+
+
+def test_answers_may_come_late_and_in_any_order(tmp_path):
+    """A query without an answer is in the budget and is no label yet."""
+    rng = np.random.default_rng(2)
+    ledger = Ledger(6)
+    first, second = batch(rng, 3), batch(rng, 3, first=3)
+    tickets = [ledger.ask(b["pairs"], i, b["held_out"]) for i, b in enumerate((first, second))]
+    assert ledger.remaining == 0 and ledger.pending == 6 and not len(ledger.training().pairs)
+    ledger.answer(tickets[1][::-1], Answers(np.array([1.0, np.nan, 0.0]), np.ones(3)))
+    assert ledger.pending == 3
+    np.testing.assert_array_equal(ledger.training().pairs[:, 0], [3, 5])
+    np.testing.assert_array_equal(ledger.training().preferences, [0, 1])
+    ledger.save(tmp_path / "labels.npz")
+    loaded = Ledger.load(tmp_path / "labels.npz")
+    assert loaded.pending == 3
+    loaded.answer(tickets[0], Answers(np.array([0.5, 0.5, 0.5]), np.ones(3)))
+    assert loaded.pending == 0
+    np.testing.assert_array_equal(loaded.training().pairs[:, 0], [0, 1, 2, 3, 5])
+
+
+def test_files_of_before_there_were_pending_queries_are_read(tmp_path):
+    rng = np.random.default_rng(3)
+    ledger = Ledger(4)
+    record(ledger, **batch(rng, 4), session=0)
+    old = {name: ledger.column(name) for name in COLUMNS if name != "answered"}
+    np.savez(tmp_path / "labels.npz", budget=np.int64(4), **old)
+    loaded = Ledger.load(tmp_path / "labels.npz")
+    assert loaded.pending == 0
+    np.testing.assert_array_equal(loaded.training().pairs, ledger.training().pairs)
 
 
 def test_does_not_load_pickles(tmp_path):

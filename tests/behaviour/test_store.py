@@ -9,7 +9,7 @@ from scipy import stats
 from active_rlhf.behaviour.store import Segments, SegmentStore
 from active_rlhf.tasks.rollout import Rollout
 
-LOW, HIGH = -np.ones(2, np.float32), np.ones(2, np.float32)
+SCHEMA = {"observation": ((3,), np.float32), "action": ((2,), np.float32)}
 
 
 def rollout(ended: list[bool], begin: int = 0) -> Rollout:
@@ -18,13 +18,13 @@ def rollout(ended: list[bool], begin: int = 0) -> Rollout:
     observations = np.repeat(steps[:, None], 3, 1).astype(np.float32)
     actions = np.repeat(steps[:, None] / 10, 2, 1).astype(np.float32)
     flags = np.array(ended, bool)
-    return Rollout(
-        observations, observations, actions, steps.astype(float), flags, flags, observations
-    )
+    finals = observations[flags]
+    origins = [{"episode": int(step)} for step in steps[flags]]
+    return Rollout(observations, actions, steps.astype(float), flags, flags, finals, origins)
 
 
 def store(*parts: list[bool]) -> SegmentStore:
-    result = SegmentStore(sum(map(len, parts)), LOW, HIGH, 3)
+    result = SegmentStore(sum(map(len, parts)), SCHEMA)
     for part in parts:
         result.append(rollout(part, result.steps))
     return result
@@ -81,7 +81,6 @@ def test_gather_and_sums_of_rewards():
     observations, actions = kept.gather(np.array([[3, 8]]), 5)
     np.testing.assert_array_equal(observations[0, 1, :, 0], np.arange(8, 13))
     np.testing.assert_allclose(actions[0, 1, :, 0], [0.8, 0.9, 1, 1.1, 1.2])
-    np.testing.assert_allclose(kept.executed(np.array([8]), 5)[0, :, 0], [0.8, 0.9, 1, 1, 1])
     np.testing.assert_array_equal(kept.returns(np.array([3, 8]), 5), [25, 50])
     with pytest.raises(ValueError, match="30 steps"):
         kept.append(rollout([False]))
@@ -94,3 +93,36 @@ def test_segments_are_gathered_as_they_are_sliced():
     assert len(segments) == 4
     for part in (slice(0, 3), slice(2, 10)):
         np.testing.assert_array_equal(segments[part], kept.gather(ids, 5)[0][part])
+
+
+def test_a_store_restored_from_its_rows_and_state_is_the_same():
+    kept = store([False] * 9 + [True] + [False] * 3, [False] * 2 + [True] + [False] * 4)
+    other = SegmentStore(20, SCHEMA)
+    for rows in kept.rows(0):
+        other.extend(rows)
+    other.load_state_dict(kept.state_dict())
+    for name in ("observations", "actions", "rewards", "terminated"):
+        mine, theirs = (getattr(one, name)[:20] for one in (kept, other))
+        np.testing.assert_array_equal(mine, theirs)
+    assert kept.finished_episodes() == other.finished_episodes() == [(0, 10), (10, 6)]
+    np.testing.assert_array_equal(np.array(other.finals)[:, 0], [9, 15])
+    assert other.origins == [None, {"episode": 9}, {"episode": 15}]
+
+
+def test_frames_and_discrete_actions_are_kept_as_they_are():
+    """Rows of another schema: nothing is turned into floating point, at an eighth of the memory."""
+    schema = {"observation": ((4, 3), np.uint8), "action": ((), np.int64)}
+    rng = np.random.default_rng(0)
+    frames, actions = rng.integers(256, size=(40, 4, 3), dtype=np.uint8), rng.integers(5, size=40)
+    ended = np.arange(40) % 10 == 9
+    kept, other = SegmentStore(40, schema), SegmentStore(40, schema)
+    kept.append(
+        Rollout(frames, actions, np.ones(40), ended, ended, frames[ended], [None] * ended.sum())
+    )
+    for rows in kept.rows(0):
+        other.extend(rows)
+    for one in (kept, other):
+        shown, done = one.gather(np.array([[3, 20]]), 5)
+        assert shown.dtype == np.uint8 and shown.shape == (1, 2, 5, 4, 3)
+        np.testing.assert_array_equal(shown[0, 1], frames[20:25])
+        np.testing.assert_array_equal(done[0], [actions[3:8], actions[20:25]])

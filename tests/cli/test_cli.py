@@ -17,13 +17,15 @@ from active_rlhf.cli.main import COMMANDS, parser_of
 from active_rlhf.cli.threads import THREAD_VARIABLES
 from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.selection.presets import PRESETS
-from active_rlhf.study.loading import TEACHERS, load_study, parse_set, resolve_run
+from active_rlhf.study import known
+from active_rlhf.study.loading import load_study, parse_set, resolve_run
+from active_rlhf.study.settings import Spec
 
 ROOT = Path(__file__).parents[2]
 DEMO = str(ROOT / "config/demo.yaml")
 RUN = ["--study", DEMO, "--env", "HalfCheetah-v5", "--selector", "duo", "--seed", "5"]
 TINY = [
-    *("--set", "ppo={total_steps: 2048, epochs: 1}", "--set", "evaluation.episodes=1"),
+    *("--set", "total_steps=2048", "--set", "agent={epochs: 1}", "--set", "evaluation.episodes=1"),
     *("--set", "labels={total: 4, initial: 4, sessions: 1, probe_pairs: 10}"),
 ]
 
@@ -41,20 +43,21 @@ def spec(*settings, **changes):
     overrides = {}
     for text in settings:
         overrides |= parse_set(text)
-    return resolve_run(load_study(DEMO, overrides), "HalfCheetah-v5", "duo", 5) | changes
+    resolved = resolve_run(load_study(DEMO, overrides), "HalfCheetah-v5", "duo", 5)
+    return resolved.as_dict() | changes
 
 
 def finished(directory, of, code=None):
     """A run directory as a finished run of the spec `of` leaves it, as far as the CLI looks."""
     directory.mkdir(exist_ok=True)
-    content = {"status": "complete", "spec": of, "code": code or code_fingerprint(of)}
+    content = {"status": "complete", "spec": of, "code": code or code_fingerprint(Spec(**of))}
     (directory / "run.json").write_text(json.dumps(content))
 
 
 def test_the_resolved_spec_is_printed(capsys):
-    assert main(["spec", *RUN, "--set", "ppo.clip=0.25", "--set", "ppo.gamma=0.5"]) == 0
+    assert main(["spec", *RUN, "--set", "agent.clip=0.25", "--set", "agent.gamma=0.5"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert printed == spec("ppo={clip: 0.25, gamma: 0.5}")
+    assert printed == spec("agent={clip: 0.25, gamma: 0.5}")
 
 
 def test_the_list_names_everything_and_imports_nothing_heavy():
@@ -67,18 +70,18 @@ def test_the_list_names_everything_and_imports_nothing_heavy():
     assert heavy == "heavy: set()"
     listed = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines if line[0] == " "}
     expected = {"HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5", "true_reward"}
-    assert set(listed) == expected | set(PRESETS) | set(TEACHERS) | {"random_policy"}
+    assert set(listed) == expected | set(PRESETS) | set(known.names("teacher")) | {"random_policy"}
     assert all(len(description) > 10 for description in listed.values())
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([*RUN, "--set", "ppo.clop=1"], f"{DEMO}: ppo: unknown key 'clop', did you mean 'clip'?"),
+        ([*RUN, "--set", "agent.clop=1"], f"{DEMO}: agent: unknown setting of ppo 'clop', did"),
         (["--study", "no.yaml", *RUN[2:]], "no.yaml: cannot be read: "),
         ([*RUN[:3], "Ant-v5", *RUN[4:]], "study demo: unknown environment 'Ant-v5'; known: Half"),
         (RUN[:-2], "--seed: missing"),
-        ([*RUN[:-1], "-1"], "seed: must be at least 0, not -1"),
+        ([*RUN[:-1], "-1"], "study demo: seed: must be at least 0, not -1"),
         ([*RUN, "--set", "clip"], "--set 'clip': not of the form key=value"),
         ([*RUN, "--spec", "spec.json"], "--spec: is a whole run"),
         ([*RUN, "--checkpoint-every", "-1"], "--checkpoint-every: must be at least 0, not -1.0"),
@@ -111,7 +114,7 @@ def test_a_complete_run_is_left_alone(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        ({"of": spec("ppo.clip=0.25")}, "seed 5 that differs in ppo.clip; give another --out"),
+        ({"of": spec("agent.clip=0.25")}, "seed 5 that differs in agent.clip; give another --out"),
         ({"of": spec(seed=6)}, "HalfCheetah-v5 duo seed 6 that differs in seed"),
         ({"of": {k: v for k, v in spec().items() if k != "teacher"}, "code": "0"}, "in teacher"),
         ({"of": spec(), "code": "0" * 64}, "that differs in the package's code"),
@@ -156,11 +159,11 @@ def test_a_spec_is_trained_from_standard_input_and_replaces_another_run(tmp_path
     arguments = ("train", "--spec", "/dev/stdin", "--out", out)
     refused = command(*arguments, input=json.dumps(this))
     assert refused.returncode == 2
-    assert "differs in ppo.total_steps, ppo.epochs, evaluation.episodes, ..." in refused.stderr
+    assert "differs in total_steps, agent.epochs, evaluation.episodes, ..." in refused.stderr
     trained = command(*arguments, "--force", input=json.dumps(this))
     assert trained.returncode == 0, trained.stderr
     result = json.loads((out / "run.json").read_text())
-    assert (result["spec"], result["code"]) == (this, code_fingerprint(this))
+    assert (result["spec"], result["code"]) == (this, code_fingerprint(Spec(**this)))
     again = command(*arguments, input=json.dumps(this))
     assert "complete already" in again.stdout
     assert command("train", *RUN, *TINY, "--out", out).stdout == again.stdout

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from active_rlhf.compute import layers
 from active_rlhf.compute.precision import DTYPES, restored, stored
+from active_rlhf.rewards import kernels
 
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 40))
 
@@ -86,8 +87,8 @@ def test_the_top_of_a_reward_network_has_torchs_gradient(pairs, steps, columns, 
     out, gradient = np.empty_like(x), np.empty_like(x)
     layers.activate_and_drop(x, bias, keep, np.uint32(seed), out)
     differences = np.empty((pairs, columns), np.float32)
-    layers.segment_differences(out, steps, differences)
-    layers.through_segment_differences(slopes, weight, steps, out, keep, gradient, bias)
+    kernels.segment_differences(out, steps, differences)
+    kernels.through_segment_differences(slopes, weight, steps, out, keep, gradient, bias)
 
     argument = torch.from_numpy(x).requires_grad_()
     mask = torch.from_numpy((out != 0).astype(np.float32) / np.float32(keep))
@@ -98,3 +99,17 @@ def test_the_top_of_a_reward_network_has_torchs_gradient(pairs, steps, columns, 
     np.testing.assert_allclose(differences, expected.detach(), atol=1e-5)
     np.testing.assert_allclose(gradient, argument.grad, rtol=1e-5)
     np.testing.assert_allclose(bias, argument.grad.sum(0), atol=1e-4)
+
+
+def test_dropout_keeps_the_declared_share_independently_and_its_mean():
+    x = np.ones((2000, 64), np.float32)
+    layers.activate_and_drop(x, np.zeros(64, np.float32), 0.8, np.uint32(12345), x)
+    kept = x > 0
+    np.testing.assert_allclose(x[kept], 1.25)
+    assert kept.mean() == pytest.approx(0.8, abs=0.005)
+    assert np.abs(np.corrcoef(kept[:, :8].T) - np.eye(8)).max() < 0.1
+    lag = np.corrcoef(kept.ravel()[:-1], kept.ravel()[1:])[0, 1]
+    assert abs(lag) < 0.01
+    y = np.ones((2000, 64), np.float32)
+    layers.activate_and_drop(y, np.zeros(64, np.float32), 0.8, np.uint32(12346), y)
+    assert abs(np.corrcoef(kept.ravel(), (y > 0).ravel())[0, 1]) < 0.01

@@ -3,12 +3,13 @@
 from typing import Any
 
 from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.study.settings import Spec
 
 ROLLOUT = 64
 # Rollouts are shorter than episodes, so that nearly every checkpoint is in the midst of one.
 SMALL: dict[str, Any] = {
     "study": "kills",
-    "ppo": {"rollout_steps": ROLLOUT, "epochs": 2, "minibatches": 4},
+    "agent": {"rollout_steps": ROLLOUT, "epochs": 2, "minibatches": 4},
     "labels": {
         **{"total": 24, "initial": 4, "sessions": 8},
         **{"segment_length": 20, "oversampling": 4, "probe_pairs": 10},
@@ -19,7 +20,7 @@ SMALL: dict[str, Any] = {
 }
 
 
-def spec(environment: str, selector: str, seed: int = 1, rollouts: int = 60) -> dict[str, Any]:
+def spec(environment: str, selector: str, seed: int = 1, rollouts: int = 60) -> Spec:
     runs = {"seeds": [seed], "environments": [environment], "selectors": [selector]}
-    data = SMALL | runs | {"ppo": SMALL["ppo"] | {"total_steps": rollouts * ROLLOUT}}
+    data = SMALL | runs | {"total_steps": rollouts * ROLLOUT}
     return resolve_run(load_study("small.yaml", data=data), environment, selector, seed)

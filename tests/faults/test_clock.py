@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from run_files import STUDY, assert_same_results
 
-from active_rlhf.run.loop import Stopped, train
+from active_rlhf.run.training import Stopped, train
 from active_rlhf.study.loading import load_study, resolve_run
 
 DAY = 86_400.0
-STEPS = {"ppo": {"total_steps": 2048, "rollout_steps": 256, "epochs": 1, "minibatches": 4}}
+STEPS = {"total_steps": 2048, "agent": {"rollout_steps": 256, "epochs": 1, "minibatches": 4}}
 
 
 def spec() -> dict:

@@ -16,7 +16,7 @@ from run_files import assert_same_results, export_runs
 from active_rlhf.cli import main
 from active_rlhf.files import atomic
 from active_rlhf.run import reporting
-from active_rlhf.run.loop import train
+from active_rlhf.run.training import train
 from active_rlhf.study.loading import load_study, resolve_run
 
 ENVIRONMENT = "Hopper-v5"
@@ -25,7 +25,8 @@ STUDY: dict[str, Any] = {
     "seeds": [1],
     "environments": [ENVIRONMENT],
     "selectors": ["hybrid"],
-    "ppo": {"rollout_steps": 256, "total_steps": 2048, "epochs": 2, "minibatches": 4},
+    "total_steps": 2048,
+    "agent": {"rollout_steps": 256, "epochs": 2, "minibatches": 4},
     "labels": {
         **{"total": 24, "initial": 4, "sessions": 4},
         **{"segment_length": 20, "oversampling": 4, "probe_pairs": 10},
@@ -66,7 +67,7 @@ def spec() -> dict[str, Any]:
 
 
 def command(folder: Path, out: Path) -> list[str]:
-    (folder / "spec.json").write_text(json.dumps(spec()))
+    (folder / "spec.json").write_text(json.dumps(spec().as_dict()))
     return ["train", "--spec", str(folder / "spec.json"), "--out", str(out)]
 
 

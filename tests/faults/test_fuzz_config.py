@@ -16,22 +16,19 @@ import yaml
 from fuzzing import accepted
 from hypothesis import strategies as st
 
+from active_rlhf.agents.ppo.settings import PPOSettings
 from active_rlhf.cli import main
-from active_rlhf.study.loading import (
-    DEFAULTS,
-    TEACHERS,
-    ConfigError,
-    load_spec,
-    load_study,
-    resolve_run,
-)
+from active_rlhf.rewards.settings import MLPSettings
+from active_rlhf.study.loading import load_spec, load_study, resolve_run
+from active_rlhf.study.messages import ConfigError
+from active_rlhf.study.settings import VAE, Evaluation, Figures, Labels, Statistics
 
 CONFIG = Path(__file__).parents[2] / "config"
 ENVIRONMENT = "HalfCheetah-v5"
 STUDY: dict[str, Any] = {
     "study": "fuzz",
     "seeds": [1, 2, 3],
-    "environments": {ENVIRONMENT: {"ppo": {"gamma": 0.9}}, "Hopper-v5": {}},
+    "environments": {ENVIRONMENT: {"agent": {"gamma": 0.9}}, "Hopper-v5": {}},
     "selectors": {
         "random": {},
         "duo": {"keep": 0.4},
@@ -46,21 +43,26 @@ STUDY: dict[str, Any] = {
         },
     },
     "methods": {"duo": "DUO", "random": "Random"},
-    "ppo": DEFAULTS["ppo"] | {"total_steps": 20480},
-    "labels": DEFAULTS["labels"] | {"total": 20, "initial": 4, "sessions": 5},
-    "reward_model": DEFAULTS["reward_model"],
-    "vae": DEFAULTS["vae"],
-    "evaluation": DEFAULTS["evaluation"],
-    "teacher": TEACHERS["human_simulated"],
-    "statistics": DEFAULTS["statistics"] | {"further": ["best"]},
-    "figures": DEFAULTS["figures"],
+    "total_steps": 20480,
+    "agent": {"name": "ppo"} | PPOSettings().as_dict(),
+    "labels": Labels().as_dict() | {"total": 20, "initial": 4, "sessions": 5},
+    "reward_model": MLPSettings().as_dict(),
+    "vae": VAE().as_dict(),
+    "evaluation": Evaluation().as_dict(),
+    "teacher": {
+        "name": "human_simulated",
+        "weights": {"return": 1.0, "length": 0.5, "smoothness": 0.2},
+        "noise": 0.25,
+    },
+    "statistics": Statistics().as_dict() | {"further": ["best"]},
+    "figures": Figures().as_dict(),
     "baselines": True,
     "tracking": "none",
     "exclude": [{"env": ENVIRONMENT, "method": "duo", "seed": 2, "reason": "power cut"}],
     "published": {ENVIRONMENT: {"DUO": {"mean": 2786, "sd": 1188, "n": 10}}},
 }
 TUNED = {
-    "ppo": {"learning_rate": 5e-4, "clip": 0.3},
+    "agent": {"learning_rate": 5e-4, "clip": 0.3},
     "labels": {"segment_length": 25},
     "teacher": {"name": "mistake"},
     "vae": {"channels": [64, 32]},
@@ -146,7 +148,7 @@ SNIPPETS = [
     *(": ", "- ", "|\n", ">\n", "2001-01-01", "\\ud800", "\\x"),
     *("[" * 3000, "{a: " * 3000, "- " * 3000, "x" * 100_000, "9" * 5000),
     *(".nan", ".inf", "-.inf", "1e400", "0x1F", "0o17", "010", "1:30", "yes", "No", "on", "1_0"),
-    *("study: again\n", "seeds: [1]\n", "ppo:\n", "  clip: 1\n", "environments: {}\n"),
+    *("study: again\n", "seeds: [1]\n", "agent:\n", "  clip: 1\n", "environments: {}\n"),
 ]
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "latin-1", "utf-7"]
 
@@ -204,7 +206,7 @@ def works_or_one_line(folder: Path, study: Path, *more: str) -> bool:
         assert not errors
         spec = folder / "spec"
         spec.write_text(output)
-        assert load_spec(spec) == json.loads(output)
+        assert load_spec(spec).as_dict() == json.loads(output)
         spec.unlink()
         return True
     assert code == 2 and not output
@@ -271,7 +273,7 @@ def changes(draw: Any) -> list[str]:
         value = yaml.safe_dump(at(STUDY, path), default_flow_style=True)
         if draw(st.integers(0, 4)) == 0:
             key = draw(
-                st.sampled_from(["", ".", "a", "ppo.clip.x", "seeds[0]", "selectors.x.base"])
+                st.sampled_from(["", ".", "a", "agent.clip.x", "seeds[0]", "selectors.x.base"])
             )
         if draw(st.booleans()):
             value = draw(st.sampled_from(SNIPPETS) | JUNK.map(str) | JUNK.map(yaml.safe_dump))
@@ -292,7 +294,7 @@ def test_settings_on_the_command_line(folder):
 def test_specs(folder):
     """What `train --spec` reads: made by the workflow, but anybody's to edit."""
     path = folder / "spec.json"
-    spec = resolve_run(load_study("study.yaml", data=STUDY), ENVIRONMENT, "hybrid", 1)
+    spec = resolve_run(load_study("study.yaml", data=STUDY), ENVIRONMENT, "hybrid", 1).as_dict()
 
     def check(content: bytes) -> bool:
         path.write_bytes(content)
@@ -301,7 +303,7 @@ def test_specs(folder):
         except ConfigError as error:
             assert str(error).startswith(f"{path}: ") and len(str(error).splitlines()) == 1
             return False
-        path.write_text(json.dumps(loaded, allow_nan=False))
+        path.write_text(json.dumps(loaded.as_dict(), allow_nan=False))
         assert load_spec(path) == loaded
         return True
 

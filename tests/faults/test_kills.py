@@ -51,7 +51,7 @@ def _in_a_process(out: Path, prepare: Callable | None, arguments: tuple, options
         os.dup2(log.fileno(), 2)
     if prepare:
         prepare(*arguments)
-    from active_rlhf.run.loop import Stopped, train
+    from active_rlhf.run.training import Stopped, train
 
     if "rollouts" in options:
         left = iter(range(options.pop("rollouts")))
@@ -91,7 +91,7 @@ def undisturbed(tmp_path_factory) -> Callable[[dict], Path]:
     folder, runs = tmp_path_factory.mktemp("undisturbed"), {}
 
     def directory(spec: dict[str, Any]) -> Path:
-        key = json.dumps(spec)
+        key = json.dumps(spec.as_dict())
         if key not in runs:
             runs[key] = complete(folder / str(len(runs)), spec=spec, checkpoint_every=0)
         return runs[key]
@@ -191,7 +191,7 @@ def test_a_kill_at_any_moment_of_the_end_leaves_a_run_to_resume_or_a_complete_on
 
 def command(out: Path, spec: dict[str, Any], *arguments: str) -> subprocess.Popen[str]:
     path = out.with_suffix(".json")
-    path.write_text(json.dumps(spec))
+    path.write_text(json.dumps(spec.as_dict()))
     train = [sys.executable, "-m", "active_rlhf.cli", "train", "--spec", str(path)]
     return subprocess.Popen(
         [*train, "--out", str(out), *arguments],
@@ -367,8 +367,8 @@ class Workflow:
     def __init__(self, folder: Path, seeds: list[int], rollouts: int):
         self.folder = folder
         study = SMALL | {"environments": ["Pendulum-v1"], "selectors": ["random"], "seeds": seeds}
-        ppo = SMALL["ppo"] | {"total_steps": rollouts * ROLLOUT}
-        text = yaml.safe_dump(study | {"ppo": ppo, "checkpoint_every": 0.1})
+        study |= {"total_steps": rollouts * ROLLOUT, "checkpoint_every": 0.1}
+        text = yaml.safe_dump(study)
         (folder / "study.yaml").write_text(text)
         runs = folder / "results/kills/runs/Pendulum-v1/random"
         self.runs = {

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from active_rlhf.cli import main
-from active_rlhf.run.loop import train
+from active_rlhf.run.training import train
 from active_rlhf.study.loading import load_study, resolve_run
 
 ROLLOUT, EPISODE = 64, 100
@@ -18,7 +18,8 @@ STUDY: dict[str, Any] = {
     "seeds": [1],
     "environments": ["Poisoned-v0"],
     "selectors": ["hybrid"],
-    "ppo": {"rollout_steps": ROLLOUT, "total_steps": 4 * ROLLOUT, "epochs": 2, "minibatches": 4},
+    "total_steps": 4 * ROLLOUT,
+    "agent": {"rollout_steps": ROLLOUT, "epochs": 2, "minibatches": 4},
     "labels": {
         **{"total": 8, "initial": 4, "sessions": 2, "validation_fraction": 0.25},
         **{"segment_length": 10, "oversampling": 4, "probe_pairs": 10},
@@ -119,7 +120,7 @@ def test_an_evaluation_that_gives_no_number(tmp_path, monkeypatch):
 
 LEARNING = {
     "reward_model": (ROLLOUT, "loss, parameters not finite"),
-    "ppo": (ROLLOUT, "parameters"),
+    "agent": (ROLLOUT, "parameters"),
     "vae": (ROLLOUT, "parameters"),
 }
 
@@ -128,7 +129,7 @@ LEARNING = {
 def test_learning_that_diverges_stops_before_it_is_used(section, tmp_path):
     """By a legal but mad learning rate: parameters overflow in the first updates."""
     step, said = LEARNING[section]
-    stage = {"ppo": "policy_update"}.get(section, section)
+    stage = {"agent": "policy_update"}.get(section, section)
     message = stopped(tmp_path, **{section: {"learning_rate": 5e15}})
     assert message.startswith(f"step {step}: {stage}: ") and said in message
     assert Poisoned.most == step
@@ -136,7 +137,7 @@ def test_learning_that_diverges_stops_before_it_is_used(section, tmp_path):
 
 def test_through_the_command_it_is_one_line_and_the_cure_is_enough(tmp_path, monkeypatch, capsys):
     out = tmp_path / "o ü 研究"
-    (tmp_path / "spec.json").write_text(json.dumps(spec()))
+    (tmp_path / "spec.json").write_text(json.dumps(spec().as_dict()))
     command = ["train", "--spec", str(tmp_path / "spec.json"), "--out", str(out)]
     poison(monkeypatch, 70, reward=np.nan)
     assert main(command) == 1

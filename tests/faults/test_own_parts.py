@@ -31,7 +31,8 @@ STUDY: dict[str, Any] = {
     "study": "mine",
     "seeds": [1],
     "environments": ["Pendulum-v1"],
-    "ppo": {"rollout_steps": 64, "total_steps": 128, "epochs": 1, "minibatches": 2},
+    "total_steps": 128,
+    "agent": {"rollout_steps": 64, "epochs": 1, "minibatches": 2},
     "labels": {
         **{"total": 8, "initial": 4, "sessions": 2, "validation_fraction": 0.25},
         **{"segment_length": 10, "oversampling": 4, "probe_pairs": 10},

@@ -1,202 +1,89 @@
-"""The reward ensemble against plain torch and against what it should learn."""
+"""What every ensemble does, and making one by name."""
 
 import numpy as np
 import pytest
-import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from some_models import labelled, model
 
-from active_rlhf.agents.policy import Moments
-from active_rlhf.compute.layers import activate_and_drop
-from active_rlhf.rewards.ensemble import RewardEnsemble, accuracy, cross_entropy, loss_eager
+from active_rlhf.agents.normalise import Moments
+from active_rlhf.errors import InputError
+from active_rlhf.rewards import build
+from active_rlhf.rewards.ensemble import batches, bootstrap
 
-CONFIG = {
-    "members": 3,
-    "hidden": [32, 16],
-    "learning_rate": 1e-3,
-    "weight_decay": 0.0,
-    "dropout": 0.0,
-    "epochs": 1,
-    "batch_size": 32,
-    "max_grad_norm": 1.0,
-    "precision": "float32",
-}
+NAMES = ("mlp", "torch_mlp")
 
 
-def labelled(n: int, seed: int = 0, length: int = 10):
-    g = np.random.default_rng(seed)
-    observations = g.normal(2.0, 3.0, (n, 2, length, 5)).astype(np.float32)
-    actions = g.uniform(-1, 1, (n, 2, length, 2)).astype(np.float32)
-    returns = (observations[..., 0] - 2 * actions[..., 1]).sum(-1)
-    return observations, actions, (returns[:, 0] > returns[:, 1]).astype(float)
-
-
-def ensemble(seed: int = 1, **change) -> RewardEnsemble:
-    return RewardEnsemble(CONFIG | change, 5, 2, np.random.default_rng(seed))
-
-
-def tensors(arrays):
-    return [torch.tensor(array.copy(), requires_grad=True) for array in arrays]
-
-
-@pytest.mark.parametrize("hidden", [[32, 16], [24, 24, 24]])
-def test_members_predict_what_torch_does(hidden):
-    model = ensemble(hidden=hidden)
-    model.observe(Moments(np.full(5, 2.0), np.full(5, 9.0), np.ones(1)))
-    observations, actions, _ = labelled(230)  # more rows than one chunk
-    got = model.member_rewards(observations, actions)
-    x = torch.from_numpy(
-        np.concatenate([np.clip((observations - 2) / 3, -10, 10), actions], -1).astype(np.float32)
-    )
-    for member, rewards in zip(model.members, got, strict=True):
-        h = x
-        for weight, bias in list(zip(*tensors_of(member), strict=True))[:-1]:
-            h = torch.nn.functional.leaky_relu(h @ weight + bias, 0.01)
-        expected = (h @ tensors_of(member)[0][-1] + tensors_of(member)[1][-1])[..., 0]
-        np.testing.assert_allclose(rewards, expected.detach(), atol=1e-5)
-
-
-def tensors_of(member):
-    return tensors(member.weights), tensors(member.biases)
-
-
-def test_steps_equal_torch_adam_on_the_bootstrap_sample():
-    """Two epochs of full-batch steps, weight decay and clipping included."""
-    observations, actions, preferences = labelled(60)
-    preferences[:7] = 0.5
-    change = {"members": 1, "batch_size": 60, "weight_decay": 0.1, "max_grad_norm": 0.05}
-    model = ensemble(**change, epochs=2)
-    weights, biases = tensors_of(model.members[0])
-    drawn = np.random.default_rng()
-    drawn.bit_generator.state = model.generator.bit_generator.state
-    rows = drawn.integers(60, size=60)
-    inputs = torch.from_numpy(model.inputs(observations, actions))[rows]
-    target = torch.from_numpy(preferences[rows]).float()
-    adam = torch.optim.Adam([*weights, *biases], lr=1e-3, weight_decay=0.1)
-    losses = []
-    for _ in range(2):
-        adam.zero_grad()
-        loss = loss_eager(weights, biases, inputs, target).mean()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_([*weights, *biases], 0.05)
-        adam.step()
-        losses.append(loss.item())
-    assert model.fit(observations, actions, preferences) == pytest.approx(losses[-1], rel=1e-5)
-    for ours, theirs in zip(model.members[0].weights, weights, strict=True):
-        np.testing.assert_allclose(ours, theirs.detach(), atol=5e-6)
-
-
-def test_dropout_keeps_the_declared_share_independently_and_its_mean():
-    x = np.ones((2000, 64), np.float32)
-    activate_and_drop(x, np.zeros(64, np.float32), 0.8, np.uint32(12345), x)
-    kept = x > 0
-    np.testing.assert_allclose(x[kept], 1.25)
-    assert kept.mean() == pytest.approx(0.8, abs=0.005)
-    assert np.abs(np.corrcoef(kept[:, :8].T) - np.eye(8)).max() < 0.1
-    lag = np.corrcoef(kept.ravel()[:-1], kept.ravel()[1:])[0, 1]
-    assert abs(lag) < 0.01
-    y = np.ones((2000, 64), np.float32)
-    activate_and_drop(y, np.zeros(64, np.float32), 0.8, np.uint32(12346), y)
-    assert abs(np.corrcoef(kept.ravel(), (y > 0).ravel())[0, 1]) < 0.01
-
-
-def test_gradient_flows_only_through_kept_units():
-    """With dropout, the step equals torch's on the mask read off the forward pass."""
-    observations, actions, preferences = labelled(40)
-    change = {"members": 1, "batch_size": 40, "max_grad_norm": 1e9, "dropout": 0.5}
-    model = ensemble(**change)
-    twin = np.random.default_rng()
-    twin.bit_generator.state = model.generator.bit_generator.state
-    counts = np.bincount(twin.integers(40, size=40), minlength=40)
-    drawn = np.flatnonzero(counts)
-    order = twin.permutation(drawn)
-    keys = twin.integers(2**32, size=(1, 2), dtype=np.uint32)[0]
-    weights, biases = tensors_of(model.members[0])
-    h = torch.from_numpy(model.inputs(observations, actions)[order].reshape(-1, 7))
-    for layer in range(2):
-        ones = np.ones((len(h), len(biases[layer])), np.float32)
-        activate_and_drop(ones, np.zeros(ones.shape[1], np.float32), 0.5, keys[layer], ones)
-        h = torch.nn.functional.leaky_relu(h @ weights[layer] + biases[layer], 0.01)
-        h = h * torch.from_numpy(ones)
-    returns = (h @ weights[2]).reshape(len(order), 2, -1).sum(-1)
-    losses = torch.nn.functional.binary_cross_entropy_with_logits(
-        returns[:, 0] - returns[:, 1],
-        torch.from_numpy(preferences[order]).float(),
-        reduction="none",
-    )
-    (losses * torch.from_numpy(counts[order])).sum().div(40).backward()
-    model.fit(observations, actions, preferences)
-    gradient = model.first[0] / 0.1  # Adam's first moment after one step
-    begin = 0
-    for weight, bias in zip(weights, biases, strict=True):
-        size = weight.numel()
-        got = gradient[begin : begin + size].reshape(weight.shape)
-        np.testing.assert_allclose(got, weight.grad, atol=2e-6)
-        begin += size + bias.numel()
-
-
-def test_compiled_steps_equal_the_reference_that_stands_in_for_them(monkeypatch):
-    """Several minibatches and epochs, float32, on the same draws."""
-    data = labelled(70)
-    change = {"epochs": 3, "weight_decay": 0.01, "max_grad_norm": 0.1}
-    fast, reference = ensemble(**change), ensemble(**change)
-    monkeypatch.setattr(reference, "_step", reference._step_eager)
-    losses = fast.fit(*data), reference.fit(*data)
-    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
-    np.testing.assert_allclose(fast.flat, reference.flat, atol=2e-6)
-
-
-def test_bfloat16_rounds_what_is_multiplied_and_nothing_else():
-    exact, rough = ensemble(hidden=[64, 64]), ensemble(hidden=[64, 64], precision="bfloat16")
-    np.testing.assert_array_equal(exact.flat, rough.flat)  # weights proper stay float32
-    observations, actions, preferences = labelled(64)
-    expected = exact.member_rewards(observations, actions)
-    got = rough.member_rewards(observations, actions)
-    error = np.abs(got - expected).max() / expected.std()
-    assert 1e-5 < error < 0.05
-    exact.fit(observations, actions, preferences)
-    rough.fit(observations, actions, preferences)
-    moved = exact.first.ravel() @ rough.first.ravel()  # Adam's mean gradients point the same way
-    assert moved > 0.999 * np.linalg.norm(exact.first) * np.linalg.norm(rough.first)
-
-
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_the_ensemble_learns_a_reward_and_reports_it_honestly(precision):
-    model = ensemble(epochs=30, dropout=0.1, precision=precision)
-    observations, actions, preferences = labelled(300)
-    model.fit(observations, actions, preferences)
-    held_out = labelled(300, seed=9)
-    probability = model.preferences(*held_out[:2]).mean(0)
-    assert accuracy(probability, held_out[2]) > 0.9
-    swapped = model.preferences(held_out[0][:, ::-1], held_out[1][:, ::-1])
-    np.testing.assert_allclose(swapped, 1 - model.preferences(*held_out[:2]), atol=1e-6)
-    members = model.preferences(*held_out[:2])
-    assert members.std(0).mean() > 1e-3  # bootstrap and initialisation keep them apart
-
-
-def test_calibrated_members_have_mean_zero_and_unit_sd():
-    model = ensemble()
+@pytest.mark.parametrize("name", NAMES)
+def test_calibrated_members_have_mean_zero_and_unit_sd(name):
+    ensemble = model(name)
     observations, actions, _ = labelled(50)
-    model.flat[1] *= 3  # one member shouts
-    model.calibrate(model.member_rewards(observations, actions))
-    rewards = model.member_rewards(observations, actions).reshape(3, -1)
-    z = (rewards - model.output_mean[:, None]) / model.output_sd[:, None]
+    for array_name, array in ensemble.arrays().items():
+        if array_name.startswith("members.1."):
+            array *= 3  # one member shouts
+    ensemble.calibrate(ensemble.member_rewards(observations, actions))
+    rewards = ensemble.member_rewards(observations, actions).reshape(3, -1)
+    z = (rewards - ensemble.output_mean[:, None]) / ensemble.output_sd[:, None]
     np.testing.assert_allclose(z.mean(1), 0, atol=1e-5)
     np.testing.assert_allclose(z.std(1), 1, atol=1e-5)
-    flat = model.rewards(observations.reshape(-1, 5), actions.reshape(-1, 2))
+    flat = ensemble.rewards(observations.reshape(-1, 5), actions.reshape(-1, 2))
     np.testing.assert_allclose(flat, z.mean(0), atol=1e-5)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_training_is_a_function_of_the_generator(precision):
-    data = labelled(70)
-    models = [ensemble(dropout=0.3, epochs=3, precision=precision) for _ in range(2)]
-    for model in models:
-        model.fit(*data)
-    np.testing.assert_array_equal(models[0].flat, models[1].flat)
+@pytest.mark.parametrize("name", NAMES)
+def test_observations_are_seen_through_todays_statistics(name):
+    """The same observations in other units give the same rewards once the moments are theirs."""
+    one, other = model(name), model(name)
+    observations, actions, _ = labelled(20)
+    one.observe(Moments(np.full(5, 2.0), np.full(5, 9.0), np.ones(1)))
+    other.observe(Moments(np.full(5, 23.0), np.full(5, 900.0), np.ones(1)))
+    expected = one.member_rewards(observations, actions)
+    np.testing.assert_allclose(
+        other.member_rewards(10 * observations + 3, actions), expected, atol=1e-4
+    )
+    far = model(name)
+    far.observe(Moments(np.full(5, 2.0), np.full(5, 1e-6), np.ones(1)))
+    apart = np.floor(observations) + np.float32(0.5)  # all beyond the limits, one side or other
+    clipped = np.where(apart > 2, 1e4, -1e4).astype(np.float32)
+    np.testing.assert_array_equal(
+        far.member_rewards(apart, actions), far.member_rewards(clipped, actions)
+    )
 
 
-def test_measures():
-    p, answer = np.array([0.9, 0.4, 0.2]), np.array([1.0, 1.0, 0.5])
-    assert accuracy(p, answer) == 0.5
-    assert np.isnan(accuracy(p[2:], answer[2:]))
-    expected = -(np.log(0.9) + np.log(0.4) + 0.5 * np.log(0.2) + 0.5 * np.log(0.8)) / 3
-    assert cross_entropy(p, answer) == pytest.approx(expected)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_choice_is_seen_as_one_hot(name):
+    ensemble = model(name)
+    g = np.random.default_rng(0)
+    observations, choices = g.normal(size=(6, 4, 5)).astype(np.float32), g.integers(2, size=(6, 4))
+    one_hot = np.stack([1 - choices, choices], axis=-1).astype(np.float32)
+    np.testing.assert_array_equal(
+        ensemble.member_rewards(observations, choices),
+        ensemble.member_rewards(observations, one_hot),
+    )
+
+
+@given(st.integers(1, 60), st.integers(1, 40), st.integers(1, 3), st.integers(0, 99))
+def test_a_bootstrap_sample_is_visited_as_often_as_it_was_drawn(pairs, batch_size, epochs, seed):
+    generator, twin = np.random.default_rng(seed), np.random.default_rng(seed)
+    drawn = np.sort(twin.integers(pairs, size=pairs))
+    seen = list(bootstrap(pairs, batch_size, epochs, generator))
+    assert len(seen) == epochs
+    for epoch in seen:
+        assert len(epoch) == batches(pairs, batch_size)
+        assert max(len(part) for part, _ in epoch) <= batch_size
+        times = [np.round(weights * pairs / len(epoch)).astype(int) for _, weights in epoch]
+        visited = np.concatenate(
+            [part.repeat(k) for (part, _), k in zip(epoch, times, strict=True)]
+        )
+        np.testing.assert_array_equal(np.sort(visited), drawn)
+        assert sum(weights.sum() for _, weights in epoch) == pytest.approx(len(epoch))
+
+
+def test_what_is_not_known_is_named():
+    generator = np.random.default_rng(0)
+    with pytest.raises(InputError, match="unknown reward model 'mpl', did you mean 'mlp'"):
+        build("mpl", {}, 5, 2, generator)
+    with pytest.raises(InputError, match=r"hiden: .*did you mean 'hidden'"):
+        build("mlp", {"hiden": [4]}, 5, 2, generator)
+    with pytest.raises(InputError, match="dropout"):
+        build("torch_mlp", {"dropout": 1}, 5, 2, generator)

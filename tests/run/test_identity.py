@@ -7,7 +7,8 @@ import pytest
 from active_rlhf.run import identity as fingerprint
 from active_rlhf.run.identity import PACKAGE, code_fingerprint, run_files
 from active_rlhf.selection.presets import PRESETS
-from active_rlhf.study.loading import TEACHERS, load_study, resolve_run
+from active_rlhf.study import known
+from active_rlhf.study.loading import load_study, resolve_run
 
 STUDY = load_study(
     "study.yaml",
@@ -18,7 +19,7 @@ STUDY = load_study(
         "selectors": [*PRESETS, "true_reward"],
     },
 )
-SPECS = {name: resolve_run(STUDY, "HalfCheetah-v5", name, 1) for name in STUDY["selectors"]}
+SPECS = {name: resolve_run(STUDY, "HalfCheetah-v5", name, 1) for name in STUDY.selectors}
 CHOSEN_BY_NAME = {
     f"{folder}/{path.name}"
     for folder in fingerprint.PARTS
@@ -55,7 +56,7 @@ def imported(file):
 
 
 def test_every_module_that_training_reaches_is_accounted_for():
-    reached, todo = set(), {"run/loop.py"}
+    reached, todo = set(), {"run/training.py", "rewards/mlp.py"}
     while todo:
         file = todo.pop()
         reached.add(file)
@@ -73,7 +74,8 @@ def test_neutral_modules_import_nothing_that_could_matter_unseen():
 
 
 def test_every_part_that_a_study_may_name_has_its_files():
-    teachers = {f"teachers/{settings['name']}.py" for settings in TEACHERS.values()}
+    named = {known.resolved("teacher", name)[0] for name in known.names("teacher")}
+    teachers = {f"teachers/{name}.py" for name in named}
     assert teachers == {file for file in CHOSEN_BY_NAME if file.startswith("teachers/")}
     for spec in SPECS.values():
         assert all((PACKAGE / file).is_file() for file in run_files(spec))

@@ -13,12 +13,15 @@ import pytest
 from scipy import stats
 
 from active_rlhf.behaviour.ledger import Ledger
-from active_rlhf.run.loop import RunLocked, _locked, train
+from active_rlhf.run.directory import RunLocked, locked
+from active_rlhf.run.training import train
 from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.study.settings import Spec
 from active_rlhf.tasks.gym import make
 
 SHORT = {
-    "ppo": {"total_steps": 6144, "rollout_steps": 1024},
+    "total_steps": 6144,
+    "agent": {"rollout_steps": 1024},
     "labels": {"total": 25, "initial": 7, "sessions": 4, "segment_length": 20, "probe_pairs": 20},
     "reward_model": {"hidden": [16, 16], "epochs": 2},
     "vae": {"segments": 64, "batch_size": 32, "epochs": 1, "latent": 4},
@@ -31,14 +34,17 @@ RESULTS = (
 )
 
 
-def spec(selector: str, seed: int = 1, **sections) -> dict:
+def spec(selector: str, seed: int = 1, **sections) -> Spec:
     data = {
         "study": "test",
         "seeds": [seed],
         "environments": ["Hopper-v5"],
         "selectors": [selector],
-        **{name: SHORT[name] | sections.get(name, {}) for name in SHORT},
-        **{name: value for name, value in sections.items() if name not in SHORT},
+        **SHORT,
+        **{
+            name: SHORT[name] | value if isinstance(SHORT.get(name), dict) else value
+            for name, value in sections.items()
+        },
     }
     study = load_study("config/test.yaml", data=data)
     return resolve_run(study, "Hopper-v5", selector, seed)
@@ -78,11 +84,13 @@ def test_every_library_of_linear_algebra_is_held_to_one_thread():
     """Also where nothing in the environment says so: sums depend on how they are split."""
     code = """
 from active_rlhf.agents import kernels
-from active_rlhf.run import loop as training
+from active_rlhf.compute import compilation
+from active_rlhf.agents.ppo.policy import Policy
 from threadpoolctl import threadpool_info, threadpool_limits
 import numpy as np
+compilation.prepare()
 with threadpool_limits(1):
-    kernels.network(np.ones((64, 8), np.float32), training.Policy.initial(
+    kernels.network(np.ones((64, 8), np.float32), Policy.initial(
         8, 2, np.random.default_rng(0)).parameters.actor)
     pools = threadpool_info()
     assert len([pool for pool in pools if pool["user_api"] == "blas"]) >= 2, pools
@@ -94,20 +102,22 @@ with threadpool_limits(1):
 
 def test_a_cold_cache_changes_nothing_and_a_warm_one_compiles_nothing(tmp_path):
     """Runs share compiled code, which is made once a machine before the first of them starts."""
-    (tmp_path / "spec.json").write_text(json.dumps(spec("hybrid")))
+    (tmp_path / "spec.json").write_text(json.dumps(spec("hybrid").as_dict()))
     code = """
 import json, sys
-from active_rlhf.agents import kernels as networks
-from active_rlhf.agents.ppo import kernels
-from active_rlhf.compute import adam, layers, precision
-from active_rlhf.tasks.mujoco import kernels as robots
-from active_rlhf.behaviour import rows as sparse_rows
-from active_rlhf.run.loop import train
-train(json.load(open(sys.argv[1])), sys.argv[2])
-for module in (networks, kernels, adam, robots, layers, precision, sparse_rows):
-    for name, kernel in vars(module).items():
-        if hasattr(kernel, "py_func"):
-            assert not kernel.stats.cache_misses, (name, kernel.stats)
+from active_rlhf.compute.compilation import Kernel
+from active_rlhf.run.training import train
+from active_rlhf.study.settings import Spec
+train(Spec(**json.load(open(sys.argv[1]))), sys.argv[2])
+hits = 0
+for name, module in list(sys.modules.items()):
+    if name.startswith("active_rlhf."):
+        for kernel in vars(module).values():
+            if isinstance(kernel, Kernel):
+                stats = kernel.dispatcher.stats
+                assert not stats.cache_misses, (name, kernel.__name__, stats)
+                hits += stats.cache_hits.total()
+assert hits > 15
 """
     for name, cache in (("cold", tmp_path / "cache"), ("warm", tmp_path / "cache")):
         subprocess.run(
@@ -123,7 +133,7 @@ def test_a_run_writes_what_it_promises(tmp_path):
     out = run(tmp_path, "duo")
     result = json.loads((out / "run.json").read_text())
     assert result["status"] == "complete" and result["steps"] == 6144 and result["queries"] == 25
-    assert result["spec"] == spec("duo")
+    assert result["spec"] == spec("duo").as_dict()
     assert result["cpu_s"] > 0 and result["peak_rss_mb"] > 50
     stages = {"environment", "policy_update", "reward_model", "candidates", "score", "pick"}
     assert stages <= set(result["seconds"])
@@ -173,18 +183,19 @@ def test_no_selector_pays_for_loading_torch(first_after):
     code = """
 import json, sys
 from active_rlhf.run.loop import Run
-run = Run(json.loads(sys.argv[1]))
+from active_rlhf.study.settings import Spec
+run = Run(Spec(**json.loads(sys.argv[1])))
 assert "torch" not in sys.modules
-predict, loaded = run.learner.ensemble.member_rewards, []
+predict, loaded = run.learner.model.member_rewards, []
 def watched(*behaviour):
     loaded.append("torch" in sys.modules)
     return predict(*behaviour)
-run.learner.ensemble.member_rewards = watched
+run.learner.model.member_rewards = watched
 run.advance()
 assert loaded and all(loaded)
 """
     labels = {"total": 10, "initial": 7, "sessions": 2, "first_after": first_after}
-    given = json.dumps(spec("duo", labels=labels))
+    given = json.dumps(spec("duo", labels=labels).as_dict())
     subprocess.run([sys.executable, "-c", code, given], check=True)
 
 
@@ -196,10 +207,10 @@ def test_true_reward_asks_nothing(tmp_path):
 
 def test_the_random_policy_acts_uniformly_and_never_learns(tmp_path):
     data = {"study": "t", "seeds": [1], "environments": ["Hopper-v5"], "selectors": ["random"]}
-    short = {"ppo": {"total_steps": 40960, "rollout_steps": 1024}}
+    short = {"total_steps": 40960, "agent": {"rollout_steps": 1024}}
     study = load_study("config/test.yaml", data=data | SHORT | short | {"baselines": True})
     random_spec = resolve_run(study, "Hopper-v5", "random_policy", 1)
-    assert random_spec["ppo"]["total_steps"] == 20480  # enough, as nothing is learned
+    assert random_spec.total_steps == 20480  # enough, as nothing is learned
     train(random_spec, tmp_path)
     returns = pd.read_csv(tmp_path / "episodes.csv")["return"]
     env, limit = make("Hopper-v5")
@@ -226,15 +237,15 @@ def test_tracking_changes_nothing_but_leaves_event_files(tmp_path):
 
 
 def test_two_processes_never_train_one_run(tmp_path):
-    with _locked(tmp_path / "run"), pytest.raises(RunLocked, match="another process"):
+    with locked(tmp_path / "run"), pytest.raises(RunLocked, match="another process"):
         train(spec("random"), tmp_path / "run")
     assert not (tmp_path / "run" / "run.json").exists()
 
 
 def test_a_reward_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
-    from active_rlhf.rewards.ensemble import RewardEnsemble
+    from active_rlhf.rewards.ensemble import Ensemble
 
-    monkeypatch.setattr(RewardEnsemble, "rewards", lambda self, o, a: np.full(o.shape[:-1], np.nan))
+    monkeypatch.setattr(Ensemble, "rewards", lambda self, o, a: np.full(o.shape[:-1], np.nan))
     with pytest.raises(FloatingPointError, match=r"step 1024: prediction: rewards not finite"):
         run(tmp_path, "random")
     assert not (tmp_path / "run" / "run.json").exists()
@@ -242,13 +253,14 @@ def test_a_reward_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_ppo_on_the_true_reward_learns(tmp_path):
-    change = {"total_steps": 61440, "rollout_steps": 2048, "gamma": 0.98, "gae_lambda": 0.9}
+    change = {"rollout_steps": 2048, "gamma": 0.98, "gae_lambda": 0.9}
     data = {
         "study": "test",
         "seeds": [1],
         "environments": ["HalfCheetah-v5"],
         "selectors": ["true_reward"],
-        "ppo": change,
+        "total_steps": 61440,
+        "agent": change,
         "evaluation": {"every": 61440, "episodes": 1},
     }
     study = load_study("config/test.yaml", data=data)

@@ -223,8 +223,8 @@ class LoneRun:
 
     @classmethod
     def create(cls, folder: Path, **resources: Any) -> "LoneRun":
-        longer = STUDY["ppo"] | {"total_steps": 40 * 1024}
-        changes = {"seeds": [1], "selectors": ["duo"], "ppo": longer, "resources": resources}
+        changes = {"seeds": [1], "selectors": ["duo"], "total_steps": 40 * 1024}
+        changes |= {"resources": resources}
         return cls(Study.create(folder / "study", **changes))
 
     @property

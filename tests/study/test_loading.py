@@ -9,21 +9,14 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from active_rlhf.study import loading as config
-from active_rlhf.study import validation
-from active_rlhf.study.loading import (
-    DEFAULTS,
-    TEACHERS,
-    ConfigError,
-    load_spec,
-    load_study,
-    merge,
-    parse_set,
-    read_yaml,
-    resolve_run,
-    study_runs,
-)
-from active_rlhf.study.plain_yaml import parse_yaml
+from active_rlhf.agents.ppo.settings import PPOSettings
+from active_rlhf.rewards.settings import MLPSettings
+from active_rlhf.study import matrix
+from active_rlhf.study.loading import load_spec, load_study, merge, parse_set, resolve_run
+from active_rlhf.study.matrix import study_runs
+from active_rlhf.study.messages import ConfigError
+from active_rlhf.study.reading import parse_yaml, read_yaml
+from active_rlhf.study.settings import VAE, Evaluation, Figures, Labels, Statistics, Study
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config"
@@ -33,7 +26,7 @@ SMALL = {
     "seeds": [1, 2],
     "environments": ["HalfCheetah-v5"],
     "selectors": ["random", "duo"],
-    "ppo": {"total_steps": 20480},
+    "total_steps": 20480,
     "labels": {"total": 20, "initial": 4, "sessions": 5},
 }
 
@@ -46,8 +39,8 @@ def message(study, overrides=None, path="small.yaml"):
     with pytest.raises(ConfigError) as error:
         load_study(path, overrides, study)
     assert "\n" not in str(error.value)
-    assert str(error.value).startswith(f"{path}: ")
-    return str(error.value).removeprefix(f"{path}: ")
+    assert re.match(rf"{re.escape(str(path))}(:\d+)?: ", str(error.value))
+    return str(error.value).removeprefix(str(path)).partition(": ")[2]
 
 
 # --- the studies shipped -------------------------------------------------------------------------
@@ -56,10 +49,10 @@ def message(study, overrides=None, path="small.yaml"):
 def test_the_demo_is_two_environments_four_selectors_three_seeds():
     study = load_study(DEMO)
     assert len(study_runs(study)) == 2 * (4 + 2) * 3  # two baselines
-    assert config.baselines(study) == ["random_policy", "true_reward"]
-    assert config.environments(study)[0] == "HalfCheetah-v5"
-    assert config.selectors(study) == ["random", "variquery", "duo", "hybrid"]
-    assert list(config.display_names(study).values()) == ["Random", "VARIQuery", "DUO", "Hybrid"]
+    assert matrix.baselines(study) == ["random_policy", "true_reward"]
+    assert matrix.environments(study)[0] == "HalfCheetah-v5"
+    assert matrix.selectors(study) == ["random", "variquery", "duo", "hybrid"]
+    assert list(matrix.display_names(study).values()) == ["Random", "VARIQuery", "DUO", "Hybrid"]
 
 
 # One row an environment: ppo lr, gamma, lambda, clip, entropy, value; H, labels, per session;
@@ -78,8 +71,10 @@ Ant-v5         3e-4 .98 .9  .2 3e-4 .55 25 1000 20 512x2 5e-4 7e-6 .2 64 4e-3 4e
 def test_the_thesis_study_has_the_published_settings(row):
     environment, *cells = row.split()
     study = load_study(CONFIG / "thesis.yaml")
-    spec = {name: resolve_run(study, environment, name, 27474278) for name in study["selectors"]}
-    ppo, labels = spec["hybrid"]["ppo"], spec["hybrid"]["labels"]
+    spec = {
+        name: resolve_run(study, environment, name, 27474278).as_dict() for name in study.selectors
+    }
+    ppo, labels = spec["hybrid"]["agent"], spec["hybrid"]["labels"]
     reward, vae = spec["hybrid"]["reward_model"], spec["hybrid"]["vae"]
     dpp = spec["hybrid"]["selection"]["picker"]
     found = [
@@ -98,7 +93,8 @@ def test_the_thesis_study_has_the_published_settings(row):
     ]
     assert len(set(reward["hidden"])) == 1
     assert labels["initial"] == 32
-    common = {"total_steps": 1_000_000, "rollout_steps": 2048, "epochs": 10, "minibatches": 32}
+    assert spec["hybrid"]["total_steps"] == 1_000_000
+    common = {"rollout_steps": 2048, "epochs": 10, "minibatches": 32}
     assert ppo | common | {"max_grad_norm": 0.5} == ppo
     assert labels | {"oversampling": 10, "validation_fraction": 0.2, "sessions": 50} == labels
     learner = {"members": 3, "epochs": 5, "batch_size": 32, "max_grad_norm": 1.0}
@@ -108,10 +104,11 @@ def test_the_thesis_study_has_the_published_settings(row):
 def test_the_thesis_matrix_and_what_it_compares_with():
     study = load_study(CONFIG / "thesis.yaml")
     assert len(study_runs(study)) == 160
-    assert set(study["published"]) == set(config.environments(study))
-    names = set(config.display_names(study).values())
-    assert all(set(row) == names for row in study["published"].values())
-    assert study["published"]["Ant-v5"]["DUO"] == {"mean": -512, "sd": 220, "n": 10}
+    published = study.as_dict()["published"]
+    assert set(published) == set(matrix.environments(study))
+    names = set(matrix.display_names(study).values())
+    assert all(set(row) == names for row in published.values())
+    assert published["Ant-v5"]["DUO"] == {"mean": -512, "sd": 220, "n": 10}
 
 
 def test_the_published_study_says_where_its_files_come_from(tmp_path):
@@ -128,8 +125,8 @@ def test_the_published_study_says_where_its_files_come_from(tmp_path):
     here = {env: str(tmp_path / Path(file).name) for env, file in study["imported"].items()}
     loaded = load_study(path, data=study | {"imported": here})
     assert study_runs(loaded) == []
-    assert config.environments(loaded) == list(here)
-    order = list(dict.fromkeys(config.display_names(loaded).values()))
+    assert matrix.environments(loaded) == list(here)
+    order = list(dict.fromkeys(matrix.display_names(loaded).values()))
     assert order == ["Random", "VARIQuery", "DUO", "Hybrid"]
 
 
@@ -142,7 +139,7 @@ def test_the_published_names_cover_the_published_files(name):
     found = {line.split("__")[1] for line in file.read_text().splitlines()[1:]}
     assert sorted(methods[part] for part in found) == ["DUO", "Hybrid", "Random", "VARIQuery"]
     seeds = {int(line.split(",")[1]) for line in file.read_text().splitlines()[1:]}
-    assert seeds == set(load_study(CONFIG / "thesis.yaml")["seeds"])
+    assert seeds == set(load_study(CONFIG / "thesis.yaml").seeds)
 
 
 # --- what wins -----------------------------------------------------------------------------------
@@ -157,20 +154,20 @@ def test_precedence_from_defaults_to_the_command_line(tmp_path):
     layers = ["environment file", "study", "study's environment", "--set"]
     for strongest in range(5):
         values = dict(zip(layers, [0.91, 0.92, 0.93, 0.94], strict=True))
-        used = {name: {"ppo": {"gamma": values[name]}} for name in layers[:strongest]}
+        used = {name: {"agent": {"gamma": values[name]}} for name in layers[:strongest]}
         write(
             tmp_path / "environments/HalfCheetah-v5.yaml",
-            used.get("environment file", {"ppo": {"clip": 0.1}}),
+            used.get("environment file", {"agent": {"clip": 0.1}}),
         )
         study = SMALL | {"environments": {"HalfCheetah-v5": used.get("study's environment")}}
-        study["ppo"] = {"total_steps": 20480} | used.get("study", {}).get("ppo", {})
+        study |= used.get("study", {})
         write(tmp_path / "study.yaml", study)
         spec = resolve_run(
             load_study(tmp_path / "study.yaml", used.get("--set")), "HalfCheetah-v5", "duo", 1
         )
-        expected = [DEFAULTS["ppo"]["gamma"], *values.values()][strongest]
-        assert spec["ppo"]["gamma"] == expected
-        assert spec["ppo"]["total_steps"] == 20480
+        expected = [PPOSettings().gamma, *values.values()][strongest]
+        assert spec.agent.settings["gamma"] == expected
+        assert spec.total_steps == 20480
 
 
 def test_selectors_from_preset_to_command_line(tmp_path):
@@ -179,7 +176,7 @@ def test_selectors_from_preset_to_command_line(tmp_path):
     def keep(study, name="duo", overrides=None):
         write(tmp_path / "study.yaml", study)
         loaded = load_study(tmp_path / "study.yaml", overrides)
-        return resolve_run(loaded, "HalfCheetah-v5", name, 1)["selection"]["keep"]
+        return resolve_run(loaded, "HalfCheetah-v5", name, 1).selection.keep
 
     assert keep(SMALL) == PRESETS["duo"]["keep"]
     write(tmp_path / "environments/HalfCheetah-v5.yaml", {"selectors": {"duo": {"keep": 0.1}}})
@@ -208,22 +205,23 @@ def test_a_part_with_another_name_brings_its_own_settings():
 
 def test_lists_on_the_command_line_replace_the_studys():
     study = small(**parse_set("selectors=[hybrid, duo]"), environments=["Hopper-v5"])
-    assert config.selectors(study) == ["hybrid", "duo"]
-    assert config.environments(study) == ["Hopper-v5"]
-    assert config.selectors(small(selectors={"hybrid": {}})) == ["random", "duo", "hybrid"]
+    assert matrix.selectors(study) == ["hybrid", "duo"]
+    assert matrix.environments(study) == ["Hopper-v5"]
+    assert matrix.selectors(small(selectors={"hybrid": {}})) == ["random", "duo", "hybrid"]
 
 
 def test_methods_name_the_selectors_of_the_study_in_table_order():
-    assert config.display_names(small()) is None
+    assert list(matrix.display_names(small())) == ["random", "duo"]
     study = small(methods={"hybrid": "Hybrid", "duo": "DUO"})
-    assert list(config.display_names(study).items()) == [("duo", "DUO"), ("random", "random")]
+    assert list(matrix.display_names(study).items()) == [("random", "random"), ("duo", "DUO")]
 
 
 def test_loading_a_loaded_study_changes_nothing():
     for name in ("demo", "thesis"):
         study = load_study(CONFIG / f"{name}.yaml")
-        assert load_study(CONFIG / f"{name}.yaml", data=study) == study
-        assert json.loads(json.dumps(study)) == study
+        as_json = json.loads(json.dumps(study.as_dict()))
+        assert load_study(CONFIG / f"{name}.yaml", data=as_json) == study
+        assert Study(**as_json) == study
 
 
 # --- the spec of a run ---------------------------------------------------------------------------
@@ -231,8 +229,11 @@ def test_loading_a_loaded_study_changes_nothing():
 
 def test_a_spec_holds_what_its_run_uses_and_nothing_else():
     study = small(selectors=["random", "hybrid", "true_reward"])
-    keys = {name: set(resolve_run(study, "HalfCheetah-v5", name, 1)) for name in study["selectors"]}
-    agent = {"environment", "selector", "seed", "ppo", "evaluation"}
+    keys = {
+        name: set(resolve_run(study, "HalfCheetah-v5", name, 1).as_dict())
+        for name in study.selectors
+    }
+    agent = {"environment", "selector", "seed", "total_steps", "agent", "evaluation"}
     assert keys["true_reward"] == agent
     assert keys["random"] == agent | {"labels", "teacher", "reward_model", "selection"}
     assert keys["hybrid"] == keys["random"] | {"vae"}
@@ -263,13 +264,23 @@ def test_what_is_no_part_of_a_run_changes_no_spec():
 
 def test_numbers_have_one_spelling():
     spec = resolve_run(small(), "HalfCheetah-v5", "duo", 1)
-    changes = {"ppo": {"total_steps": 20480.0, "max_grad_norm": 0.5}, "seeds": [1.0, 2.0]}
+    changes = {"total_steps": 20480.0, "agent": {"max_grad_norm": 0.5}, "seeds": [1.0, 2.0]}
     same = resolve_run(small(**changes), "HalfCheetah-v5", "duo", 1)
-    assert json.dumps(same) == json.dumps(spec)
+    assert json.dumps(same.as_dict()) == json.dumps(spec.as_dict())
     whole = resolve_run(
-        small(ppo={"clip": 1}, evaluation={"every": 1e4}), "HalfCheetah-v5", "duo", 1
+        small(agent={"clip": 1}, evaluation={"every": 1e4}), "HalfCheetah-v5", "duo", 1
     )
-    assert json.dumps([whole["ppo"]["clip"], whole["evaluation"]["every"]]) == "[1.0, 10000]"
+    assert json.dumps([whole.agent.clip, whole.evaluation.every]) == "[1.0, 10000]"
+
+
+NEUTRAL = {"beta": 0.0, "gamma": 1.0, "eps_skip": 0.0, "eps_equal": 0.0, "eps_mistake": 0.0}
+BPREF = {"name": "bpref"} | NEUTRAL
+HUMAN = {
+    "name": "human_simulated",
+    "weights": {"return": 1.0, "length": 0.5, "smoothness": 0.2},
+    "noise": 0.25,
+    "bias": 0.05,
+}
 
 
 @pytest.mark.parametrize(
@@ -277,19 +288,19 @@ def test_numbers_have_one_spelling():
     [
         ({}, {"name": "oracle", "tie_quantile": 0.2}),
         ({"tie_threshold": 3}, {"name": "oracle", "tie_threshold": 3.0}),
-        ({"name": "mistake"}, TEACHERS["bpref"] | {"eps_mistake": 0.1}),
-        ({"name": "mistake", "gamma": 0.5}, TEACHERS["mistake"] | {"gamma": 0.5}),
+        ({"name": "mistake"}, BPREF | {"eps_mistake": 0.1}),
+        ({"name": "mistake", "gamma": 0.5}, BPREF | {"eps_mistake": 0.1, "gamma": 0.5}),
         (
             {"name": "human_simulated", "weights": {"return": 2}},
-            TEACHERS["human_simulated"]
-            | {"weights": {"return": 2.0, "length": 0.5, "smoothness": 0.2}},
+            HUMAN | {"weights": {"return": 2.0, "length": 0.5, "smoothness": 0.2}},
         ),
     ],
 )
 def test_teachers_are_complete_in_a_spec(given, expected):
     study = small(teacher=given)
-    assert resolve_run(study, "HalfCheetah-v5", "duo", 1)["teacher"] == expected
-    assert load_study("small.yaml", data=study) == study
+    spec = resolve_run(study, "HalfCheetah-v5", "duo", 1)
+    assert spec.as_dict()["teacher"] == expected
+    assert load_study("small.yaml", data=study.as_dict()) == study
 
 
 def test_specs_survive_a_file_and_are_checked_again(tmp_path):
@@ -297,16 +308,17 @@ def test_specs_survive_a_file_and_are_checked_again(tmp_path):
     study = small(selectors=["random", "hybrid", "true_reward"])
     for run in study_runs(study):
         spec = resolve_run(study, *run)
-        path.write_text(json.dumps(spec))
+        path.write_text(json.dumps(spec.as_dict()))
         assert load_spec(path) == spec
 
-    hybrid = resolve_run(study, "HalfCheetah-v5", "hybrid", 1)
+    hybrid = resolve_run(study, "HalfCheetah-v5", "hybrid", 1).as_dict()
     for change, expected in (
         ({"vae": None}, "vae: missing"),
         ({"seed": -1}, "seed: must be at least 0, not -1"),
-        ({"ppo": {"clip": 0.2}}, "ppo.total_steps: missing"),
-        ({"ppo": hybrid["ppo"] | {"clop": 1}}, "ppo: unknown key 'clop', did you mean 'clip'?"),
-        ({"extra": 1}, "extra: unknown key"),
+        ({"total_steps": None}, "total_steps: missing"),
+        ({"agent": {"name": "ppo", "clip": 0.2}}, "agent.hidden: missing"),
+        ({"agent": hybrid["agent"] | {"clop": 1}}, "agent: unknown setting of ppo 'clop', did you"),
+        ({"extra": 1}, "unknown key 'extra'; known: environment, "),
         ({"selector": "true_reward"}, "labels: unknown key"),
         ({"teacher": {"name": "orakel"}}, "unknown teacher 'orakel', did you mean 'oracle'?"),
         ({"environment": "../x"}, "environment: '../x' must be made of letters"),
@@ -325,13 +337,17 @@ def test_asking_for_what_a_study_does_not_have():
         resolve_run(small(), "Ant-v5", "duo", 1)
     with pytest.raises(ConfigError, match="unknown selector 'dou', did you mean 'duo'"):
         resolve_run(small(), "HalfCheetah-v5", "dou", 1)
-    assert resolve_run(small(), "HalfCheetah-v5", "duo", 77)["seed"] == 77
+    assert resolve_run(small(), "HalfCheetah-v5", "duo", 77).seed == 77
 
 
 # --- mistakes ------------------------------------------------------------------------------------
 
 MISTAKES = {
-    "ppo.totl_steps=3": "ppo: unknown key 'totl_steps', did you mean 'total_steps'?",
+    "totl_steps=3": "unknown key 'totl_steps', did you mean 'total_steps'?",
+    "agent.clop=3": "agent: unknown setting of ppo 'clop', did you mean 'clip'?",
+    "agent.name=pppo": "agent.name: unknown agent 'pppo', did you mean 'ppo'?",
+    "ppo.clip=0.1": "ppo: is called `agent` now, and total_steps is a key of its own",
+    "environments={Hopper-v5: {ppo: {clip: 1}}}": "environments.Hopper-v5.ppo: is called `agent`",
     "labls={}": "unknown key 'labls', did you mean 'labels'?",
     "selectors=[duo, duoo]": "selectors[1]: unknown selector 'duoo', did you mean 'duo'?",
     "selectors=[duo, duo]": "selectors[1]: duo is listed twice",
@@ -341,10 +357,10 @@ MISTAKES = {
     "selectors.duo.scores=range": "selectors.duo: unknown key 'scores', did you mean 'score'?",
     "environments=[HalfCheeta-v5]": "environments[0]: unknown environment 'HalfCheeta-v5', did",
     "environments=[Hopper-v5, Hopper-v5]": "environments[1]: Hopper-v5 is listed twice",
-    "environments=[CartPole-v1]": "environments[0]: environment 'CartPole-v1' needs a flat Box",
-    "environments=[../../etc]": "environments: '../../etc' must be made of letters",
-    "environments={Hopper-v5: {selectors: {dou: {}}}}": "Hopper-v5: selectors: unknown selector",
-    "environments={Hopper-v5: {ppo: {lr: 1}}}": "environments.Hopper-v5.ppo: unknown key 'lr'",
+    "environments=[FrozenLake-v1]": "environments[0]: environment 'FrozenLake-v1' needs a Box",
+    "environments=[../../etc]": "environments[0]: '../../etc' must be made of letters",
+    "environments={Hopper-v5: {selectors: {dou: {}}}}": "Hopper-v5.selectors: unknown selector",
+    "environments={Hopper-v5: {agent: {lr: 1}}}": "environments.Hopper-v5.agent: unknown setting",
     "seeds=[1, 2, 1]": "seeds[2]: 1 is listed twice",
     "seeds=[-1]": "seeds[0]: must be at least 0, not -1",
     "seeds=[a]": "seeds[0]: must be a whole number, not 'a'",
@@ -352,17 +368,17 @@ MISTAKES = {
     "seeds=[]": "seeds: must not be empty",
     "study=../escape": "study: '../escape' must be made of letters",
     'study="a\\n"': "study: 'a\\n' must be made of letters",
-    "ppo.clip=-0.1": "ppo.clip: must be more than 0, not -0.1",
-    "ppo.gamma=1.01": "ppo.gamma: must be at most 1, not 1.01",
-    "ppo.clip=.nan": "ppo.clip: nan is not a usable number",
-    "ppo.clip=.inf": "ppo.clip: inf is not a usable number",
-    "ppo.total_steps=1e30": "ppo.total_steps: 1e+30 is not a usable number",
-    "ppo.total_steps=many": "ppo.total_steps: must be a whole number, not 'many'",
-    "ppo.anneal=1": "ppo.anneal: must be true or false, not 1",
-    "ppo.epochs=true": "ppo.epochs: must be a whole number, not True",
-    "ppo=fast": "ppo: must be a mapping, not 'fast'",
-    "ppo.total_steps=2000": "ppo.total_steps: 2000 is less than one rollout of 2048",
-    "ppo.minibatches=30": "ppo.minibatches: 30 does not divide rollout_steps = 2048",
+    "agent.clip=-0.1": "agent.clip: must be more than 0, not -0.1",
+    "agent.gamma=1.01": "agent.gamma: must be at most 1, not 1.01",
+    "agent.clip=.nan": "agent.clip: nan is not a usable number",
+    "agent.clip=.inf": "agent.clip: inf is not a usable number",
+    "total_steps=1e30": "total_steps: 1e+30 is not a usable number",
+    "total_steps=many": "total_steps: must be a whole number, not 'many'",
+    "agent.anneal=1": "agent.anneal: must be true or false, not 1",
+    "agent.epochs=true": "agent.epochs: must be a whole number, not True",
+    "agent=fast": "agent: must be a mapping, not 'fast'",
+    "total_steps=2000": "total_steps: 2000 is less than one rollout of 2048",
+    "agent.minibatches=30": "agent.minibatches: 30 does not divide rollout_steps = 2048",
     "labels.initial=21": "labels.initial: 21 is more than labels.total = 20",
     "labels.sessions=21": "labels.sessions: 21 sessions cannot share labels.total = 20",
     "labels.initial=18": "labels.sessions: 2 queries are left after the first session",
@@ -374,10 +390,9 @@ MISTAKES = {
     "labels={initial: 1, validation_fraction: .9}": "leaves the first session none to train on",
     "labels.validation_fraction=1": "labels.validation_fraction: must be less than 1, not 1",
     "labels.segment_length=1000": "labels.segment_length: 1000 must be less than an episode (1000",
-    "vae={segments: 10, batch_size: 11}": "vae.batch_size: more than vae.segments = 10",
     "reward_model.hidden=[]": "reward_model.hidden: must not be empty",
     "reward_model.hidden=[64, 0]": "reward_model.hidden[1]: must be at least 1, not 0",
-    "teacher.name=orcale": "teacher (HalfCheetah-v5).name: unknown teacher 'orcale', did you mean",
+    "teacher.name=orcale": "teacher.name: unknown teacher 'orcale', did you mean",
     "teacher.eps_skip=.1": "unknown setting of oracle 'eps_skip'; known: tie_quantile",
     "teacher={tie_quantile: .1, tie_threshold: 1}": "give tie_quantile or tie_threshold, not both",
     "tracking=tensorbord": "tracking: must be one of none, tensorboard, wandb, not 'tensorbord'",
@@ -387,14 +402,14 @@ MISTAKES = {
     "resources.partition=a b": "resources.partition: 'a b' must be a partition, or several between",
     "statistics.endpoint=auc": "statistics.endpoint: must be one of final, last, ema, best",
     "methods={dou: DUO}": "methods: unknown selector 'dou', did you mean 'duo'?",
-    "ppo={rollout_steps: 64, minibatches: 64}": "ppo.minibatches: 64 leaves one step each",
+    "agent={rollout_steps: 64, minibatches: 64}": "agent.minibatches: 64 leaves one step each",
     "methods={duo: ' '}": "methods.duo: ' ' must be more than blanks",
-    "methods={duo: random}": "methods.random: duo is called 'random' too",
-    "environments=[all]": "environments.all: results use this name otherwise",
+    "methods={duo: random}": "methods.duo: random is called 'random' too",
+    "environments=[all]": "environments[0]: results use this name otherwise",
     "exclude=[{env: Ant-v5, method: duo, seed: 1, reason: x}]": "exclude[0].env: unknown",
     "exclude=[{env: HalfCheetah-v5, method: dou, seed: 1, reason: x}]": "exclude[0].method: unkn",
     "exclude=[{env: HalfCheetah-v5, method: duo, seed: 9, reason: x}]": "exclude[0].seed: 9 is not",
-    "exclude=[{env: HalfCheetah-v5, method: duo, seed: 1}]": "exclude[0]: reason: missing",
+    "exclude=[{env: HalfCheetah-v5, method: duo, seed: 1}]": "exclude[0].reason: missing",
     "imported={Hopper-v5: x.csv}": "environments: a study of imported runs trains nothing",
 }
 
@@ -412,10 +427,10 @@ def test_mistakes_of_whole_files(tmp_path):
     for text, expected in (
         ("", "a mapping of keys is expected, not nothing"),
         ("- 1", "a mapping of keys is expected, not a list"),
-        ("study: a\nstudy: b", "line 2, column 1: key 'study' is given twice"),
-        ("study: [a", "line 1"),
-        ("a: &x 1\nb: *x", "line 2, column 4: aliases are not supported"),
-        ("study: !!python/object/apply:os.system [echo]", "could not determine a constructor"),
+        ("study: a\nstudy: b", ":2: key 'study' is given twice"),
+        ("study: [a", ":1: expected ',' or ']'"),
+        ("a: &x 1\nb: *x", ":2: aliases are not supported"),
+        ("study: !!python/object/apply:os.system [echo]", "os.system is not supported"),
         ("study: !!int x", "not valid YAML"),
         ("x: " + "[" * 5000, "not valid YAML"),
         ("x: " + "[" * 30 + "]" * 30, "x: nested too deeply"),
@@ -423,7 +438,7 @@ def test_mistakes_of_whole_files(tmp_path):
         path.write_text(text)
         with pytest.raises(ConfigError, match=re.escape(expected)) as error:
             load_study(path)
-        assert str(error.value).startswith(f"{path}: ")
+        assert str(error.value).startswith(f"{path}:")
         assert "\n" not in str(error.value)
     with pytest.raises(ConfigError, match="cannot be read"):
         load_study(tmp_path)
@@ -435,16 +450,16 @@ def test_mistakes_of_whole_files(tmp_path):
 def test_a_mistake_in_an_environment_file_names_that_file(tmp_path):
     file = tmp_path / "environments/HalfCheetah-v5.yaml"
     for content, expected in (
-        ({"ppo": {"clp": 1}}, "ppo: unknown key 'clp', did you mean 'clip'?"),
-        ({"selectors": {"doo": {}}}, "selectors: unknown selector 'doo'"),
-        ({"seeds": [1]}, "unknown key 'seeds'"),
+        ({"agent": {"clp": 1}}, "2: agent: unknown setting of ppo 'clp', did you mean 'clip'?"),
+        ({"selectors": {"doo": {}}}, "2: selectors: unknown selector 'doo'"),
+        ({"seeds": [1]}, "1: unknown key 'seeds'"),
     ):
         write(file, content)
-        with pytest.raises(ConfigError, match=re.escape(f"{file}: {expected}")):
+        with pytest.raises(ConfigError, match=re.escape(f"{file}:{expected}")):
             load_study(tmp_path / "study.yaml", data=SMALL)
 
 
-@pytest.mark.parametrize("text", ["", "ppo", "=3", "ppo..clip=3", ".=1"])
+@pytest.mark.parametrize("text", ["", "agent", "=3", "agent..clip=3", ".=1"])
 def test_malformed_settings(text):
     with pytest.raises(ConfigError, match="not of the form key=value"):
         parse_set(text)
@@ -472,12 +487,14 @@ def places(tree, path=()):
 FULL = SMALL | {
     "environments": {"HalfCheetah-v5": {"selectors": {"duo": {"keep": 0.5}}}},
     "selectors": {"random": {}, "duo": {"keep": 0.4}, "hybrid": {"picker": {"beta": 0.1}}},
-    **{key: SMALL.get(key, {}) | DEFAULTS[key] for key in ("reward_model", "vae", "evaluation")},
-    "ppo": DEFAULTS["ppo"] | SMALL["ppo"],
-    "labels": DEFAULTS["labels"] | SMALL["labels"],
-    "teacher": TEACHERS["human_simulated"],
-    "statistics": DEFAULTS["statistics"],
-    "figures": DEFAULTS["figures"],
+    "agent": PPOSettings().as_dict(),
+    "reward_model": MLPSettings().as_dict(),
+    "vae": VAE().as_dict(),
+    "evaluation": Evaluation().as_dict(),
+    "labels": Labels().as_dict() | SMALL["labels"],
+    "teacher": HUMAN,
+    "statistics": Statistics().as_dict(),
+    "figures": Figures().as_dict(),
     "methods": {"duo": "DUO"},
     "exclude": [],
     "threads": 1,
@@ -506,7 +523,7 @@ def test_whatever_is_put_anywhere_works_or_gives_one_line(path, how, junk):
         assert "\n" not in str(error)
         return
     for run in study_runs(loaded):
-        json.dumps(resolve_run(loaded, *run), allow_nan=False)
+        json.dumps(resolve_run(loaded, *run).as_dict(), allow_nan=False)
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -520,7 +537,7 @@ def test_whatever_is_put_anywhere_works_or_gives_one_line(path, how, junk):
         (".5", 0.5),
         ("-3.", -3.0),
         ("1_000_000", 1_000_000),
-        ("010", 10.0),
+        ("010", 10),
         ("1:30", "1:30"),
         ("yes", "yes"),
         ("true", True),
@@ -538,11 +555,11 @@ def test_scalars_are_what_they_look_like(text, value):
 
 
 def test_numbers_that_another_parser_left_as_text():
-    text = "{study: s, ppo: {learning_rate: 5e-4}}"
+    text = "{study: s, agent: {learning_rate: 5e-4}}"
     read_elsewhere = yaml.safe_load(text)
-    assert read_elsewhere["ppo"]["learning_rate"] == "5e-4"
-    study = load_study("small.yaml", data=SMALL | {"ppo": read_elsewhere["ppo"]})
-    assert study["ppo"]["learning_rate"] == 5e-4
+    assert read_elsewhere["agent"]["learning_rate"] == "5e-4"
+    study = load_study("small.yaml", data=SMALL | {"agent": read_elsewhere["agent"]})
+    assert study.environments["HalfCheetah-v5"].agent.settings["learning_rate"] == 5e-4
 
 
 def test_loading_is_light():
@@ -556,44 +573,3 @@ def test_loading_is_light():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
-
-
-# --- documentation -------------------------------------------------------------------------------
-
-
-def documented():
-    """Key -> default, from the tables of config/README.md."""
-    rows = re.findall(
-        r"^\| `([\w.]+)` \| [^|]* \| ([^|]*) \|", (CONFIG / "README.md").read_text(), re.MULTILINE
-    )
-    assert len(dict(rows)) == len(rows)
-    return dict(rows)
-
-
-def schema_keys():
-    schema = yaml.safe_load(validation.SCHEMA.read_text())
-
-    def keys(properties, prefix=""):
-        for name, part in properties.items():
-            while "$ref" in part:
-                part = schema["$defs"][part["$ref"].rsplit("/", 1)[1]]
-            if "properties" in part:
-                yield from keys(part["properties"], f"{prefix}{name}.")
-            else:
-                yield f"{prefix}{name}"
-
-    return set(keys(schema["properties"]))
-
-
-def test_every_key_is_documented_with_its_default():
-    rows = documented()
-    assert set(rows) == schema_keys()
-    teacher = TEACHERS["human_simulated"] | TEACHERS["bpref"] | TEACHERS["oracle"]
-    for key, text in rows.items():
-        value = DEFAULTS | {"teacher": teacher}
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        if value is None:
-            assert not text.startswith("`"), f"{key}: has no default, not {text}"
-        else:
-            assert parse_yaml(text.strip("`"), key) == value, key

@@ -5,6 +5,7 @@ from run_files import STUDY
 from active_rlhf.cli.watch import lines, summary
 from active_rlhf.study.loading import load_study
 from active_rlhf.study.progress import SILENT_AFTER, Watcher
+from active_rlhf.study.settings import Evaluation
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_a_silent_run_is_not_going_until_it_speaks_again(study, tmp_path):
 
 
 def test_a_result_of_other_settings_is_not_done(study, tmp_path):
-    done(study, tmp_path, "random", 3, evaluation={"every": 1, "episodes": 1})
+    done(study, tmp_path, "random", 3, evaluation=Evaluation(every=1, episodes=1))
     assert Watcher(study, tmp_path).look(NOW).runs_done == 0
 
 

@@ -31,7 +31,7 @@ FILES = {
     "empty": b"",
     "a list": b"- 1\n",
     "broken": b"study: [tiny\n",
-    "tabs": b"study: tiny\nppo:\n\tclip: 1\n",
+    "tabs": b"study: tiny\nagent:\n\tclip: 1\n",
     "not UTF-8": b"study: \xff\n",
     "a tag": b"study: !!python/object/apply:os.system [echo]\n",
     "a key twice": b"study: tiny\nstudy: tiny\n",
@@ -104,12 +104,12 @@ def test_a_study_ends_with_the_config_it_began_with(executor, tmp_path):
     )
     while not list(tmp_path.glob(f"{RUNS}/random/*/run.json")) and process.poll() is None:
         time.sleep(0.02)
-    edited = TINY["ppo"] | {"gamma": 0.5}
-    study.configure(selectors=selectors, seeds=[1, 2, 3], ppo=edited)
+    edited = TINY["agent"] | {"gamma": 0.5}
+    study.configure(selectors=selectors, seeds=[1, 2, 3], agent=edited)
     said, _ = process.communicate()
     assert process.returncode == 0, said
     specs = [json.loads(path.read_text())["spec"] for path in tmp_path.glob(f"{RUNS}/*/*/run.json")]
-    assert [spec["ppo"]["gamma"] for spec in specs] == [0.99] * 3
+    assert [spec["agent"]["gamma"] for spec in specs] == [0.99] * 3
     assert study.runs_to_train() == {"random/1", "random/2", "random/3"}
     study.configure(selectors=[*selectors, "duo"], seeds=[1, 2, 3, 4])
     assert study.runs_to_train() == {"random/4", *(f"duo/{seed}" for seed in (1, 2, 3, 4))}

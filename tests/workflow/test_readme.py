@@ -101,8 +101,9 @@ def block(language: str) -> str:
 def test_the_selectors_of_the_readme_are_valid():
     selectors = yaml.safe_load(block("yaml"))
     study = load_study("readme.yaml", data=TINY | selectors)
-    assert study["environments"]["Hopper-v5"]["selectors"]["bald_dpp"]["picker"]["beta"] == 0.3
-    assert study["environments"]["Hopper-v5"]["selectors"]["duo_wide"]["keep"] == 0.9
+    selectors = study.environments["Hopper-v5"].selectors
+    assert selectors["bald_dpp"].picker.settings["beta"] == 0.3
+    assert selectors["duo_wide"].keep == 0.9
 
 
 def test_the_score_of_the_readme_is_found_by_its_file_name(repository):

@@ -44,19 +44,19 @@ def test_a_selectors_setting_retrains_only_its_runs(study):
 
 
 def test_a_setting_of_the_learner_retrains_every_run(study):
-    study.configure(ppo=TINY["ppo"] | {"gamma": 0.9})
+    study.configure(agent=TINY["agent"] | {"gamma": 0.9})
     assert study.runs_to_train() == ALL_RUNS
 
 
 def test_swapping_two_values_is_a_change(study):
-    swapped = {"epochs": TINY["ppo"]["minibatches"], "minibatches": TINY["ppo"]["epochs"]}
-    study.configure(ppo=TINY["ppo"] | swapped)
+    swapped = {"epochs": TINY["agent"]["minibatches"], "minibatches": TINY["agent"]["epochs"]}
+    study.configure(agent=TINY["agent"] | swapped)
     assert study.runs_to_train() == ALL_RUNS
 
 
 def test_writing_the_same_config_otherwise_changes_nothing(study):
-    reordered = dict(reversed(TINY["ppo"].items()))
-    study.configure(ppo=reordered | {"learning_rate": 0.0003, "total_steps": 4096.0})
+    reordered = dict(reversed(TINY["agent"].items()))
+    study.configure(agent=reordered | {"learning_rate": 0.0003}, total_steps=4096.0)
     assert study.runs_to_train() == set()
 
 
@@ -130,7 +130,7 @@ def test_editing_code_retrains_the_runs_that_use_it(editable, file, runs):
         # Modules, near and far.
         "src/active_rlhf/results/collect.py": {"export", *ANALYSIS},
         "src/active_rlhf/results/provenance.py": set(),
-        "src/active_rlhf/study/plain_yaml.py": {"config", "config_page"},
+        "src/active_rlhf/study/reading.py": {"config", "config_page"},
         "src/active_rlhf/results/page.py": PAGES,
         "src/active_rlhf/tables/templates/table.tex.jinja": TABLES | OF_TABLES,
         "src/active_rlhf/tables/cells.py": TABLES | OF_TABLES,

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from studies import REPOSITORY, Study
 
-from active_rlhf.run.loop import train
+from active_rlhf.run.training import train
 from active_rlhf.study.loading import load_study, resolve_run
 
 THESIS = REPOSITORY.parent / "shared" / "thesis"
@@ -79,7 +79,7 @@ def test_the_report_shows_every_category_and_the_config(study):
 
 BAD = {
     "unknown selector": ({"selectors": ["random", "guess"]}, "selectors[1]"),
-    "negative number": ({"ppo": {"learning_rate": -1}}, "ppo.learning_rate"),
+    "negative number": ({"agent": {"learning_rate": -1}}, "agent.learning_rate"),
 }
 
 

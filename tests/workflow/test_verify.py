@@ -286,7 +286,7 @@ FORGED: dict[str, tuple[Callable[[Path], None], str, str]] = {
         f"{RUN}/labels.npz",
         "not readable (ValueError: Object arrays cannot be loaded",
     ),
-    "spec": (text(f"{RUN}/run.json", '"epochs": 2', '"epochs": 3'), RUN, "ppo.epochs is 3"),
+    "spec": (text(f"{RUN}/run.json", '"epochs": 2', '"epochs": 3'), RUN, "agent.epochs is 3"),
     "export": (
         table("exports/Hopper-v5.csv", cell("charts/episodic_return", 9e3)),
         "exports/Hopper-v5.csv",
@@ -381,8 +381,8 @@ CONFIGS: dict[str, tuple[Callable[[dict[str, Any]], Any], dict[str, str]]] = {
         {"runs/Hopper-v5/random/3": "no run.json", "provenance.json": "not of the runs"},
     ),
     "a setting": (
-        lambda c: c["environments"][HOPPER]["ppo"].update(gamma=0.5),
-        {RUN: "ppo.gamma is 0.99, the study says 0.5"},
+        lambda c: c["environments"][HOPPER]["agent"].update(gamma=0.5),
+        {RUN: "agent.gamma is 0.99, the study says 0.5"},
     ),
     "a selector's setting": (
         lambda c: c["environments"][HOPPER]["selectors"]["hybrid"].update(keep=0.25),

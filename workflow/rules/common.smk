@@ -9,20 +9,15 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from active_rlhf.study.loading import (
-    TRUE_REWARD,
-    ConfigError,
-    baselines,
-    load_study,
-    read_yaml,
-    resolve_run,
-    selectors,
-)
 from active_rlhf.errors import InputError, explained
-from active_rlhf.files import atomic
+from active_rlhf.files import atomic, environment_of, folder_name
 from active_rlhf.results.sources import code_of
 from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.run.schedule import steps_of_runs
+from active_rlhf.study.loading import load_study, resolve_run, stored_study
+from active_rlhf.study.matrix import asking, baselines, methods_trained, selectors
+from active_rlhf.study.messages import ConfigError
+from active_rlhf.study.reading import read_yaml
 
 FROZEN = "ACTIVE_RLHF_STUDY"  # names the file of the study as the workflow began with it
 
@@ -33,7 +28,8 @@ try:
         for file in map(os.path.relpath, workflow.configfiles):
             if "__use_yte__" in read_yaml(file):
                 raise ConfigError(f"{file}: __use_yte__: a study is plain data, not a template")
-        config = load_study(os.path.relpath(workflow.configfiles[0]), data=config)
+        STUDY = load_study(os.path.relpath(workflow.configfiles[0]), data=config)
+        config = STUDY.as_dict()
         content = json.dumps(config)
         digest = hashlib.sha256(content.encode()).hexdigest()
         os.environ[FROZEN] = os.path.abspath(f".snakemake/studies/{digest}.json")
@@ -41,25 +37,24 @@ try:
             path.write_text(content, encoding="utf-8")
     else:  # a cluster's job, which would read what the files say by now
         config = json.loads(frozen.read_text(encoding="utf-8"))
+        STUDY = stored_study(config)
 except InputError as error:
     sys.exit(f"error: {error}")
 
 RESULTS = f"results/{config['study']}"
-TRAINED = config.get("environments", {})
+TRAINED = STUDY.environments
 # Selectors that use labels, and what they are called.
-ASKING = {
-    name: (config.get("methods") or {}).get(name, name)
-    for name in selectors(config)
-    if name != TRUE_REWARD
-}
+ASKING = {name: (STUDY.methods or {}).get(name, name) for name in asking(selectors(STUDY))}
 
 # What the returns are normalised between, by environment; empty unless the study trains them.
 BASELINES = {
-    name: f"{RESULTS}/exports/{name}.baselines.csv" for name in TRAINED if baselines(config)
+    name: f"{RESULTS}/exports/{folder_name(name)}.baselines.csv"
+    for name in TRAINED
+    if baselines(STUDY)
 }
 
 # Where each environment's returns are: exported by this study, or made elsewhere.
-EXPORTS = {name: f"{RESULTS}/exports/{name}.csv" for name in TRAINED} or config["imported"]
+EXPORTS = {name: f"{RESULTS}/exports/{folder_name(name)}.csv" for name in TRAINED} or STUDY.imported
 # How long the runs of an environment have to be: whole rollouts. Imported ones: as the longest.
 TOTAL_STEPS = steps_of_runs(TRAINED)
 
@@ -96,8 +91,8 @@ wildcard_constraints:
 @cache
 def cell(environment, selector):
     """Spec and code fingerprint of the runs of a cell, which differ in nothing but the seed."""
-    spec = resolve_run(config, environment, selector, config["seeds"][0])
-    return spec, code_fingerprint(spec)
+    spec = resolve_run(STUDY, environment_of(environment), selector, STUDY.seeds[0])
+    return spec.as_dict(), code_fingerprint(spec)
 
 
 def spec(wildcards):
@@ -117,12 +112,13 @@ def cells(environment, names):
 
 def runs(wildcards):
     """Results of the runs of one environment or, for `all`, of the study."""
-    wanted = [wildcards.environment] if "environment" in wildcards.keys() else TRAINED
+    every = map(folder_name, TRAINED)
+    wanted = [wildcards.environment] if "environment" in wildcards.keys() else every
     return [
         f"{RESULTS}/runs/{environment}/{selector}/{seed}/run.json"
         for environment in wanted
-        for selector in dict.fromkeys([*selectors(config), *baselines(config)])
-        for seed in config["seeds"]
+        for selector in methods_trained(STUDY)
+        for seed in STUDY.seeds
     ]
 
 
@@ -150,7 +146,7 @@ def require_room(folder):
 
 
 def place(kind, name, scope=""):
-    return "/".join(filter(None, (RESULTS, kind, scope, name)))
+    return "/".join(filter(None, (RESULTS, kind, folder_name(scope), name)))
 
 
 def named(path):

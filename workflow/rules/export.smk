@@ -17,9 +17,9 @@ rule export:
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        selectors=lambda wildcards: cells(wildcards.environment, selectors(config)),
-        baselines=lambda wildcards: cells(wildcards.environment, baselines(config)),
-        seeds=json.dumps(config.get("seeds")),
+        selectors=lambda wildcards: cells(wildcards.environment, selectors(STUDY)),
+        baselines=lambda wildcards: cells(wildcards.environment, baselines(STUDY)),
+        seeds=json.dumps(STUDY.seeds),
         code=script_code("export.py"),
     script:
         "../scripts/export.py"

@@ -100,7 +100,7 @@ rule profiles:
 rule label_efficiency:
     input:
         label_curves=STATISTICS["label_curves"],
-        sessions=[f"{RESULTS}/exports/{name}.sessions.csv" for name in TRAINED],
+        sessions=[f"{RESULTS}/exports/{folder_name(name)}.sessions.csv" for name in TRAINED],
     output:
         label_efficiency=figure("label_efficiency"),
         reward_accuracy=figure("reward_accuracy"),

@@ -3,7 +3,7 @@
 
 rule overhead:
     input:
-        [f"{RESULTS}/exports/{environment}.overhead.csv" for environment in TRAINED],
+        [f"{RESULTS}/exports/{folder_name(environment)}.overhead.csv" for environment in TRAINED],
     output:
         runs=f"{RESULTS}/exports/overhead.csv",
         means=f"{RESULTS}/statistics/overhead.parquet",

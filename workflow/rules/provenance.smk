@@ -16,9 +16,11 @@ MADE = {
     for path in rule.output
 }
 for name in TRAINED:
-    MADE |= dict.fromkeys(expand(rules.export.output, environment=name), [f"runs/{name}"])
+    folder = folder_name(name)
+    MADE |= dict.fromkeys(expand(rules.export.output, environment=folder), [f"runs/{folder}"])
 for scope in ("all", *EXPORTS):
-    MADE[f"{RESULTS}/report/tables/{scope}.html"] = [named(path) for path in tables_of(scope)]
+    page = f"{RESULTS}/report/tables/{folder_name(scope)}.html"
+    MADE[page] = [named(path) for path in tables_of(scope)]
 
 
 rule provenance:
@@ -36,8 +38,7 @@ rule provenance:
             "study",
             "imported",
             made={named(path): inputs for path, inputs in MADE.items()},
-            runs=[list(TRAINED), [*dict.fromkeys(selectors(config) + baselines(config))]],
-            seeds=config.get("seeds", []),
+            runs=[list(map(folder_name, TRAINED)), methods_trained(STUDY), STUDY.seeds],
         ),
         code=script_code("provenance.py"),
     script:

@@ -62,7 +62,7 @@ rule findings_page:
 
 use rule findings_page as tables_page with:
     input:
-        lambda wildcards: tables_of(wildcards.scope),
+        lambda wildcards: tables_of(environment_of(wildcards.scope)),
     output:
         report(
             f"{RESULTS}/report/tables/{{scope}}.html",

@@ -37,7 +37,7 @@ rule statistics:
             exports=EXPORTS,
             total_steps=TOTAL_STEPS,
             baselines=BASELINES,
-            references=baselines(config),
+            references=baselines(STUDY),
         ),
         code=script_code("statistics.py"),
     script:

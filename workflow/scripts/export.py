@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 from active_rlhf.errors import logged
+from active_rlhf.files import environment_of
 from active_rlhf.results.collect import collect
 
 with logged(snakemake.log[0]):
@@ -9,7 +10,7 @@ with logged(snakemake.log[0]):
     collect(
         exports.parent / "runs",
         exports,
-        snakemake.wildcards.environment,
+        environment_of(snakemake.wildcards.environment),
         dict(json.loads(snakemake.params.selectors)),
         dict(json.loads(snakemake.params.baselines)),
         json.loads(snakemake.params.seeds),

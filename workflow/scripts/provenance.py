@@ -7,6 +7,6 @@ from active_rlhf.results.provenance import write_record
 
 with logged(snakemake.log[0]):
     study = json.loads(snakemake.params.study)
-    runs = ["/".join(map(str, run)) for run in product(*study["runs"], study["seeds"])]
+    runs = ["/".join(map(str, run)) for run in product(*study["runs"])]
     results, workflow = Path(snakemake.output[0]).parent, Path(snakemake.scriptdir).parent
     write_record(study["study"], runs, study["imported"] or {}, study["made"], results, workflow)

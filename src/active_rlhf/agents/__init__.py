@@ -1,1 +1,91 @@
-"""Who acts: policies and how they are improved."""
+"""Who acts: agents, and how they learn from the rewards they are given.
+
+An agent is made once a run. It acts for a rollout at a time and learns from it under whatever
+rewards the run gives it: the true ones, or those of a reward model that was asked about behaviour
+meanwhile.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from active_rlhf.tasks import Task
+from active_rlhf.tasks.rollout import Rollout
+
+if TYPE_CHECKING:
+    from active_rlhf.study.settings import Spec
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What an agent says of a step of learning.
+
+    losses: scalars to track, by name; arrays: what it learned from and became, which must be
+    finite.
+    """
+
+    losses: dict[str, float]
+    arrays: dict[str, Any] = field(default_factory=dict)
+
+
+class Agent(Protocol):
+    """Acts, and learns from what it did."""
+
+    path: str
+    """Which of its implementations runs here, and why."""
+    rollout_steps: int
+    """Steps that it acts before it learns."""
+    discount: float
+    """Of later rewards, a step."""
+
+    @property
+    def moments(self) -> Any:
+        """Statistics of the observations met so far (`normalise.Moments`): the reward model sees
+        observations through them."""
+
+    def act(self, task: Task, steps: int, stream: np.random.Generator | None) -> Rollout:
+        """Act for `steps` steps, exploring; without a stream greedily, and remembering nothing."""
+
+    def learn(
+        self, rollout: Rollout, rewards: np.ndarray, progress: float, stream: np.random.Generator
+    ) -> Learned:
+        """Improve on the rollout, the last one that it acted, under rewards [T].
+
+        progress: the share of the run that was done before this rollout, in [0, 1).
+        """
+
+    def log_probabilities(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """Log density [n] of sampled actions [n, ...] at raw observations [n, ...], now."""
+
+    def greedy(self, observations: np.ndarray) -> np.ndarray:
+        """Actions [n, ...] without exploration for raw observations [n, ...]."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything needed to use the policy elsewhere, by name."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that later acting and learning depend on."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the state of an agent of the same settings."""
+
+
+def evaluate(agent: Agent, task: Task, episodes: int) -> np.ndarray:
+    """True returns [episodes] of the greedy policy with its normaliser frozen."""
+    returns = np.empty(episodes)
+    for episode in range(episodes):
+        task.reset()
+        rollout = agent.act(task, task.horizon, None)
+        returns[episode] = rollout.rewards[: np.argmax(rollout.ended) + 1].sum()
+    return returns
+
+
+def build(spec: "Spec", task: Task, stream: np.random.Generator) -> Agent:
+    """The agent of a run; `stream` draws what it begins with."""
+    from active_rlhf.agents import ppo
+    from active_rlhf.agents.ppo.settings import PPOSettings
+
+    settings = PPOSettings(**spec.agent.settings)
+    return ppo.build(settings, task, stream, uniform=spec.selector == "random_policy")

@@ -4,9 +4,6 @@ from collections import namedtuple
 
 import numpy as np
 
-# The BLAS behind numba's np.dot, loaded now so that limits on threads reach it.
-import scipy.linalg.cython_blas  # noqa: F401
-
 from active_rlhf.compute.compilation import compiled
 
 Network = namedtuple("Network", "w1 b1 w2 b2 w3 b3")
@@ -40,6 +37,7 @@ def tanh(x):
 
 @compiled
 def layer(x, w, b, out):
+    """x [i] w [i, o] + b [o] into `out` [o]."""
     for j in range(out.size):
         out[j] = b[j]
     for i in range(x.size):
@@ -75,6 +73,7 @@ def _add_bias(x, b):
 
 @compiled
 def forward(x, net, h1, h2, out):
+    """Outputs [n, k] for inputs [n, o] into `out`, by way of the hidden units `h1` and `h2`."""
     np.dot(x, net.w1, h1)
     _add_bias(h1, net.b1)
     tanh(h1)
@@ -102,6 +101,10 @@ def _through_tanh(gradient, h):
 
 @compiled
 def backward(x, net, h1, h2, g_out, g_h1, g_h2, grad):
+    """The gradient of all parameters into the network `grad`, given that of the outputs, `g_out`.
+
+    `x`, `h1` and `h2` are those of `forward`; `g_h1` and `g_h2` are buffers of their shapes.
+    """
     np.dot(h2.T, g_out, grad.w3)
     column_sums(g_out, grad.b3)
     np.dot(g_out, net.w3.T, g_h2)

@@ -1,5 +1,6 @@
 """Scaling rewards by the running sd of their discounted return."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,3 +35,9 @@ class RewardScale:
         self.mean += delta * n / total
         self.variance, self.count = squares / total, total
         return np.clip(rewards / np.sqrt(self.variance + 1e-8), -LIMIT, LIMIT)
+
+    def state_dict(self) -> dict[str, float]:
+        return dict(vars(self))
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        vars(self).update(state)

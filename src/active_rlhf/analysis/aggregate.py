@@ -16,6 +16,7 @@ import pandas as pd
 
 from active_rlhf.analysis.curves import smoothed
 from active_rlhf.analysis.endpoints import common_range, methods_of
+from active_rlhf.analysis.frames import RUNS, needs
 from active_rlhf.analysis.intervals import percentile_interval, resample_counts
 
 Baselines = Mapping[str, tuple[float, float]]
@@ -127,6 +128,7 @@ def by_environment(values: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
     }
 
 
+@needs(endpoints="env method seed metric_type value")
 def aggregates(
     endpoints: pd.DataFrame, baselines: Baselines, alpha: float = 0.05, resamples: int = 10_000
 ) -> pd.DataFrame:
@@ -144,6 +146,7 @@ def aggregates(
     return pd.DataFrame(rows, columns=columns.split())
 
 
+@needs(endpoints="env method seed metric_type value")
 def profiles(
     endpoints: pd.DataFrame, baselines: Baselines, alpha: float = 0.05, resamples: int = 10_000
 ) -> pd.DataFrame:
@@ -159,6 +162,7 @@ def profiles(
     return pd.DataFrame(rows, columns=columns.split())
 
 
+@needs(endpoints="env method seed metric_type value")
 def improvements(
     endpoints: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_000
 ) -> pd.DataFrame:
@@ -190,6 +194,7 @@ def improvements(
     return pd.DataFrame(both, columns=columns.split())
 
 
+@needs(runs=RUNS)
 def efficiency(
     runs: pd.DataFrame, baselines: Baselines, alpha: float = 0.05, resamples: int = 10_000
 ) -> pd.DataFrame:

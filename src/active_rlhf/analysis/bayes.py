@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from active_rlhf.analysis.endpoints import by_seed
+from active_rlhf.analysis.frames import needs
 
 ROPE = 0.1  # in pooled standard deviations: half of Cohen's small effect (Kruschke 2018)
 PRIOR = 0.5  # weight of the one prior observation, a difference of zero
@@ -39,6 +40,7 @@ def pooled_sd(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)) if len(a) > 1 else np.nan
 
 
+@needs(endpoints="env method seed metric_type value")
 def bayes(endpoints: pd.DataFrame) -> pd.DataFrame:
     """Posterior probabilities of each pair, per endpoint: by environment and over `all`.
 

@@ -13,6 +13,7 @@ from scipy.special import gammaln
 from statsmodels.stats.multitest import multipletests
 
 from active_rlhf.analysis.endpoints import by_seed
+from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.intervals import (
     bootstrap_intervals,
     hodges_lehmann,
@@ -123,6 +124,7 @@ def compare(a: np.ndarray, b: np.ndarray, level: float = 0.95, resamples: int = 
     }
 
 
+@needs(endpoints="env method seed metric_type value")
 def comparisons(
     endpoints: pd.DataFrame,
     family: str = "environment",
@@ -164,6 +166,7 @@ def interquartile_mean(values: np.ndarray, axis: int = -1) -> np.ndarray:
     return stats.trim_mean(values, 0.25, axis=axis)
 
 
+@needs(endpoints="env method seed metric_type value")
 def summary(endpoints: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
     """One row per environment x method x endpoint.
 

@@ -5,6 +5,7 @@ import pandas as pd
 
 from active_rlhf.analysis.comparisons import interquartile_mean
 from active_rlhf.analysis.endpoints import WINDOW, common_range
+from active_rlhf.analysis.frames import RUNS, needs
 from active_rlhf.analysis.intervals import percentile_interval, resample_counts
 
 POINTS = 101
@@ -46,6 +47,7 @@ def band(values: np.ndarray, alpha: float = 0.05, resamples: int = 10_000) -> di
     }
 
 
+@needs(runs=RUNS)
 def curves(runs: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_000) -> pd.DataFrame:
     """One row per environment x method x step, at 101 steps that all of its runs cover."""
     frames = []

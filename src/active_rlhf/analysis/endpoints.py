@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from active_rlhf.analysis.frames import RUNS, needs
+from active_rlhf.errors import InputError
 from active_rlhf.results.export import ExportError
 
 WINDOW = 10  # episodes in `final`, in the running mean of curves, and the span of `ema`
@@ -72,6 +74,7 @@ def common_range(runs: pd.DataFrame) -> tuple[float, float]:
     return low, high
 
 
+@needs(runs=RUNS)
 def endpoints(
     runs: pd.DataFrame, endpoint: str = "final", further: Sequence[str] = ()
 ) -> pd.DataFrame:
@@ -80,6 +83,9 @@ def endpoints(
     `metric_type` is `endpoint` for the study's main endpoint, `auc` for the area over the steps
     common to the environment's runs, and the endpoint's own name for `further` ones.
     """
+    for name in (endpoint, *further):
+        if name not in ENDPOINTS:
+            raise InputError(f"unknown endpoint {name!r}; known: {', '.join(ENDPOINTS)}")
     chosen = {"endpoint": ENDPOINTS[endpoint]} | {name: ENDPOINTS[name] for name in further}
     rows = []
     for env, group in runs.groupby("env", sort=False):

@@ -11,6 +11,7 @@ import pandas as pd
 
 from active_rlhf.analysis.curves import band, running_mean
 from active_rlhf.analysis.endpoints import WINDOW, methods_of
+from active_rlhf.analysis.frames import RUNS, needs
 from active_rlhf.results.export import Exclusions, read_records
 
 ACCURACIES = ("train_accuracy", "validation_accuracy", "probe_accuracy")
@@ -34,6 +35,7 @@ def return_at_labels(run: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
     return running_mean(run["return"].to_numpy())[at]
 
 
+@needs(runs=RUNS)
 def label_curves(runs: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_000) -> pd.DataFrame:
     """One row per environment x method x number of labels that occurs in all of its runs' range."""
     columns = "env method labels n mean iqm sd ci_low ci_high"
@@ -66,6 +68,7 @@ def censored_median(values: np.ndarray) -> np.ndarray:
     return np.sort(values, axis=-1)[..., (values.shape[-1] - 1) // 2]
 
 
+@needs(runs=RUNS)
 def labels_needed(runs: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_000) -> pd.DataFrame:
     """Labels until a run reaches the level of the first-listed method, per environment and method.
 

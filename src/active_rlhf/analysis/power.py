@@ -12,6 +12,8 @@ import pandas as pd
 from scipy import stats
 from scipy.optimize import brentq
 
+from active_rlhf.analysis.frames import needs
+
 EFFECT = 0.8  # the declared dz: "large" by Cohen's convention
 TARGET = 0.8
 
@@ -69,6 +71,7 @@ def family_warning(n: int, m: int, alpha: float) -> str | None:
     )
 
 
+@needs(comparisons="family n")
 def power_table(comparisons: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
     """One row per family of a comparisons table, at the level of Holm's first step, alpha / tests.
 

@@ -7,6 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from active_rlhf.analysis.endpoints import by_seed, methods_of
+from active_rlhf.analysis.frames import needs
 
 
 def mean_ranks(values: np.ndarray) -> np.ndarray:
@@ -58,6 +59,7 @@ def _blocks(values: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
         yield "all", "environments", pd.DataFrame(means).T
 
 
+@needs(endpoints="env method seed metric_type value")
 def ranks(endpoints: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
     """Mean ranks and their tests, per endpoint: within each environment and over `all`.
 

@@ -17,6 +17,7 @@ from active_rlhf.analysis.bayes import bayes
 from active_rlhf.analysis.comparisons import comparisons, summary
 from active_rlhf.analysis.curves import curves
 from active_rlhf.analysis.endpoints import endpoints
+from active_rlhf.analysis.frames import require_runs
 from active_rlhf.analysis.labels import label_curves, labels_needed
 from active_rlhf.analysis.power import power_table
 from active_rlhf.analysis.ranks import ranks
@@ -33,7 +34,14 @@ def statistics(
     resamples: int = 10_000,
     baselines: Baselines | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Every table by its file name; those that need baselines are empty without them."""
+    """Every table by its file name; those that need baselines are empty without them.
+
+    runs: a row per finished episode, in order within a run, with `env, method, seed, step` (at its
+    end), `return` and, for tables of labels, `labels` (asked by then). Methods are in the order of
+    the Categorical `method`, else of appearance. Raises FrameError for runs of which that is not
+    so. baselines: environment -> the returns that are 0 and 1 in normalised ones.
+    """
+    require_runs(runs)
     values = endpoints(runs, endpoint, further)
     pairs = comparisons(values, family, alpha, resamples)
     baselines = baselines or {}

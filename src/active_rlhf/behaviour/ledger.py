@@ -1,4 +1,8 @@
-"""Every query ever put to the teacher, with its answer. Nothing is forgotten or changed."""
+"""Every query ever put to the teacher, with its answer once there is one. Nothing is forgotten.
+
+A query is pending from when it is asked to when the teacher answers, which a person may do sessions
+later; it counts in the budget from the start, and as a label once it is answered.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -24,7 +28,7 @@ class Labels:
     confidences: np.ndarray
 
 
-COLUMNS = (*(field.name for field in fields(Labels)), "sessions", "held_out")
+COLUMNS = (*(field.name for field in fields(Labels)), "sessions", "held_out", "answered")
 
 
 class Ledger:
@@ -43,8 +47,9 @@ class Ledger:
     def column(self, name: str) -> np.ndarray:
         """One of COLUMNS for all queries in the order asked, read-only.
 
-        `preferences` has nan for skipped queries; `sessions` is int64, `held_out` (for validation
-        only) bool; the others are as in `Labels`. Raises ValueError before the first query.
+        `preferences` has nan for skipped and pending queries; `sessions` is int64, `held_out` (for
+        validation only) and `answered` bool; the others are as in `Labels`. Raises
+        ValueError before the first query.
         """
         if not self._columns:
             raise ValueError("nothing was asked yet")
@@ -52,27 +57,45 @@ class Ledger:
         view.flags.writeable = False
         return view
 
-    def record(
-        self,
-        pairs: np.ndarray,
-        answers: Answers,
-        session: int,
-        held_out: np.ndarray,
-    ) -> None:
-        """Add a session's queries and their answers; shapes as in `Labels`, held_out bool [n].
+    @property
+    def pending(self) -> int:
+        """Queries asked that have no answer yet."""
+        return int((~self.column("answered")).sum()) if self.asked else 0
 
-        Raises ValueError if they exceed the budget, differ in number, or hold an answer that is
-        none of 1, 0, 0.5 and nan.
+    def ask(self, pairs: np.ndarray, session: int, held_out: np.ndarray) -> np.ndarray:
+        """Add queries int64 [n, 2] of a session, held_out bool [n]; their tickets int64 [n].
+
+        Raises ValueError if they exceed the budget or differ in number.
         """
+        count = len(pairs)
         self._add(
             {
                 "pairs": np.asarray(pairs, np.int64),
-                "preferences": np.asarray(answers.preference, np.float64),
-                "confidences": np.asarray(answers.confidence, np.float64),
-                "sessions": np.full(len(pairs), session, np.int64),
+                "preferences": np.full(count, np.nan),
+                "confidences": np.full(count, np.nan),
+                "sessions": np.full(count, session, np.int64),
                 "held_out": np.asarray(held_out, bool),
+                "answered": np.zeros(count, bool),
             }
         )
+        return np.arange(self.asked - count, self.asked)
+
+    def answer(self, tickets: np.ndarray, answers: Answers) -> None:
+        """Record the answers to pending queries.
+
+        Raises ValueError for a ticket that is not pending, another number of answers than tickets,
+        or an answer that is none of 1, 0, 0.5 and nan.
+        """
+        preferences = np.asarray(answers.preference, np.float64)
+        if not len(tickets) == len(preferences) == len(answers.confidence):
+            raise ValueError(f"{len(preferences)} answers to {len(tickets)} queries")
+        if len(np.unique(tickets)) < len(tickets) or self.column("answered")[tickets].any():
+            raise ValueError(f"queries {tickets} are not all pending")
+        if not np.all(np.isnan(preferences) | np.isin(preferences, (0.0, 0.5, 1.0))):
+            raise ValueError(f"an answer is 1, 0, 0.5 or nan, not {preferences}")
+        self._columns["preferences"][tickets] = preferences
+        self._columns["confidences"][tickets] = answers.confidence
+        self._columns["answered"][tickets] = True
 
     def _add(self, batch: dict[str, np.ndarray]) -> None:
         counts = {name: len(values) for name, values in batch.items()}
@@ -81,9 +104,6 @@ class Ledger:
             raise ValueError(f"{count} queries asked with {self.remaining} left in the budget")
         if set(counts.values()) != {count}:
             raise ValueError(f"columns of different length: {counts}")
-        preferences = batch["preferences"]
-        if not np.all(np.isnan(preferences) | np.isin(preferences, (0.0, 0.5, 1.0))):
-            raise ValueError(f"an answer is 1, 0, 0.5 or nan, not {preferences}")
         if not self._columns:
             self._columns = {
                 name: np.zeros((self.budget, *values.shape[1:]), values.dtype)
@@ -128,5 +148,7 @@ class Ledger:
         """Read what `save` wrote but the behaviour; no pickled objects are accepted."""
         with np.load(path, allow_pickle=False) as file:
             ledger = cls(int(file["budget"]))
-            ledger.load_state_dict(file if "pairs" in file else {})
+            columns = {name: file[name] for name in COLUMNS if name in file}
+        if columns:  # files of before queries could wait for an answer have only answered ones
+            ledger.load_state_dict({"answered": np.ones(len(columns["pairs"]), bool)} | columns)
         return ledger

@@ -5,37 +5,65 @@ Observations are kept as the environment gave them: whoever scores old behaviour
 today's statistics. True rewards are kept for teachers and measurements only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from active_rlhf.behaviour.rows import SparseRows
-from active_rlhf.tasks.rollout import Rollout
+from active_rlhf.tasks.rollout import Rollout, stored_dtype
 
 CHUNK = 1 << 14  # steps in a piece of `SegmentStore.rows`
 
+Schema = Mapping[str, tuple[tuple[int, ...], Any]]
+"""What a step is made of: name -> shape and dtype."""
+
+
+def schema(task: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """The schema of a task's observations and actions."""
+    spaces = {"observation": task.observation_space, "action": task.action_space}
+    return {name: (space.shape, stored_dtype(space)) for name, space in spaces.items()}
+
+
+def _column(capacity: int, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Room for a column. Pages are only taken from the system as they are written."""
+    if len(shape) == 1 and np.dtype(dtype) == np.float32:
+        return SparseRows(capacity, shape[0])
+    return np.empty((capacity, *shape), dtype)
+
 
 class SegmentStore:
-    """All steps of a run in time order. `capacity` is the number of steps the run will take."""
+    """All steps of a run in time order. `capacity` is the number of steps the run will take.
 
-    def __init__(self, capacity: int, low: np.ndarray, high: np.ndarray, observations: int):
-        self.low, self.high = low, high
-        # Pages are only taken from the system as they are written.
-        self._observations = SparseRows(capacity, observations)
-        self._actions = np.empty((capacity, low.size), np.float32)
+    schema: `observation` and `action`, as from `schema`. Actions are kept as sampled from the
+    policy, before they are clipped to what the environment takes.
+    """
+
+    def __init__(self, capacity: int, schema: Schema):
+        self.schema = {name: (tuple(shape), np.dtype(d)) for name, (shape, d) in schema.items()}
+        self._observations = _column(capacity, *self.schema["observation"])
+        shape, dtype = self.schema["action"]
+        self._actions = np.empty((capacity, *shape), dtype)
         self._rewards = np.empty(capacity)
+        self._terminated = np.empty(capacity, bool)
         self._starts = [0]
+        self.finals: list[np.ndarray] = []
+        """The raw observation that each finished episode ended in."""
+        self.origins: list[Mapping[str, Any] | None] = [None]
+        """For each episode, the state of the environment's random stream from which it was begun;
+        None for the first, which the run's seed begins."""
         self.steps = 0
 
     @property
-    def observations(self) -> SparseRows:
-        """Raw observations, float32 [steps, o] to be had in slices."""
+    def observations(self) -> Any:
+        """Raw observations [steps, ...], to be had in slices and by positions."""
         return self._observations
 
     @property
     def actions(self) -> np.ndarray:
-        """Actions as sampled from the policy, before clipping, float32 [steps, a]."""
+        """Actions as sampled from the policy [steps, ...]."""
         return self._actions[: self.steps]
 
     @property
@@ -43,23 +71,50 @@ class SegmentStore:
         """True rewards, float64 [steps]."""
         return self._rewards[: self.steps]
 
+    @property
+    def terminated(self) -> np.ndarray:
+        """Whether the task itself ended an episode with this step, bool [steps]."""
+        return self._terminated[: self.steps]
+
     def append(self, rollout: Rollout) -> None:
         """Add a rollout, which continues the episode that the last one left open."""
-        begin, end = self.steps, self.steps + len(rollout.rewards)
+        self._add(
+            rollout.observations,
+            rollout.actions,
+            rollout.rewards,
+            rollout.ended,
+            rollout.terminated,
+        )
+        self.finals.extend(rollout.finals)
+        self.origins.extend(rollout.origins)
+
+    def _add(
+        self,
+        observations: np.ndarray,
+        actions: np.ndarray,
+        rewards: np.ndarray,
+        ended: np.ndarray,
+        terminated: np.ndarray,
+    ) -> None:
+        begin, end = self.steps, self.steps + len(rewards)
         if end > len(self._rewards):
             raise ValueError(f"store of {len(self._rewards)} steps cannot take step {end}")
-        self._observations.append(rollout.observations)
-        self._actions[begin:end] = rollout.actions
-        self._rewards[begin:end] = rollout.rewards
-        self._starts.extend((begin + 1 + np.flatnonzero(rollout.ended)).tolist())
+        if isinstance(self._observations, SparseRows):
+            self._observations.append(observations)
+        else:
+            self._observations[begin:end] = observations
+        self._actions[begin:end] = actions
+        self._rewards[begin:end] = rewards
+        self._terminated[begin:end] = terminated
+        self._starts.extend((begin + 1 + np.flatnonzero(ended)).tolist())
         self.steps = end
 
     @property
     def row(self) -> np.dtype:
         """The type of a step in `rows`."""
-        observation = ("observation", np.float32, (self._observations.columns,))
-        action = ("action", np.float32, self._actions.shape[1:])
-        return np.dtype([observation, action, ("reward", np.float64), ("ended", np.bool_)])
+        fields = [(name, dtype, shape) for name, (shape, dtype) in self.schema.items()]
+        known = [("reward", np.float64), ("ended", np.bool_), ("terminated", np.bool_)]
+        return np.dtype([*fields, *known])
 
     def rows(self, begin: int) -> Iterator[np.ndarray]:
         """All that is known of the steps from `begin` on, in pieces, for `extend`."""
@@ -71,16 +126,23 @@ class SegmentStore:
             rows["action"] = self._actions[part]
             rows["reward"] = self._rewards[part]
             rows["ended"][ends[(ends >= part.start) & (ends < part.stop)] - first] = True
+            rows["terminated"] = self._terminated[part]
             yield rows
 
     def extend(self, rows: np.ndarray) -> None:
         """Add steps as `rows` gave them."""
-        part = slice(self.steps, self.steps + len(rows))
-        self._observations.append(rows["observation"])
-        self._actions[part] = rows["action"]
-        self._rewards[part] = rows["reward"]
-        self._starts.extend((self.steps + 1 + np.flatnonzero(rows["ended"])).tolist())
-        self.steps = part.stop
+        names = ("observation", "action", "reward", "ended", "terminated")
+        self._add(*(rows[name] for name in names))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What `rows` do not hold."""
+        shape, dtype = self.schema["observation"]
+        finals = np.array(self.finals, dtype).reshape(-1, *shape)
+        return {"finals": finals, "origins": self.origins}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what another store's `state_dict` gave, whose rows this one has."""
+        self.finals, self.origins = list(state["finals"]), list(state["origins"])
 
     def episodes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Starts, lengths (int64 [k]) and whether finished (bool [k]), in time order.
@@ -93,6 +155,10 @@ class SegmentStore:
         finished[-1] = False
         seen = lengths > 0
         return starts[seen], lengths[seen], finished[seen]
+
+    def finished_episodes(self) -> list[tuple[int, int]]:
+        """Start and length of every finished episode, in time order."""
+        return [(begin, end - begin) for begin, end in pairwise(self._starts)]
 
     def draw(
         self,
@@ -122,10 +188,6 @@ class SegmentStore:
         """Raw observations [..., H, o] and actions as sampled [..., H, a] of segments."""
         rows = self._rows(ids, length)
         return self._observations[rows], self._actions[rows]
-
-    def executed(self, ids: np.ndarray, length: int) -> np.ndarray:
-        """Actions [..., H, a] of segments as the environment took them: clipped to its bounds."""
-        return np.clip(self._actions[self._rows(ids, length)], self.low, self.high)
 
     def true_rewards(self, ids: np.ndarray, length: int) -> np.ndarray:
         """True rewards float64 [..., H] of segments; for teachers and measurements only."""

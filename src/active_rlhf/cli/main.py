@@ -11,7 +11,8 @@ from active_rlhf.errors import InputError, explained
 COMMANDS = {
     "train": "train one run",
     "spec": "print the resolved settings of one run",
-    "list": "list environments, selectors and teachers",
+    "list": "list environments, selectors and all other parts",
+    "explain": "say what a setting or part means",
     "results": "print the folder of a study's results",
     "verify": "check that a study's results are whole and sound",
     "provenance": "print what a file of a study is made from",

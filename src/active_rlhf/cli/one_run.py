@@ -1,9 +1,10 @@
 """The arguments that name one run: --study, --env, --selector, --seed and --set."""
 
 from argparse import ArgumentParser, Namespace
-from typing import Any
 
-from active_rlhf.study.loading import ConfigError, load_study, merge, parse_set, resolve_run
+from active_rlhf.study.loading import load_study, merge, parse_set, resolve_run
+from active_rlhf.study.messages import ConfigError
+from active_rlhf.study.settings import Spec, Study
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -17,15 +18,15 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=[],
         metavar="KEY=VALUE",
         dest="changes",
-        help="change a setting, as in ppo.total_steps=20480 (repeatable)",
+        help="change a setting, as in total_steps=20480 (repeatable)",
     )
 
 
-def load(args: Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
+def load(args: Namespace) -> tuple[Study, Spec]:
     """The study that the arguments mean, and the run's spec. Raises ConfigError."""
     for name in ("study", "env", "selector", "seed"):
         if getattr(args, name) is None:
             raise ConfigError(f"--{name}: missing; needed with --study, --env, --selector, --seed")
     changes = merge({}, *map(parse_set, args.changes))
-    study = load_study(args.study, changes)
+    study = load_study(args.study, changes, cells=[(args.env, args.selector)])
     return study, resolve_run(study, args.env, args.selector, args.seed)

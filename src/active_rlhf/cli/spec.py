@@ -15,5 +15,5 @@ __all__ = ["add_arguments", "run"]
 
 
 def run(args: Namespace) -> int:
-    print(json.dumps(load(args)[1], indent=1))
+    print(json.dumps(load(args)[1].as_dict(), indent=1))
     return 0

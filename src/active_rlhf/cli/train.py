@@ -25,7 +25,9 @@ from active_rlhf.cli import one_run
 from active_rlhf.cli.threads import one_thread
 from active_rlhf.errors import InputError, explained
 from active_rlhf.files import CHECKPOINT, LOCK
-from active_rlhf.study.loading import DEFAULTS, ConfigError, load_spec
+from active_rlhf.study.loading import load_spec
+from active_rlhf.study.messages import ConfigError
+from active_rlhf.study.settings import Spec
 
 AGAIN = os.EX_TEMPFAIL  # 75: stopped before its end, the same command goes on
 
@@ -46,17 +48,19 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     one_thread()
-    study = DEFAULTS
+    tracking, every = args.tracking, args.checkpoint_every
     if args.spec is None:
         study, spec = one_run.load(args)
+        tracking = study.tracking if tracking is None else tracking
+        every = study.checkpoint_every if every is None else every
     elif args.changes or any((args.study, args.env, args.selector, args.seed is not None)):
         raise ConfigError("--spec: is a whole run; --study, --env, --selector, --seed, --set: drop")
     else:
         spec = load_spec(args.spec)
-    name = f"{spec['environment']} {spec['selector']} seed {spec['seed']}"
-    given = {"tracking": args.tracking, "checkpoint_every": args.checkpoint_every}
-    options = {key: study[key] if value is None else value for key, value in given.items()}
-    if not options["checkpoint_every"] >= 0:
+    name = f"{spec.environment} {spec.selector} seed {spec.seed}"
+    every = 60.0 if every is None else every
+    options = {"tracking": tracking or "none", "checkpoint_every": every}
+    if not every >= 0:
         raise ConfigError(f"--checkpoint-every: must be at least 0, not {args.checkpoint_every}")
     if _is_complete(args.out, spec, args.force) and _is_tidy(args.out):
         print(f"{name}: complete already in {args.out}, nothing to do")
@@ -65,7 +69,7 @@ def run(args: Namespace) -> int:
     return _train_to_the_end(name, spec, args.out, options | {"force": args.force})
 
 
-def _train_to_the_end(name: str, spec: dict[str, Any], out: Path, options: dict[str, Any]) -> int:
+def _train_to_the_end(name: str, spec: Spec, out: Path, options: dict[str, Any]) -> int:
     """Train, unless told to stop, or wait for the process that does; returns the exit code."""
     received: list[int] = []
 
@@ -74,7 +78,8 @@ def _train_to_the_end(name: str, spec: dict[str, Any], out: Path, options: dict[
         sys.exit(AGAIN)
 
     with _on_signal(leave, signal.SIGTERM, signal.SIGUSR1):
-        from active_rlhf.run.loop import RunLocked, Stopped, train
+        from active_rlhf.run.directory import RunLocked
+        from active_rlhf.run.training import Stopped, train
 
     def note(number: int, _: Any) -> None:
         if number == signal.SIGINT:
@@ -124,7 +129,7 @@ def _is_tidy(out: Path) -> bool:
     return not any((out / name).exists() for name in (CHECKPOINT, LOCK))
 
 
-def _is_complete(out: Path, spec: dict[str, Any], force: bool) -> bool:
+def _is_complete(out: Path, spec: Spec, force: bool) -> bool:
     """Whether `out` holds just this run; another one there is an error. With `force` neither."""
     from active_rlhf.run.identity import code_fingerprint
 
@@ -135,7 +140,7 @@ def _is_complete(out: Path, spec: dict[str, Any], force: bool) -> bool:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         old, code = found["spec"], found["code"]
-        differing = _differences(old, spec)
+        differing = _differences(old, spec.as_dict())
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ConfigError(f"{file}: damaged; {advice}") from error
     if not differing and code != code_fingerprint(spec):

@@ -17,4 +17,4 @@ def run(args: Namespace) -> int:
     one_thread()
     from active_rlhf.compute import compilation
 
-    return 0 if compilation.COMPILED else 1  # it compiles on import, if need be
+    return 0 if compilation.compiles() else 1

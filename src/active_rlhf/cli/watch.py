@@ -34,8 +34,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    study = load_study(args.config)
-    results = Path("results") / study["study"]
+    study = load_study(args.config, cells=())
+    results = Path("results") / study.study
     watcher, console = Watcher(study, results), Console()
     if not args.command:
         _watch(watcher, console, _all_done, lambda: "")

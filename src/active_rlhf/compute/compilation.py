@@ -1,5 +1,9 @@
 """How kernels are compiled, and where their machine code is kept.
 
+A function marked `@compiled` is an ordinary function until something calls it. The first call of
+any of them loads the compiler, finds the cache folder and, once a machine, fills it in a process of
+its own; `prepare` does so beforehand.
+
 numba renews a cached function when its own file changes, but not when a function that it calls
 does, and looks for it by the file's path. The cache folder is therefore named by the place and the
 sources of all kernels, the processor and numba's version: an edit anywhere compiles afresh,
@@ -7,26 +11,116 @@ machines that share a home never share machine code.
 """
 
 import fcntl
+import functools
 import hashlib
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-
-import llvmlite.binding as llvm
-import numba
+from typing import Any
 
 _HERE = Path(__file__).parents[1]
-_SOURCES = (
-    "agents/kernels.py",
-    "agents/ppo/kernels.py",
-    "behaviour/rows.py",
-    "compute/adam.py",
-    "compute/layers.py",
-    "compute/precision.py",
-    "tasks/mujoco/kernels.py",
-)
+_COMPILING = "ACTIVE_RLHF_COMPILING"  # set in the process that fills the cache
+
+
+class Kernel:
+    """A function that runs as machine code where `compiles()`, and as it is written elsewhere.
+
+    Kernels may call each other. Arithmetic is as written, but without the checks for division by
+    zero that keep loops from being vectorised.
+    """
+
+    def __init__(self, function: Callable[..., Any]):
+        functools.update_wrapper(self, function)
+        self.function = function
+
+    @functools.cached_property
+    def dispatcher(self) -> Any:
+        """What numba makes of the function, or the function itself."""
+        if not compiles():
+            return self.function
+        import numba
+
+        # Never with `fastmath`: what it makes of a function depends on where the function is
+        # inlined and on what was loaded before, so that runs would depend on more than their spec.
+        return numba.njit(cache=True, error_model="numpy")(self.function)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.dispatcher(*arguments)
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What numba asks for where another kernel calls this one."""
+        return self.dispatcher._numba_type_
+
+
+compiled = Kernel
+
+_BODIES: list[tuple[Callable[..., Any], Callable[..., Any]]] = []
+
+
+def body_of(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate what gives `function`'s body in kernels, given the numba types of its arguments."""
+
+    def note(choose: Callable[..., Any]) -> Callable[..., Any]:
+        _BODIES.append((function, choose))
+        if compiles.cache_info().currsize and compiles():
+            _register_bodies()
+        return choose
+
+    return note
+
+
+def _register_bodies() -> None:
+    from numba.extending import overload
+
+    while _BODIES:
+        function, choose = _BODIES.pop()
+        overload(function)(choose)
+
+
+@functools.cache
+def compiles() -> bool:
+    """Whether kernels run as machine code; asking prepares them.
+
+    If not, rollout, policy update and reward training run as the references that the tests compare
+    them with. numba's NUMBA_DISABLE_JIT=1 asks for that; where compiling fails, a warning says why.
+    """
+    import numba
+
+    # The BLAS behind numba's np.dot, loaded now so that limits on threads set later reach it.
+    import scipy.linalg.cython_blas  # noqa: F401
+
+    config: Any = numba.config
+    if config.DISABLE_JIT:
+        return False
+    try:
+        folder = cache_folder()
+        config.CACHE_DIR = str(folder)
+        _compile_once(folder)
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = getattr(error, "stderr", b"").decode(errors="replace").strip().splitlines()
+        print(
+            f"warning: kernels do not compile ({said[-1] if said else error}); the eager reference "
+            "takes their place, a hundred times slower and with other roundings",
+            file=sys.stderr,
+        )
+        return False
+    _register_bodies()
+    return True
+
+
+def prepare() -> None:
+    """Load the compiler and fill its cache now; to be called before threads are limited."""
+    compiles()
+
+
+def sources() -> list[Path]:
+    """The package's files that decide what kernels are: theirs, and this one."""
+    files = (file for file in sorted(_HERE.rglob("*.py")) if b"\n@compiled\n" in file.read_bytes())
+    return [_HERE / "compute/compilation.py", *files]
 
 
 def cache_folder() -> Path:
@@ -34,9 +128,12 @@ def cache_folder() -> Path:
 
     Only one that nobody else could have written to, since numba runs what it finds there.
     """
+    import llvmlite.binding as llvm
+    import numba
+
     key = hashlib.sha256(str(_HERE).encode())
-    for source in _SOURCES:
-        key.update((_HERE / source).read_bytes())
+    for source in sources():
+        key.update(source.read_bytes())
     key.update(f"{numba.__version__} {llvm.get_host_cpu_name()}".encode())
     key.update(llvm.get_host_cpu_features().flatten().encode())
     name = key.hexdigest()[:16]
@@ -61,18 +158,15 @@ def _own(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
 
 
-_COMPILING = "ACTIVE_RLHF_COMPILING"  # set in the process that fills the cache
-
-
-def _compile_once() -> None:
+def _compile_once(folder: Path) -> None:
     """Fill the cache by `python -m active_rlhf.compute.warm_up`, unless this machine has done so.
 
     Parallel callers wait for the first; if it fails, the next one tries.
     """
-    done = FOLDER / "ready"
+    done = folder / "ready"
     if _COMPILING in os.environ or done.exists():
         return
-    with (FOLDER / "lock").open("w") as lock:
+    with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
             command = [sys.executable, "-m", "active_rlhf.compute.warm_up"]
@@ -80,30 +174,3 @@ def _compile_once() -> None:
                 command, env=os.environ | {_COMPILING: "1"}, check=True, stderr=subprocess.PIPE
             )
             done.touch()
-
-
-try:
-    FOLDER = cache_folder()
-    numba.config.CACHE_DIR = str(FOLDER)  # type: ignore[attr-defined]
-    if not numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
-        _compile_once()
-except (OSError, subprocess.CalledProcessError) as error:
-    reason = getattr(error, "stderr", b"").decode(errors="replace").strip().splitlines()
-    print(
-        f"warning: kernels do not compile ({reason[-1] if reason else error}); the eager reference "
-        "takes their place, a hundred times slower and with other roundings",
-        file=sys.stderr,
-    )
-    numba.config.DISABLE_JIT = 1  # type: ignore[attr-defined]
-
-COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
-"""Whether kernels run as machine code; else rollout, policy update and reward training run as the
-references that the tests compare them with. numba's NUMBA_DISABLE_JIT=1 asks for that."""
-
-compiled = numba.njit(cache=True, error_model="numpy")
-"""Compile with arithmetic as written, and without the checks for division by zero that keep loops
-from being vectorised.
-
-Never with `fastmath`: what it makes of a function depends on where the function is inlined and on
-what was loaded before, so that runs would depend on more than their spec.
-"""

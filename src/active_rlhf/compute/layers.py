@@ -5,7 +5,7 @@ Arrays may be float32 or bfloat16 as in `precision`; sums run in float32.
 
 import numpy as np
 
-from active_rlhf.compute.compilation import COMPILED, compiled
+from active_rlhf.compute.compilation import compiled, compiles
 from active_rlhf.compute.precision import narrowed, widened
 
 SLOPE = np.float32(0.01)  # of LeakyReLU
@@ -24,7 +24,7 @@ def standardise(
     rows: np.ndarray, mean: np.ndarray, scale: np.ndarray, limit: float, out: np.ndarray
 ) -> None:
     """Write (rows [n, c] - mean [c]) / scale [c], clipped to +-`limit`, into `out` [n, c]."""
-    if COMPILED:
+    if compiles():
         shift, inverse = np.asarray(mean, np.float64), 1 / np.asarray(scale, np.float64)
         _standardise(rows, shift, inverse, np.float32(limit), out)
     else:
@@ -54,7 +54,7 @@ def _activate(x, bias, out):
 
 def activate(x: np.ndarray, bias: np.ndarray, out: np.ndarray) -> None:
     """LeakyReLU(x [n, c] + bias [c]) into `out`, which may not share memory with `x`."""
-    if COMPILED:
+    if compiles():
         _activate(x, bias, out)
     else:
         np.add(x, bias, out=out)
@@ -79,7 +79,7 @@ def activate_and_drop(x, bias, keep, key, out):
 
 
 @compiled
-def _slope(h, scale):
+def slope(h, scale):
     """Of `activate_and_drop` where it gave `h`."""
     return scale if h > _ZERO else (scale * SLOPE if h < _ZERO else _ZERO)
 
@@ -89,7 +89,7 @@ def _through_activation(gradient, out, scale, bias):
     bias[:] = _ZERO
     for i in range(gradient.shape[0]):
         for j in range(gradient.shape[1]):
-            value = widened(gradient[i, j]) * _slope(widened(out[i, j]), scale)
+            value = widened(gradient[i, j]) * slope(widened(out[i, j]), scale)
             gradient[i, j] = narrowed(value, gradient[i, j])
             bias[j] += value
 
@@ -101,7 +101,7 @@ def through_activation(
 
     `bias` becomes the sums of columns, which are the gradient of the bias.
     """
-    if COMPILED:
+    if compiles():
         _through_activation(gradient, out, np.float32(1 / keep), bias)
     else:
         gradient *= np.where(out > 0, _ONE, np.where(out < 0, SLOPE, _ZERO)) / np.float32(keep)
@@ -117,7 +117,7 @@ def _added(x, y, out):
 
 def added(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """x + y [n, c], as `x`; `y` is float32."""
-    if not COMPILED:
+    if not compiles():
         return x + y
     out = np.empty_like(x)
     _added(x, y, out)
@@ -154,12 +154,11 @@ def through_squares(
     Only the first `count` columns have an error. `x` becomes it times `scale`, `gradient` the sums
     of that over rows and repetitions. Returns the sum of the squares.
     """
-    if COMPILED:
+    if compiles():
         squares = np.zeros(bias.size, np.float32)
         by_width = len(x), -1, bias.size
         _through_squares(
-            *(x.reshape(by_width), bias, target.reshape(by_width), count, scale),
-            *(gradient, squares),
+            x.reshape(by_width), bias, target.reshape(by_width), count, scale, gradient, squares
         )
         return float(squares.sum()) / float(scale) ** 2
     x += np.tile(bias, x.shape[1] // bias.size) - target
@@ -168,33 +167,3 @@ def through_squares(
     x *= scale
     x.reshape(-1, bias.size).sum(axis=0, out=gradient)
     return float(squares)
-
-
-@compiled
-def segment_differences(x, steps, out):
-    """Sum over the first segment's rows minus that over the second's: out [n, c] of x [n2H, c]."""
-    out[:] = _ZERO
-    for pair in range(out.shape[0]):
-        first = 2 * pair * steps
-        for i in range(first, first + steps):
-            for j in range(out.shape[1]):
-                out[pair, j] += widened(x[i, j]) - widened(x[i + steps, j])
-
-
-@compiled
-def through_segment_differences(slopes, weight, steps, out, keep, gradient, bias):
-    """Back through the product with `weight` [c], `segment_differences` and the activation below.
-
-    `slopes` [n] is the gradient of the product, `out` [n2H, c] what the activation gave. Its
-    argument's gradient goes to `gradient`, the sums of columns to `bias`.
-    """
-    scale = np.float32(1.0 / keep)
-    bias[:] = _ZERO
-    for pair in range(slopes.size):
-        first = 2 * pair * steps
-        for i in range(first, first + 2 * steps):
-            sign = _ONE if i < first + steps else -_ONE
-            for j in range(weight.size):
-                value = sign * slopes[pair] * weight[j] * _slope(widened(out[i, j]), scale)
-                gradient[i, j] = narrowed(value, gradient[i, j])
-                bias[j] += value

@@ -6,12 +6,11 @@ here these arrays are uint16 that hold the bits, and torch multiplies them.
 """
 
 import os
+from typing import Any
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
-from active_rlhf.compute.compilation import COMPILED, compiled
+from active_rlhf.compute.compilation import body_of, compiled, compiles
 
 # torch keeps code for each shape it multiplied; to make it again costs nothing that shows.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
@@ -21,7 +20,7 @@ DTYPES: dict[str, type[np.generic]] = {"float32": np.float32, "bfloat16": np.uin
 
 def dtype_of(precision: str) -> type[np.generic]:
     """In which type arrays of a precision are kept; without compiled code all are float32."""
-    return DTYPES[precision if COMPILED else "float32"]
+    return DTYPES[precision if compiles() else "float32"]
 
 
 def widened(value):
@@ -34,16 +33,23 @@ def narrowed(value, like):
     raise NotImplementedError
 
 
-@overload(widened)
+def _bfloat16(kind: Any) -> bool:
+    """Whether numba's type of a stored number is that of bfloat16's bits."""
+    from numba import types
+
+    return kind == types.uint16
+
+
+@body_of(widened)
 def _widened(value):
-    if value == types.uint16:
+    if _bfloat16(value):
         return lambda value: np.uint32(np.uint32(value) << np.uint32(16)).view(np.float32)
     return lambda value: value
 
 
-@overload(narrowed)
+@body_of(narrowed)
 def _narrowed(value, like):
-    if like != types.uint16:
+    if not _bfloat16(like):
         return lambda value, like: value
 
     def rounded(value, like):

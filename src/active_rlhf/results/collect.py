@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from active_rlhf.files import atomic, sha256
+from active_rlhf.files import atomic, folder_name, sha256
 from active_rlhf.results.export import ExportError, read_csv
 
 # Columns of a run directory's tables; those that may be empty (a selector without a score has no
@@ -65,6 +65,7 @@ def collect(
     than its selector and seed have.
     """
     overhead: list[dict[str, Any]] = []
+    files = folder_name(environment)
     made: dict[str, Path] = {}
     with ExitStack() as stack:
 
@@ -72,22 +73,22 @@ def collect(
             made[name] = stack.enter_context(atomic(exports / name))
             return made[name]
 
-        sums = stack.enter_context(atomic(exports / f"{environment}.sha256"))
-        parts = [begun(f"{environment}{kind}.csv") for kind in ("", ".evaluations", ".sessions")]
-        for directory, spec in _runs(runs / environment, selectors, seeds):
+        sums = stack.enter_context(atomic(exports / f"{files}.sha256"))
+        parts = [begun(f"{files}{kind}.csv") for kind in ("", ".evaluations", ".sessions")]
+        for directory, spec in _runs(runs / files, selectors, seeds):
             result = read_result(directory, spec)
             overhead.append(_overhead(directory, spec, result))
             for part, frame in zip(parts, _tables(directory, spec, result), strict=True):
                 frame.to_csv(
                     part, mode="a", header=len(overhead) == 1, index=False, lineterminator="\n"
                 )
-        _write_overhead(pd.DataFrame(overhead), begun(f"{environment}.overhead.csv"))
+        _write_overhead(pd.DataFrame(overhead), begun(f"{files}.overhead.csv"))
         if baselines:
             episodes = [
                 _tables(directory, spec, read_result(directory, spec))[0]
-                for directory, spec in _runs(runs / environment, baselines, seeds)
+                for directory, spec in _runs(runs / files, baselines, seeds)
             ]
-            part = begun(f"{environment}.baselines.csv")
+            part = begun(f"{files}.baselines.csv")
             pd.concat(episodes).to_csv(part, index=False, lineterminator="\n")
         sums.write_text("".join(f"{sha256(path)}  {name}\n" for name, path in made.items()))
 
@@ -141,7 +142,7 @@ def export_name(spec: Spec) -> str:
     """`<environment>__<selector>__<seed>__<stamp>`; the stamp is ten digits made from the spec."""
     digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
     stamp = int(digest, 16) % 10**10
-    return f"{spec['environment']}__{spec['selector']}__{spec['seed']}__{stamp:010d}"
+    return f"{folder_name(spec['environment'])}__{spec['selector']}__{spec['seed']}__{stamp:010d}"
 
 
 def _runs(folder: Path, specs: Specs, seeds: Sequence[int]) -> Iterator[tuple[Path, Spec]]:
@@ -156,7 +157,7 @@ def _tables(
     """One run's rows of the episodes, evaluations and sessions exports."""
     episodes = _read_table(directory / "episodes.csv", EPISODES, result)
     evaluations = _read_table(directory / "evaluations.csv", EVALUATIONS, result)
-    if "labels" in spec:
+    if spec.get("labels"):
         sessions = _read_table(directory / "sessions.csv", SESSIONS, result)
     else:  # a baseline that learns from the true reward asks nothing
         sessions = pd.DataFrame(columns=list(SESSIONS))
@@ -197,5 +198,5 @@ def _read_table(path: Path, columns: tuple[str, ...], result: dict[str, Any]) ->
     if not isinstance(files, dict) or files.get(path.name) != sha256(path):
         raise ExportError(f"{path}: not as the run wrote it, by run.json's hash; {REMEDY}")
     if frame.empty:
-        raise ExportError(f"{path}: no rows: no episode was finished; raise ppo.total_steps")
+        raise ExportError(f"{path}: no rows: no episode was finished; raise total_steps")
     return frame[list(columns)]

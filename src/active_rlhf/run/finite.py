@@ -28,15 +28,23 @@ def check_behaviour(step: int, rollout: Rollout, then: np.ndarray) -> None:
     then: the raw observation after its last step, or of a new episode.
     """
     check(step, "environment", observations=rollout.observations[:1])
-    after = np.concatenate([rollout.observations[1:], then[None].astype(np.float32)])
-    finite = np.isfinite(after).all(1) & np.isfinite(rollout.following).all(1)
-    finite &= np.isfinite(rollout.rewards)
+    after = np.concatenate(
+        [rollout.observations[1:], then[None].astype(rollout.observations.dtype)]
+    )
+    finite = _finite(after) & np.isfinite(rollout.rewards)
+    finite[rollout.ended] &= _finite(rollout.finals)
     if not finite.all():
         seen = slice(int(np.argmin(finite)) + 1)
+        ended = int(rollout.ended[seen].sum())
         check(
             step + seen.stop,
             "environment",
-            observations=np.concatenate([after[seen], rollout.following[seen]]),
+            observations=np.concatenate([after[seen], rollout.finals[:ended]]),
             rewards=rollout.rewards[seen],
             actions=rollout.actions[seen],
         )
+
+
+def _finite(rows: np.ndarray) -> np.ndarray:
+    """Which rows [n, ...] are finite, bool [n]."""
+    return np.isfinite(rows).all(axis=tuple(range(1, rows.ndim)))

@@ -7,7 +7,8 @@ names a module that is in none.
 
 import hashlib
 from pathlib import Path
-from typing import Any
+
+from active_rlhf.study.settings import Spec
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -15,9 +16,15 @@ PACKAGE = Path(__file__).parents[1]
 AGENT = (
     "agents/__init__.py",
     "agents/kernels.py",
-    "agents/policy.py",
+    "agents/heads.py",
+    "agents/networks.py",
+    "agents/normalise.py",
     "agents/ppo/__init__.py",
+    "agents/ppo/agent.py",
     "agents/ppo/kernels.py",
+    "agents/ppo/policy.py",
+    "agents/ppo/rollout.py",
+    "agents/ppo/settings.py",
     "agents/ppo/update.py",
     "agents/reward_scaling.py",
     "behaviour/__init__.py",
@@ -30,8 +37,12 @@ AGENT = (
     "compute/precision.py",
     "run/__init__.py",
     "run/finite.py",
+    "run/directory.py",
     "run/loop.py",
     "run/schedule.py",
+    "run/state.py",
+    "run/streams.py",
+    "run/training.py",
     "tasks/__init__.py",
     "tasks/gym.py",
     "tasks/mujoco/__init__.py",
@@ -44,6 +55,11 @@ PREFERENCES = (
     "behaviour/ledger.py",
     "rewards/__init__.py",
     "rewards/ensemble.py",
+    "rewards/kernels.py",
+    "rewards/measures.py",
+    "rewards/mlp.py",
+    "rewards/settings.py",
+    "rewards/torch_mlp.py",
     "run/session.py",
     "selection/__init__.py",
     "selection/candidates.py",
@@ -63,6 +79,12 @@ PARTS = ("selection/scores", "selection/pickers", "teachers")
 NEUTRAL = (
     "__init__.py",
     "errors.py",
+    "parts/__init__.py",
+    "parts/blame.py",
+    "parts/outside.py",
+    "parts/registry.py",
+    "parts/settings.py",
+    "parts/working.py",
     "files.py",
     "run/checkpoint.py",
     "run/clock.py",
@@ -71,28 +93,29 @@ NEUTRAL = (
     "run/saved.py",
     "run/tracking.py",
     "study/__init__.py",
+    "study/messages.py",
     "study/parts.py",
-    "study/plain_yaml.py",
+    "study/sections.py",
+    "study/settings.py",
 )
 
 
-def run_files(spec: dict[str, Any]) -> list[str]:
+def run_files(spec: Spec) -> list[str]:
     """The files of a run, relative to the package, sorted."""
     files = [*AGENT]
-    if "selection" in spec:
+    if spec.selection is not None and spec.teacher is not None:
         files += PREFERENCES
-        selection = spec["selection"]
-        named = (selection["score"], selection["picker"]["name"], spec["teacher"]["name"])
+        named = (spec.selection.score.name, spec.selection.picker.name, spec.teacher.name)
         files += [
             f"{folder}/{name}.py"
             for folder, name in zip(PARTS, named, strict=True)
             if name != "none"
         ]
-        files += VAE if "vae" in spec else ()
+        files += VAE if spec.vae is not None else ()
     return sorted(set(files))
 
 
-def code_fingerprint(spec: dict[str, Any], package: Path = PACKAGE) -> str:
+def code_fingerprint(spec: Spec, package: Path = PACKAGE) -> str:
     """SHA-256 over the names and contents of a run's files.
 
     Raises FileNotFoundError if one is missing, as after a rename that these tables do not know.

@@ -5,15 +5,29 @@ import math
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from active_rlhf.files import atomic
+
+if TYPE_CHECKING:
+    from active_rlhf.run.loop import Run
 
 FILE_EVERY, LINE_EVERY = 1.0, 10.0  # seconds
 
 
+def status_of(run: "Run") -> dict[str, Any]:
+    """step, total_steps, labels, labels_total, last_return (None before the first)."""
+    return {
+        "step": run.behaviour.steps,
+        "total_steps": run.plan.steps,
+        "labels": run.labels,
+        "labels_total": run.spec.labels.total if run.spec.labels else 0,
+        "last_return": run.episodes[-1]["return"] if run.episodes else None,
+    }
+
+
 class Reporter:
-    """Called with a run's status after every rollout; writes as often as a reader could want.
+    """Called with a run after every rollout; writes as often as a reader could want.
 
     `begun` is the step from which this process goes on.
     """
@@ -23,8 +37,9 @@ class Reporter:
         self.started, self._began = time.time(), time.monotonic()
         self._written = self._said = -math.inf
 
-    def __call__(self, status: dict[str, Any]) -> None:
-        """status: step, total_steps, labels, labels_total, last_return (None before the first)."""
+    def __call__(self, run: "Run") -> None:
+        """Say how far it is."""
+        status = status_of(run)
         now = time.monotonic()  # which no one sets
         rate = (status["step"] - self.begun) / max(now - self._began, 1e-9)
         last = status["step"] == status["total_steps"]

@@ -8,14 +8,16 @@ read by torch's `weights_only`; nothing else here needs torch.
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from active_rlhf.agents.policy import Policy, empty_moments, parameter_count, parameters
-from active_rlhf.compute.precision import DTYPES
+from active_rlhf.agents.normalise import empty_moments
+from active_rlhf.agents.ppo.policy import Policy, parameter_count, parameters
 from active_rlhf.errors import InputError, line
 from active_rlhf.files import atomic
-from active_rlhf.rewards.ensemble import RewardEnsemble
+from active_rlhf.parts import part
+from active_rlhf.rewards import RewardModel, build
 
 SUFFIX, FORMER_SUFFIX = ".safetensors", ".pt"
 
@@ -65,27 +67,26 @@ def load_policy(run: str | Path) -> Policy:
     return policy
 
 
-def load_reward_model(run: str | Path) -> RewardEnsemble:
+def load_reward_model(run: str | Path) -> RewardModel:
     """The reward model that the run in this directory ended with. Raises SavedError."""
     path, described = _file(run, "reward_model"), Path(run) / "run.json"
     saved = load_arrays(path)
     try:
-        config = json.loads(described.read_text(encoding="utf-8"))["spec"]["reward_model"]
-        stated = [*config["hidden"]], config["members"]
-        if config["precision"] not in DTYPES:
-            raise ValueError(f"precision {config['precision']!r}")
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        record = json.loads(described.read_text(encoding="utf-8"))
+        config = dict(record["spec"]["reward_model"])
+        name = config.pop("name", "mlp")
+        declared = part("reward_model", name)
+        settings = declared.complete(config)
+    except (InputError, OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise SavedError(f"{described}: says nothing of a reward model ({line(error)})") from error
-    hidden = sum(name.startswith("members.0.biases.") for name in saved) - 1
-    widths = [_size(saved, f"members.0.biases.{layer}", path) for layer in range(hidden)]
-    members = sum(name.endswith(".weights.0") for name in saved)
-    observations = _size(saved, "mean", path)
-    actions = _size(saved, "members.0.weights.0", path) - observations
-    if stated != (widths, members) or actions < 1:
-        raise SavedError(f"{path}: is not of the networks that {described} describes")
-    ensemble = RewardEnsemble(config, observations, actions, np.random.default_rng(0))
-    _fill(ensemble.arrays(), saved, path)
-    return ensemble
+    try:
+        made: Any = declared.make
+        observations, actions = made.sizes(saved, settings)
+    except ValueError as error:
+        raise SavedError(f"{path}: {error} ({described})") from error
+    model = build(name, config, observations, actions, np.random.default_rng(0))
+    _fill(model.arrays(), saved, path)
+    return model
 
 
 def _file(run: str | Path, name: str) -> Path:

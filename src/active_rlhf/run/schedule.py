@@ -5,8 +5,10 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Any
 
+from active_rlhf.study.settings import Choice, EnvironmentSettings, Spec
+
+ROLLOUT_STEPS = 2048  # of an agent whose settings say nothing of it
 RECENT_RETURNS = 10  # true returns that scale a B-Pref teacher, and that make a run's final return
 
 
@@ -52,7 +54,7 @@ def session_rollouts(rollouts: int, sessions: int, first: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a spec (its `ppo` and, if it asks, `labels`) says will happen."""
+    """What a spec says will happen."""
 
     size: int  # steps of a rollout
     rollouts: int
@@ -61,22 +63,33 @@ class Plan:
     held_out: list[int]
 
     @classmethod
-    def of(cls, spec: Mapping[str, Any]) -> "Plan":
-        size = spec["ppo"]["rollout_steps"]
-        rollouts = spec["ppo"]["total_steps"] // size
-        if "labels" not in spec:
+    def of(cls, spec: Spec) -> "Plan":
+        """The plan of a run. An agent acts for `rollout_steps` of its settings at a time."""
+        size = rollout_steps(spec.agent)
+        rollouts, labels = spec.total_steps // size, spec.labels
+        if labels is None:
             return cls(size, rollouts, [], [], [])
-        labels = spec["labels"]
-        queries = queries_per_session(labels["total"], labels["initial"], labels["sessions"])
+        queries = queries_per_session(labels.total, labels.initial, labels.sessions)
+        first = first_session(rollouts, labels.first_after)
         return cls(
             size,
             rollouts,
-            session_rollouts(
-                rollouts, labels["sessions"], first_session(rollouts, labels["first_after"])
-            ),
-            queries,
-            held_out_per_session(queries, labels["validation_fraction"]),
+            when=session_rollouts(rollouts, labels.sessions, first),
+            queries=queries,
+            held_out=held_out_per_session(queries, labels.validation_fraction),
         )
+
+    def session_after(self, rollout: int) -> tuple[int, int] | None:
+        """Queries to ask after a rollout, counted from 0, and how many of them to hold out."""
+        at = bisect_left(self.when, rollout)
+        if at == len(self.when) or self.when[at] != rollout:
+            return None
+        return self.queries[at], self.held_out[at]
+
+    def evaluates_after(self, rollouts: int, every: int) -> bool:
+        """Whether an evaluation follows the first n rollouts: every so many steps, and at last."""
+        steps = rollouts * self.size
+        return steps // every > (steps - self.size) // every or rollouts == self.rollouts
 
     @property
     def steps(self) -> int:
@@ -89,6 +102,15 @@ class Plan:
         return [totals[bisect_left(self.when, n)] for n in rollouts]
 
 
-def steps_of_runs(environments: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+def steps_of_runs(environments: Mapping[str, EnvironmentSettings]) -> dict[str, int]:
     """Steps of a finished run, by environment; `environments` is that part of a study."""
-    return {name: Plan.of({"ppo": own["ppo"]}).steps for name, own in environments.items()}
+    steps = {}
+    for name, own in environments.items():
+        size = rollout_steps(own.agent)
+        steps[name] = own.total_steps // size * size
+    return steps
+
+
+def rollout_steps(agent: Choice) -> int:
+    """Steps that an agent acts at a time, by its settings."""
+    return int(agent.settings.get("rollout_steps", ROLLOUT_STEPS))

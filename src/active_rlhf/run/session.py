@@ -5,79 +5,180 @@ from typing import Any
 
 import numpy as np
 
-from active_rlhf import teachers
-from active_rlhf.agents.policy import Policy
+from active_rlhf import rewards, teachers
+from active_rlhf.agents import Agent
 from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.behaviour.store import Segments, SegmentStore
-from active_rlhf.rewards import ensemble as reward_model
-from active_rlhf.rewards.ensemble import RewardEnsemble
+from active_rlhf.compute import precision
+from active_rlhf.rewards import measures
 from active_rlhf.run.clock import Clock
 from active_rlhf.run.finite import check
-from active_rlhf.run.schedule import RECENT_RETURNS, Plan
-from active_rlhf.selection.composition import Context, needs_latents, select
+from active_rlhf.run.schedule import RECENT_RETURNS
+from active_rlhf.run.streams import Streams
+from active_rlhf.selection.composition import Context, Selection, select
 from active_rlhf.selection.vae import SegmentVAE
-from active_rlhf.tasks.rollout import Actor
+from active_rlhf.study.settings import Spec
+from active_rlhf.tasks import Task
 
 TIE_PAIRS = 1000  # uniformly drawn pairs that fix the oracle's tie threshold
 
 
+def choices(action_space: Any) -> int:
+    """Numbers of an action in a Box [a], or actions to choose from in a Discrete."""
+    return int(action_space.n) if hasattr(action_space, "n") else action_space.shape[0]
+
+
 class PreferenceLearner:
-    """Selector, teacher, ledger and reward ensemble of a run."""
+    """Selector, teacher, ledger and reward model of a run."""
 
     def __init__(
-        self,
-        spec: dict[str, Any],
-        actor: Actor,
-        store: SegmentStore,
-        streams: dict[str, np.random.Generator],
-        clock: Clock,
+        self, spec: Spec, task: Task, behaviour: SegmentStore, streams: Streams, clock: Clock
     ):
-        labels = spec["labels"]
-        self.spec, self.store, self.streams, self.clock = spec, store, streams, clock
-        self.length = labels["segment_length"]
-        self.episode_length = actor.episode_length
-        sizes = actor.observation_size, actor.action_size
-        self.ensemble = RewardEnsemble(spec["reward_model"], *sizes, streams["reward_model"])
-        self.teacher = teachers.build(spec["teacher"])
-        self.ledger = Ledger(labels["total"])
-        plan = Plan.of(spec)
-        sessions = zip(plan.when, plan.queries, plan.held_out, strict=True)
-        self.schedule = {rollout: (asked, held) for rollout, asked, held in sessions}
-        self.vae = (
-            SegmentVAE(spec["vae"], sizes[0], self.length, streams["vae"])
-            if needs_latents(spec["selection"])
-            else None
-        )
+        assert spec.labels and spec.teacher and spec.reward_model and spec.selection
+        self.spec, self.labels, self.length = spec, spec.labels, spec.labels.segment_length
+        self.task, self.behaviour, self.streams, self.clock = task, behaviour, streams, clock
+        sizes = task.observation_space.shape[0], choices(task.action_space)
+        name, settings = spec.reward_model.name, spec.reward_model.settings
+        self.model = rewards.build(name, settings, *sizes, streams["reward_model"])
+        self.teacher = teachers.build(spec.as_dict()["teacher"])
+        self.ledger = Ledger(spec.labels.total)
+        self.vae = SegmentVAE(sizes[0], self.length, streams["vae"], spec.vae) if spec.vae else None
         self.train_accuracy: float | None = None
-        self.sessions: list[dict[str, Any]] = []
+        self.records: list[dict[str, Any]] = []
         self.timings: list[dict[str, Any]] = []
 
-    def session(self, policy: Policy, recent_returns: list[float], queries: int, held: int) -> None:
-        """Select pairs, put them to the teacher, and train the reward model on all answers."""
-        store, labels = self.store, self.spec["labels"]
+    def prepare(self) -> None:
+        """Load what sessions need, in start-up's time; not sooner: the first steps come first."""
+        with self.clock.stage("startup"):
+            precision.load()
+
+    def session(self, agent: Agent, recent_returns: list[float], asked: int, held: int) -> None:
+        """Select `asked` pairs, put them to the teacher, and train on all answers so far.
+
+        held: how many of them are held out; recent_returns: true returns of the episodes so far.
+        """
+        selection = self._select(agent, asked)
+        with self.clock.stage("teacher"):
+            self._ask(selection.pairs, recent_returns, held)
+        with self.clock.stage("reward_model"):
+            measured = self._learn(agent)
+        self._record(selection, asked, held, measured)
+
+    def _select(self, agent: Agent, asked: int) -> Selection:
+        composition = self.spec.as_dict()["selection"]
+        composition["score"] = composition["score"]["name"]
         selection = select(
-            self.spec["selection"], self._context(policy, labels["oversampling"] * queries), queries
+            composition, self._context(agent, self.labels.oversampling * asked), asked
         )
         for stage, seconds in selection.seconds.items():
             self.clock.add(stage, seconds)
-        with self.clock.stage("teacher"):
-            answers = self._ask(selection.pairs, recent_returns)
-        held_out = np.zeros(queries, bool)
-        held_out[self.streams["split"].permutation(queries)[:held]] = True
-        self.ledger.record(
-            pairs=selection.pairs,
-            answers=answers,
-            session=len(self.sessions),
-            held_out=held_out,
+        return selection
+
+    def _context(self, agent: Agent, pool_size: int) -> Context:
+        trained, ledger = False, self.ledger
+
+        def latents(ids: np.ndarray) -> np.ndarray:
+            nonlocal trained
+            assert self.vae is not None and self.spec.vae is not None
+            if not trained:
+                count = self.spec.vae.segments
+                drawn = self.behaviour.draw(self.streams["vae"], count, self.length)
+                loss = self.vae.fit(Segments(self.behaviour, drawn, self.length))
+                check(self.behaviour.steps, "vae", loss=loss, parameters=self.vae.parameters)
+                trained = True
+            return self.vae.encode(self.behaviour.gather(ids, self.length)[0])
+
+        return Context(
+            store=self.behaviour,
+            segment_length=self.length,
+            pool_size=pool_size,
+            log_probabilities=agent.log_probabilities,
+            member_rewards=self.model.member_rewards,
+            train_accuracy=self.train_accuracy,
+            labelled=ledger.column("pairs") if ledger.asked else np.empty((0, 2), np.int64),
+            latents=latents,
+            candidate_generator=self.streams["candidates"],
+            selector_generator=self.streams["selector"],
         )
-        with self.clock.stage("reward_model"):
-            measured = self._learn(policy)
-        preference = answers.preference
-        self.sessions.append(
+
+    def _ask(self, pairs: np.ndarray, recent_returns: list[float], held: int) -> None:
+        """Put pairs to the teacher, `held` of them held out, and take what answers there are."""
+        generator = self.streams["teacher"]
+        uniform = self.behaviour.draw(generator, 2 * TIE_PAIRS, self.length).reshape(-1, 2)
+        returns = self.behaviour.returns(uniform, self.length)
+        history = teachers.History(
+            uniform_gaps=np.abs(returns[:, 0] - returns[:, 1]),
+            recent_returns=np.array(recent_returns[-RECENT_RETURNS:]),
+            episode_length=self.task.horizon,
+        )
+        question = teachers.Question(
+            rewards=self.behaviour.true_rewards(pairs, self.length),
+            actions=self.task.executed(self.behaviour.gather(pairs, self.length)[1]),
+        )
+        answers = self.teacher(question, history, generator)
+        held_out = np.zeros(len(pairs), bool)
+        held_out[self.streams["split"].permutation(len(pairs))[:held]] = True
+        tickets = self.ledger.ask(pairs, session=len(self.records), held_out=held_out)
+        self.ledger.answer(tickets, answers)
+
+    def _learn(self, agent: Agent) -> dict[str, float]:
+        """Train the reward model on the answers so far; how well it then predicts."""
+        model, ledger = self.model, self.ledger
+        model.observe(agent.moments)
+        training, validation = ledger.training(), ledger.validation()
+        behaviour = self.behaviour.gather(training.pairs, self.length)
+        if len(training.preferences):
+            loss = model.fit(*behaviour, training.preferences)
+            check(
+                self.behaviour.steps,
+                "reward_model",
+                loss=loss,
+                parameters=model.parameters,
+                observations=behaviour[0],
+                preferences=training.preferences,
+            )
+        probed = self._probe()
+        measured = {}
+        validated = self.behaviour.gather(validation.pairs, self.length)
+        for name, labels, shown in (
+            ("train", training, behaviour),
+            ("validation", validation, validated),
+        ):
+            p = model.preferences(*shown).mean(0)
+            measured[f"{name}_loss"] = measures.cross_entropy(p, labels.preferences)
+            measured[f"{name}_accuracy"] = measures.accuracy(p, labels.preferences)
+        accuracy = measured["train_accuracy"]
+        self.train_accuracy = None if np.isnan(accuracy) else accuracy
+        return measured | probed
+
+    def _probe(self) -> dict[str, float]:
+        """Calibrate the model's output on segments of the run's behaviour, and measure it there.
+
+        They are drawn uniformly from all behaviour, hence by the same rule for every selector.
+        """
+        drawn = self.behaviour.draw(self.streams["probe"], 2 * self.labels.probe_pairs, self.length)
+        members = self.model.member_rewards(*self.behaviour.gather(drawn, self.length))
+        self.model.calibrate(members)
+        predicted = self.model.combined(members).sum(-1)
+        true = self.behaviour.returns(drawn, self.length)
+        by_pair = members.reshape(len(members), -1, 2, self.length)
+        probability = measures.first_preferred(by_pair).mean(0)
+        answer = 0.5 + 0.5 * np.sign(-np.diff(true.reshape(-1, 2))[:, 0])
+        return {
+            "probe_accuracy": measures.accuracy(probability, answer),
+            "reward_correlation": measures.correlation(predicted, true),
+        }
+
+    def _record(
+        self, selection: Selection, asked: int, held: int, measured: dict[str, float]
+    ) -> None:
+        session, step = len(self.records), self.behaviour.steps
+        preference = self.ledger.column("preferences")[self.ledger.column("sessions") == session]
+        self.records.append(
             {
-                "session": len(self.sessions),
-                "step": store.steps,
-                "asked": queries,
+                "session": session,
+                "step": step,
+                "asked": asked,
                 "answered": int(np.isfinite(preference).sum()),
                 "tied": int((preference == 0.5).sum()),
                 "skipped": int(np.isnan(preference).sum()),
@@ -89,116 +190,29 @@ class PreferenceLearner:
                 **measured,
             }
         )
-        self.timings.append(
-            {"session": len(self.timings), "step": store.steps, **selection.seconds}
-        )
+        self.timings.append({"session": session, "step": step, **selection.seconds})
 
     def save_labels(self, path: Path) -> None:
         """Write the ledger with what its pairs show, observations and actions [n, 2, H, .]."""
-        observations, actions = self.store.gather(self.ledger.column("pairs"), self.length)
+        observations, actions = self.behaviour.gather(self.ledger.column("pairs"), self.length)
         self.ledger.save(path, observations=observations, actions=actions)
 
     def state_dict(self) -> dict[str, Any]:
         """All that later sessions depend on, but for the store and the random streams."""
         return {
-            "ensemble": self.ensemble.state_dict(),
+            "model": self.model.state_dict(),
             "vae": self.vae.state_dict() if self.vae else None,
             "ledger": self.ledger.state_dict(),
             "train_accuracy": self.train_accuracy,
-            "sessions": self.sessions,
+            "records": self.records,
             "timings": self.timings,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there; the store must hold the behaviour that was asked about."""
-        self.ensemble.load_state_dict(state["ensemble"])
+        self.model.load_state_dict(state["model"])
         if self.vae:
             self.vae.load_state_dict(state["vae"])
         self.ledger.load_state_dict(state["ledger"])
         self.train_accuracy = state["train_accuracy"]
-        self.sessions, self.timings = state["sessions"], state["timings"]
-
-    def _context(self, policy: Policy, pool_size: int) -> Context:
-        trained, ledger = False, self.ledger
-
-        def latents(ids: np.ndarray) -> np.ndarray:
-            nonlocal trained
-            assert self.vae is not None
-            if not trained:
-                count = self.spec["vae"]["segments"]
-                drawn = self.store.draw(self.streams["vae"], count, self.length)
-                loss = self.vae.fit(Segments(self.store, drawn, self.length))
-                check(self.store.steps, "vae", loss=loss, parameters=self.vae.flat)
-                trained = True
-            return self.vae.encode(self.store.gather(ids, self.length)[0])
-
-        return Context(
-            store=self.store,
-            segment_length=self.length,
-            pool_size=pool_size,
-            log_probabilities=policy.log_probabilities,
-            member_rewards=self.ensemble.member_rewards,
-            train_accuracy=self.train_accuracy,
-            labelled=ledger.column("pairs") if ledger.asked else np.empty((0, 2), np.int64),
-            latents=latents,
-            candidate_generator=self.streams["candidates"],
-            selector_generator=self.streams["selector"],
-        )
-
-    def _ask(self, pairs: np.ndarray, recent_returns: list[float]) -> teachers.Answers:
-        generator = self.streams["teacher"]
-        uniform = self.store.draw(generator, 2 * TIE_PAIRS, self.length).reshape(-1, 2)
-        returns = self.store.returns(uniform, self.length)
-        history = teachers.History(
-            uniform_gaps=np.abs(returns[:, 0] - returns[:, 1]),
-            recent_returns=np.array(recent_returns[-RECENT_RETURNS:]),
-            episode_length=self.episode_length,
-        )
-        question = teachers.Question(
-            rewards=self.store.true_rewards(pairs, self.length),
-            actions=self.store.executed(pairs, self.length),
-        )
-        return self.teacher(question, history, generator)
-
-    def _learn(self, policy: Policy) -> dict[str, float]:
-        ensemble, probe_stream = self.ensemble, self.streams["probe"]
-        ensemble.observe(policy.moments)
-        training, validation = self.ledger.training(), self.ledger.validation()
-        behaviour = self.store.gather(training.pairs, self.length)
-        if len(training.preferences):
-            loss = ensemble.fit(*behaviour, training.preferences)
-            check(
-                self.store.steps,
-                "reward_model",
-                **{"loss": loss, "parameters": ensemble.flat},
-                observations=behaviour[0],
-                preferences=training.preferences,
-            )
-        # Uniform over all behaviour, hence the same measure for every selector.
-        drawn = self.store.draw(probe_stream, 2 * self.spec["labels"]["probe_pairs"], self.length)
-        observations, actions = self.store.gather(drawn, self.length)
-        rewards = ensemble.member_rewards(observations, actions)
-        ensemble.calibrate(rewards)
-        predicted = ensemble.combined(rewards).sum(-1)
-        true = self.store.returns(drawn, self.length)
-        pairs = (-1, 2)
-        by_pair = rewards.reshape(len(rewards), *pairs, self.length)
-        probability = reward_model.first_preferred(by_pair).mean(0)
-        answer = 0.5 + 0.5 * np.sign(-np.diff(true.reshape(pairs))[:, 0])
-        measured = {}
-        validated = self.store.gather(validation.pairs, self.length)
-        for name, labels, shown in (
-            ("train", training, behaviour),
-            ("validation", validation, validated),
-        ):
-            p = ensemble.preferences(*shown).mean(0)
-            measured[f"{name}_loss"] = reward_model.cross_entropy(p, labels.preferences)
-            measured[f"{name}_accuracy"] = reward_model.accuracy(p, labels.preferences)
-        measured["probe_accuracy"] = reward_model.accuracy(probability, answer)
-        constant = np.ptp(predicted) == 0 or np.ptp(true) == 0
-        measured["reward_correlation"] = (
-            float("nan") if constant else float(np.corrcoef(predicted, true)[0, 1])
-        )
-        accuracy = measured["train_accuracy"]
-        self.train_accuracy = None if np.isnan(accuracy) else accuracy
-        return measured
+        self.records, self.timings = state["records"], state["timings"]

@@ -261,6 +261,10 @@ def validate_composition(composition: Any) -> dict[str, Any]:
     name = _choice("picker.name", given.get("name", "random"), PICKERS)
     picker = _settings("picker", given, PICKERS[name].settings, {"name": name})
     score = composition.get("score")
+    if score is not None:
+        given = _part("score", score)
+        _known("score", given, ("name",))
+        score = given.get("name")
     return {
         "candidates": candidates,
         "filter": gate,

@@ -2,294 +2,219 @@
 
 A study is a YAML file (config/README.md lists every key). `load_study` checks all of it before
 anything runs and folds package defaults, environment files, the study and command-line changes
-into the settings of each environment; `resolve_run` picks one run's **spec** from them: a
-JSON-able dictionary that is the run's whole identity.
+into the settings of each environment; `resolve_run` picks one run's Spec from them.
 """
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
-from functools import cache, reduce
+from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from active_rlhf.errors import line
-from active_rlhf.run.schedule import first_session, held_out_per_session
-from active_rlhf.study.plain_yaml import ConfigError, numbers, parse_yaml, read_yaml
-from active_rlhf.study.validation import check_tree, check_unique, closest, show, unknown, validate
+from active_rlhf import parts
+from active_rlhf.errors import InputError, line
+from active_rlhf.files import folder_name
+from active_rlhf.run.schedule import rollout_steps
+from active_rlhf.study import known
+from active_rlhf.study.checks import check_run, uses_latents
+from active_rlhf.study.matrix import (
+    BASELINES,
+    RANDOM_POLICY,
+    TRUE_REWARD,
+    asking,
+    display_names,
+    environments,
+    selectors,
+)
+from active_rlhf.study.messages import (
+    ConfigError,
+    Layer,
+    Place,
+    Sources,
+    check_known,
+    check_tree,
+    check_unique,
+    show,
+    unknown,
+    validated,
+)
+from active_rlhf.study.reading import Document, numbers, parse_yaml, read_document
+from active_rlhf.study.sections import Section, setting
+from active_rlhf.study.settings import (
+    VAE,
+    Choice,
+    Composition,
+    EnvironmentId,
+    EnvironmentSettings,
+    Evaluation,
+    Labels,
+    Name,
+    Spec,
+    Study,
+)
 
-# Baselines ask nothing: uniformly random actions, and PPO on the environment's own reward.
-RANDOM_POLICY, TRUE_REWARD = "random_policy", "true_reward"
-BASELINES = (RANDOM_POLICY, TRUE_REWARD)
 RANDOM_ROLLOUTS = 20  # it does not learn, so a few tell its return
-EPISODE_STEPS = {"HalfCheetah-v5": 1000, "Hopper-v5": 1000, "Walker2d-v5": 1000, "Ant-v5": 1000}
-
-# Every default of the package, as in the HalfCheetah runs of the thesis where it has a value.
-DEFAULTS: dict[str, Any] = {
-    "ppo": {
-        "total_steps": 1_000_000,
-        "rollout_steps": 2048,
-        "epochs": 10,
-        "minibatches": 32,
-        "learning_rate": 3e-4,
-        "gamma": 0.99,
-        "gae_lambda": 0.95,
-        "clip": 0.2,
-        "entropy_coefficient": 0.0,
-        "value_coefficient": 0.5,
-        "max_grad_norm": 0.5,
-        "anneal": True,
-    },
-    "labels": {
-        "total": 500,
-        "initial": 10,
-        "sessions": 50,
-        "first_after": 0.02,
-        "validation_fraction": 0.2,
-        "segment_length": 50,
-        "oversampling": 10,
-        "probe_pairs": 200,
-    },
-    "teacher": {"name": "oracle", "tie_quantile": 0.2},
-    "reward_model": {
-        "members": 3,
-        "hidden": [256, 256, 256],
-        "learning_rate": 8e-5,
-        "weight_decay": 1e-5,
-        "dropout": 0.1,
-        "epochs": 5,
-        "batch_size": 32,
-        "max_grad_norm": 1.0,
-        "precision": "bfloat16",
-    },
-    "vae": {
-        "latent": 16,
-        "channels": [32, 64],
-        "learning_rate": 7e-4,
-        "weight_decay": 1e-4,
-        "kl_weight": 2e-4,
-        "noise": 0.1,
-        "segments": 4096,
-        "batch_size": 256,
-        "epochs": 10,
-        "precision": "bfloat16",
-    },
-    "evaluation": {"every": 100_000, "episodes": 5},
-    "baselines": False,
-    "tracking": "none",
-    "checkpoint_every": 60.0,
-    "resources": {"mem_mb": 2000, "runtime": 60},
-    "statistics": {
-        "endpoint": "final",
-        "further": [],
-        "family": "environment",
-        "alpha": 0.05,
-        "bootstrap": 10000,
-    },
-    "figures": {"interval": "bootstrap"},
-    "exclude": [],
-}
 PAIRING = ("pairing", "clusters")
 RESERVED = ("all", "overhead")  # files of results that are about every environment
-SECTIONS = ("ppo", "labels", "teacher", "reward_model", "vae", "evaluation")
+MODELS: dict[str, type[Section]] = {"labels": Labels, "vae": VAE, "evaluation": Evaluation}
+CHOICES = ("agent", "teacher", "reward_model")
+# What a study, an environment of it and an environment file may say of runs.
+SECTIONS = ("total_steps", "agent", "labels", "teacher", "reward_model", "vae", "evaluation")
+OF_AN_ENVIRONMENT = ("options", *SECTIONS, "selectors")
+OF_A_STUDY = (*Study.model_fields, *SECTIONS)
+OF_A_SELECTOR = ("base", *Composition.model_fields)
 
-# Teachers by the name a study may use, with all their settings. B-Pref's presets (Lee et al. 2021)
-# are its one teacher with one irrationality switched on.
-_BPREF = {
-    "name": "bpref",
-    "beta": 0.0,
-    "gamma": 1.0,
-    "eps_skip": 0.0,
-    "eps_equal": 0.0,
-    "eps_mistake": 0.0,
-}
-TEACHERS: dict[str, dict[str, Any]] = {
-    "oracle": DEFAULTS["teacher"],
-    "bpref": _BPREF,
-    "mistake": _BPREF | {"eps_mistake": 0.1},
-    "noisy": _BPREF | {"beta": 1.0},
-    "skip": _BPREF | {"eps_skip": 0.1},
-    "myopic": _BPREF | {"gamma": 0.9},
-    "equal": _BPREF | {"eps_equal": 0.1},
-    "human_simulated": {
-        "name": "human_simulated",
-        "weights": {"return": 1.0, "length": 0.5, "smoothness": 0.2},
-        "noise": 0.25,
-        "bias": 0.05,
-    },
-}
 
-TEACHER_DESCRIPTIONS = {
-    "oracle": "prefers the larger true return; too small a difference is equal",
-    "bpref": "B-Pref's irrational teacher (Lee et al. 2021), every irrationality off",
-    "mistake": "B-Pref: one answer in ten is wrong",
-    "noisy": "B-Pref: answers drawn from a Boltzmann choice between the returns",
-    "skip": "B-Pref: skips pairs in which neither segment is worth a look",
-    "myopic": "B-Pref: later steps weigh more",
-    "equal": "B-Pref: small differences are equal",
-    "human_simulated": "weighs return, length and smoothness, with noise, bias and confidence",
-}
+class _Names(Section):
+    environments: dict[EnvironmentId, Any] = setting({}, "of the study")
+    selectors: dict[Name, Any] = setting({}, "of the study")
 
 
 def load_study(
     path: str | Path,
     overrides: Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+    cells: Collection[tuple[str, str]] | None = None,
+) -> Study:
     """Read and check a study file.
 
     overrides: a nested mapping as from `parse_set`, which wins over everything else; a list of
     environments or selectors in it replaces the study's. data: the file's content if something
     else has read it already; `path` then only names it in messages and finds its neighbours.
+    cells: the runs, (environment, selector), that are to be checked as possible; all by default.
 
-    Returns the study with every default filled in. `environments` maps each id to its complete
-    settings (SECTIONS, and `selectors`: name -> composition; `true_reward` has none); loading the
-    result again changes nothing. With `imported` there are no environments, selectors and seeds,
-    and its paths lead to files from the working directory.
+    Returns the study with every default filled in; loading its `as_dict()` gives it again.
 
-    Raises ConfigError: `<file>: <key>: <what is wrong and what would be right>`.
+    Raises ConfigError: `<file>:<line>: <key>: <what is wrong and what would be right>`.
     """
     label = str(path)
-    study = read_yaml(path) if data is None else numbers(dict(data))
-    changes = numbers(dict(overrides or {}))
-    check_tree(study, label)
-    check_tree(changes, label)
-    places: dict[str, str] = {}
-    for key in ("environments", "selectors"):
-        replaces = isinstance(changes.get(key), list)
-        for tree in (study, changes):
-            if key in tree:
-                tree[key], found = _as_mapping(tree[key], key, label)
-                places |= found
-        if replaces and isinstance(study.get(key), dict):
-            study[key] = {name: study[key].get(name, {}) for name in changes[key]}
-    study = _merge(study, changes)
-    validate(study, label)
+    document = read_document(path) if data is None else _read_elsewhere(path, data)
+    study, changes = document.data, numbers(dict(overrides or {}))
+    layers = [Layer(label, study, document.lines), Layer(label, changes)]
+    for layer in layers:
+        check_tree(layer.tree, Sources(label, [layer]))
+    study, changes, layers = _with_mappings(layers)
+    sources = Sources(label, layers)
+    merged = merge(study, changes)
+    _check_keys(merged, OF_A_STUDY, sources)
     for key in ("environments", "imported"):
-        for name in study.get(key, {}):
+        for name in merged.get(key) or {}:
             if name in RESERVED:
-                raise ConfigError(f"{label}: {key}.{name}: results use this name otherwise")
-    if "seeds" in study:
-        check_unique(study["seeds"], "seeds", label)
-        study["seeds"] = [int(seed) for seed in study["seeds"]]
-
-    training = [key for key in ("environments", "selectors", "seeds") if key in study]
-    if "imported" in study:
-        if training:
-            raise ConfigError(
-                f"{label}: {training[0]}: a study of imported runs trains nothing; remove this key"
-            )
-        study["imported"] = {
-            name: _existing(file, f"{label}: imported.{name}", Path(path).parent)
-            for name, file in study["imported"].items()
-        }
-    elif len(training) < 3:
+                sources.fail((key, name), "results use this name otherwise")
+    training = [key for key in ("environments", "selectors", "seeds") if key in merged]
+    for key in training:
+        if not merged[key]:
+            sources.fail((key,), "must not be empty")
+    if "imported" in merged and training:
+        why = "a study of imported runs trains nothing; remove this key"
+        sources.fail((training[0],), why)
+    if "study" in merged and "imported" not in merged and len(training) < 3:
         missing = next(k for k in ("environments", "selectors", "seeds") if k not in training)
         raise ConfigError(f"{label}: {missing}: missing (or give `imported`, to re-analyse runs)")
-    else:
-        study["environments"] = {
-            environment: _settings(environment, study, changes, Path(path), places)
-            for environment in study["environments"]
+
+    own_parts = _load_parts(merged.get("parts"), sources, Path(path).parent)
+    listed = list(merged.get("selectors", {}))
+    named = {key: merged[key] for key in ("environments", "selectors") if key in merged}
+    validated(_Names, named, sources)
+    _settings({key: merged[key] for key in SECTIONS if key in merged}, sources)
+    complete = {key: value for key, value in merged.items() if key in Study.model_fields}
+    head = validated(Study, complete | {"environments": {}, "selectors": listed}, sources)
+    check_unique(head.seeds, sources, ("seeds",))
+    found = {
+        name: _environment(name, merged, Path(path), layers)
+        for name in merged.get("environments", {})
+    }
+    loaded = head.model_copy(
+        update={
+            "environments": {name: settings for name, (settings, _) in found.items()},
+            "parts": own_parts,
+            "imported": _existing_files(head.imported, sources, Path(path).parent),
+            "methods": _methods(head, sources),
         }
-    for key, default in DEFAULTS.items():
-        if key != "teacher":
-            study[key] = _typed(_merge(default, study.get(key, default)), default)
-    study["teacher"] = _teacher(study.get("teacher", {}), f"{label}: teacher")
-    _check_methods(study, label)
+    )
+    _check_exclusions(loaded, sources)
+    wanted = [(e, s) for e in found for s in listed] if cells is None else cells
+    for environment, (settings, own_sources) in found.items():
+        names = [selector for name, selector in wanted if name == environment]
+        if names:
+            found_ones = (_selected(settings, name) for name in names)
+            used = [composition for composition in found_ones if composition is not None]
+            check_run(environment, settings, used, bool(asking(names)), own_sources)
+    return loaded
+
+
+def stored_study(config: Mapping[str, Any]) -> Study:
+    """The study that `Study.as_dict` gave, as it was, with its own parts loaded."""
+    study = Study(**config)
+    parts.load_parts(study.parts or ())
     return study
 
 
-def resolve_run(
-    study: dict[str, Any], environment: str, selector: str, seed: int
-) -> dict[str, Any]:
-    """The spec of one run of a loaded study; the seed need not be one of the study's.
+def resolve_run(study: Study, environment: str, selector: str, seed: int) -> Spec:
+    """The spec of one run of a loaded study.
 
-    Raises ConfigError for an environment or selector that the study does not have.
+    The seed need not be one of the study's, and the selector may be any preset or baseline.
+
+    Raises ConfigError for an environment that the study does not have and an unknown selector.
     """
-    where = f"study {study['study']}"
-    known = list(study.get("environments", {}))
-    if environment not in known:
-        raise ConfigError(unknown(where, "environment", environment, known))
-    names = dict.fromkeys([*selectors(study), *baselines(study)])
-    if selector not in names:
+    where = f"study {study.study}"
+    if environment not in study.environments:
+        raise ConfigError(unknown(where, "environment", environment, study.environments))
+    settings = study.environments[environment]
+    composition = _selected(settings, selector)
+    if composition is None and selector not in BASELINES:
+        from active_rlhf.selection.presets import PRESETS
+
+        names = dict.fromkeys([*study.selectors, *PRESETS, *BASELINES])
         raise ConfigError(unknown(where, "selector", selector, names))
-    validate(seed, "seed", "seed")
-    settings = study["environments"][environment]
-    return _spec(environment, selector, seed, settings, settings["selectors"].get(selector))
+    return _spec(environment, selector, seed, settings, composition, Sources(where, []))
 
 
-def load_spec(path: str | Path) -> dict[str, Any]:
-    """Read a spec that `resolve_run` made (JSON) and check it as strictly as a study.
+def load_spec(path: str | Path) -> Spec:
+    """Read a spec that `Spec.as_dict` gave (JSON) and check it as strictly as a study.
 
     Raises ConfigError naming the file and key.
     """
     label = str(path)
     try:
-        spec = json.loads(Path(path).read_text(encoding="utf-8"))
+        given = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{label}: cannot be read as JSON: {line(error)}") from error
-    if not isinstance(spec, dict):
-        raise ConfigError(f"{label}: a spec is a JSON object, not {show(spec)}")
-    check_tree(spec, label)
-    identity = {"environment": "name", "selector": "name", "seed": "seed"}
-    for key, definition in identity.items():
-        if key not in spec:
-            raise ConfigError(f"{label}: {key}: missing")
-        validate(spec[key], f"{label}: {key}", definition)
-    given = {key: value for key, value in spec.items() if key in SECTIONS}
-    validate(given, label, "settings")
-    settings: dict[str, Any] = {}
-    for key in SECTIONS:
-        section = given.get(key, DEFAULTS[key])
-        if key == "teacher":
-            settings[key] = _teacher(section, f"{label}: teacher")
-        elif missing := [name for name in DEFAULTS[key] if name not in section]:
-            raise ConfigError(f"{label}: {key}.{missing[0]}: missing")
-        else:
-            settings[key] = _typed(section, DEFAULTS[key])
-    composition = spec.get("selection")
-    if spec["selector"] not in BASELINES:
-        composition = _complete_composition(composition, f"{label}: selection")
-    checked = _spec(spec["environment"], spec["selector"], spec["seed"], settings, composition)
-    for key in sorted(spec.keys() ^ checked.keys()):
-        raise ConfigError(f"{label}: {key}: {'missing' if key in checked else 'unknown key'}")
-    _check_run(checked, spec["environment"], label, f"{label}: environment")
+    if not isinstance(given, dict):
+        raise ConfigError(f"{label}: a spec is a JSON object, not {show(given)}")
+    sources = Sources(label, [Layer(label, given)])
+    check_tree(given, sources)
+    _check_keys(given, Spec.model_fields, sources)
+    spec = validated(Spec, given, sources)
+    try:
+        parts.load_used(spec.parts or {})
+    except parts.PartError:
+        raise
+    except InputError as error:
+        raise ConfigError(f"{label}: {line(error)}") from error
+    sections: dict[str, Any] = {"total_steps": spec.total_steps, "options": spec.options}
+    for key in ("labels", "vae", "evaluation"):
+        if given.get(key) is not None:
+            _check_complete(given[key], list(MODELS[key].model_fields), sources, (key,))
+            sections[key] = getattr(spec, key)
+    for key in CHOICES:
+        choice = _choice(key, given.get(key) or {}, sources)
+        if key in given:
+            _check_complete(given[key], choice.model_dump(), sources, (key,))
+        sections[key] = choice
+    settings = EnvironmentSettings(**sections)
+    composition: Composition | None = None
+    if spec.selector not in BASELINES:
+        composition = _composition(given.get("selection"), sources, ("selection",))
+    checked = _spec(spec.environment, spec.selector, spec.seed, settings, composition, sources)
+    for key in sorted(spec.as_dict().keys() ^ checked.as_dict().keys()):
+        sources.fail((key,), "missing" if getattr(checked, key) is not None else "unknown key")
+    used = [composition] if composition else []
+    check_run(spec.environment, settings, used, bool(used), sources)
     return checked
-
-
-def study_runs(study: dict[str, Any]) -> list[tuple[str, str, int]]:
-    """Every run of a loaded study as (environment, selector, seed); none for imported runs."""
-    return [
-        (environment, selector, seed)
-        for environment in study.get("environments", {})
-        for selector in dict.fromkeys([*selectors(study), *baselines(study)])
-        for seed in study["seeds"]
-    ]
-
-
-def environments(study: dict[str, Any]) -> list[str]:
-    """The ids of the study's environments, trained or imported, in its order."""
-    return list(study.get("imported") or study["environments"])
-
-
-def selectors(study: dict[str, Any]) -> list[str]:
-    """The names of the study's selectors, in its order."""
-    return list(study.get("selectors", {}))
-
-
-def baselines(study: dict[str, Any]) -> list[str]:
-    """What returns are normalised between, worst first; empty unless the study trains them."""
-    return list(BASELINES) if study["baselines"] and "environments" in study else []
-
-
-def display_names(study: dict[str, Any]) -> dict[str, str] | None:
-    """Method part of exp_name -> name in tables, in table order; None: all methods, by name.
-
-    Several method parts may share a name (a method that was called differently in each
-    environment); its place in the order is that of the first of them.
-    """
-    return study.get("methods")
 
 
 def parse_set(text: str) -> dict[str, Any]:
@@ -301,10 +226,11 @@ def parse_set(text: str) -> dict[str, Any]:
     names = key.strip().split(".")
     if not equals or not all(names):
         shown = show(text)
-        raise ConfigError(f"--set {shown}: not of the form key=value, as in ppo.total_steps=20480")
+        raise ConfigError(f"--set {shown}: not of the form key=value, as in total_steps=20480")
     tree = parse_yaml(value, f"--set {show(text)}")
     for name in reversed(names):
         tree = {name: tree}
+    assert isinstance(tree, dict)
     return tree
 
 
@@ -330,278 +256,285 @@ def _merge(base: Any, change: Any) -> Any:
     return merged
 
 
-# --- the settings of one environment ------------------------------------------------------------
-
-
-def _settings(
-    environment: str,
-    study: dict[str, Any],
-    changes: dict[str, Any],
-    path: Path,
-    places: dict[str, str],
-) -> dict[str, Any]:
-    """Defaults < environment file < study < study's environment < --set, for one environment."""
-    label = str(path)
-    file = path.parent / "environments" / f"{environment}.yaml"
-    tuned: dict[str, Any] = {}
-    if file.is_file():
-        tuned = read_yaml(file)
-        check_tree(tuned, str(file))
-        validate(tuned, str(file), "settings")
-    own = study["environments"][environment]
-    layers = [
-        tuned,
-        study,
-        own,
-        changes,
-        changes.get("environments", {}).get(environment, {}),
-    ]
-
-    settings: dict[str, Any] = {}
-    for key in SECTIONS:
-        given = [layer[key] for layer in layers if key in layer]
-        settings[key] = (
-            _teacher(merge({}, *given), f"{label}: teacher ({environment})")
-            if key == "teacher"
-            else _typed(merge(DEFAULTS[key], *given), DEFAULTS[key])
-        )
-    place = places.get(f"environments.{environment}", f"environments.{environment}")
-    asks = list(study["selectors"]) != [TRUE_REWARD]
-    used = settings if asks else {"ppo": settings["ppo"]}
-    _check_run(used, environment, label, f"{label}: {place}")
-
-    from active_rlhf.selection.presets import PRESETS
-
-    for layer, where, known in (
-        (tuned, str(file), PRESETS),
-        (own, f"{label}: environments.{environment}", study["selectors"]),
-    ):
-        for name in layer.get("selectors", {}):
-            if name not in known:
-                raise ConfigError(unknown(f"{where}: selectors", "selector", name, known))
-    settings["selectors"] = {}
-    for name in study["selectors"]:
-        where = f"{label}: {places.get(f'selectors.{name}', f'selectors.{name}')}"
-        change = merge({}, *(layer.get("selectors", {}).get(name, {}) for layer in layers[1:]))
-        if name != TRUE_REWARD:
-            composition = _composition(name, tuned.get("selectors", {}), change, where)
-            settings["selectors"][name] = composition
-        elif change:
-            raise ConfigError(f"{where}: {TRUE_REWARD} asks nothing and so has no settings")
-    return settings
-
-
-def _composition(
-    name: str, tuned: dict[str, Any], change: dict[str, Any], where: str
-) -> dict[str, Any]:
-    """Preset < environment file < study, for the selector `name`."""
-    from active_rlhf.selection.presets import PRESETS
-
-    base = change.pop("base", name if name in PRESETS else None)
-    if base is None and not change:
-        raise ConfigError(unknown(where, "selector", name, [*PRESETS, TRUE_REWARD]))
-    if base is not None and base not in list(PRESETS):
-        raise ConfigError(unknown(f"{where}.base", "selector", base, PRESETS))
-    composition = merge({} if base is None else PRESETS[base], tuned.get(base, {}), change)
-    return _complete_composition(composition, where)
-
-
-def _spec(
-    environment: str, selector: str, seed: int, settings: dict[str, Any], composition: Any
-) -> dict[str, Any]:
-    spec: dict[str, Any] = {"environment": environment, "selector": selector, "seed": seed}
-    spec |= {key: settings[key] for key in ("ppo", "evaluation")}
-    if selector == RANDOM_POLICY:
-        ppo = settings["ppo"]
-        spec["ppo"] = ppo | {
-            "total_steps": min(ppo["total_steps"], RANDOM_ROLLOUTS * ppo["rollout_steps"])
-        }
-    if selector not in BASELINES:
-        from active_rlhf.selection.composition import needs_latents
-
-        spec |= {key: settings[key] for key in ("labels", "teacher", "reward_model")}
-        spec["selection"] = composition
-        if needs_latents(composition):
-            spec["vae"] = settings["vae"]
-    return deepcopy(spec)
-
-
-def _teacher(settings: dict[str, Any], where: str) -> dict[str, Any]:
-    """A teacher's complete settings; a preset becomes the teacher it is a preset of."""
-    name = settings.get("name", DEFAULTS["teacher"]["name"])
-    if name not in TEACHERS:
-        raise ConfigError(unknown(f"{where}.name", "teacher", name, TEACHERS))
-    complete = deepcopy(TEACHERS[name])
-    known = set(complete)
-    if name == "oracle":
-        known.add("tie_threshold")
-        if "tie_threshold" in settings:
-            if "tie_quantile" in settings:
-                raise ConfigError(f"{where}: give tie_quantile or tie_threshold, not both")
-            complete = {"name": name, "tie_threshold": 0.0}
-    for key in settings:
-        if key not in known:
-            raise ConfigError(unknown(where, f"setting of {name}", key, sorted(known - {"name"})))
-    return _typed(_merge(complete, settings | {"name": complete["name"]}), complete)
-
-
-# --- checks --------------------------------------------------------------------------------------
-
-
-def _check_run(settings: dict[str, Any], environment: str, label: str, place: str) -> None:
-    """Refuse numbers that are fine one by one but cannot work together."""
-
-    def fail(key: str, message: str) -> None:
-        raise ConfigError(f"{label}: {key}: {message} ({environment})")
-
-    episode = _episode_steps(environment, place)
-    ppo = settings["ppo"]
-    steps, rollout = ppo["total_steps"], ppo["rollout_steps"]
-    if steps < rollout:
-        fail("ppo.total_steps", f"{steps} is less than one rollout of {rollout} steps")
-    if rollout % ppo["minibatches"]:
-        fail("ppo.minibatches", f"{ppo['minibatches']} does not divide rollout_steps = {rollout}")
-    if rollout == ppo["minibatches"]:
-        fail("ppo.minibatches", f"{rollout} leaves one step each, which cannot be normalised")
-    if "labels" not in settings:
-        return
-
-    labels = settings["labels"]
-    total, initial, sessions = labels["total"], labels["initial"], labels["sessions"]
-    if initial > total:
-        fail("labels.initial", f"{initial} is more than labels.total = {total}")
-    if sessions > total:
-        fail("labels.sessions", f"{sessions} sessions cannot share labels.total = {total} queries")
-    if sessions == 1 and initial != total:
-        fail("labels.initial", f"one session asks all {total} queries at once, not {initial}")
-    if total - initial < sessions - 1:
-        fail(
-            "labels.sessions",
-            f"{total - initial} queries are left after the first session, "
-            f"too few for {sessions - 1} more sessions",
-        )
-    rollouts, waits = steps // rollout, labels["first_after"]
-    left = rollouts - first_session(rollouts, waits)
-    if sessions > left:
-        why = f", as labels.first_after = {waits} leaves of {rollouts}" if left < rollouts else ""
-        fail("labels.sessions", f"{sessions} is more than the {left} rollouts{why}")
-    first, later = held_out_per_session([initial, total - initial], labels["validation_fraction"])
-    share = f"{labels['validation_fraction']} of {total} queries"
-    if first + later == 0:
-        fail("labels.validation_fraction", f"{share} leaves none for validation")
-    if first == initial:
-        fail("labels.validation_fraction", f"{share} leaves the first session none to train on")
-    length = labels["segment_length"]
-    if length >= min(episode, rollout):
-        fail(
-            "labels.segment_length",
-            f"{length} must be less than an episode ({episode} steps) and a rollout ({rollout})",
-        )
-    if "vae" in settings and settings["vae"]["batch_size"] > settings["vae"]["segments"]:
-        fail("vae.batch_size", f"more than vae.segments = {settings['vae']['segments']}")
-
-
-@cache
-def _episode_steps(environment: str, place: str) -> int:
-    """Steps of an episode; asks gymnasium only for environments the package does not ship."""
-    if environment in EPISODE_STEPS:
-        return EPISODE_STEPS[environment]
-    import gymnasium
-
-    from active_rlhf.tasks.gym import make
-
-    if environment not in gymnasium.registry:
-        close = closest(environment, [*EPISODE_STEPS, *gymnasium.registry])
-        raise ConfigError(
-            f"{place}: unknown environment {environment!r}{close}; shipped: "
-            f"{', '.join(EPISODE_STEPS)}; other gymnasium ids with Box spaces work too"
-        )
-    try:
-        env, limit = make(environment)
-    except Exception as error:  # whatever that environment's package raises
-        raise ConfigError(f"{place}: {line(error)}") from error
-    env.close()
-    return limit
-
-
-def _complete_composition(composition: Any, where: str) -> dict[str, Any]:
-    from active_rlhf.selection.composition import validate_composition
-
-    try:
-        return validate_composition(composition)
-    except ValueError as error:
-        raise ConfigError(f"{where}: {line(error)}") from error
-
-
-def _check_methods(study: dict[str, Any], label: str) -> None:
-    """`methods` and `exclude` may only speak of what there is; `methods` names every selector."""
-    names = display_names(study)
-    trained = "imported" not in study
-    if names is not None and trained:
-        from active_rlhf.selection.presets import PRESETS
-
-        for name in names:
-            known = [*selectors(study), *PRESETS, TRUE_REWARD]
-            if name not in known:
-                raise ConfigError(unknown(f"{label}: methods", "selector", name, known))
-        rest = {name: name for name in selectors(study) if name not in names}
-        names = {k: v for k, v in (names | rest).items() if k in study["selectors"]}
-        for name, shown in names.items():
-            same = [other for other in names if names[other] == shown]
-            if name != same[0]:
-                raise ConfigError(f"{label}: methods.{name}: {same[0]} is called {show(shown)} too")
-        study["methods"] = names
-    methods = {*(names or {}), *(names or {}).values(), *selectors(study)}
-    for i, entry in enumerate(study["exclude"]):
-        where = f"{label}: exclude[{i}]"
-        if entry["env"] not in environments(study):
-            raise ConfigError(
-                unknown(f"{where}.env", "environment", entry["env"], environments(study))
-            )
-        if methods and entry["method"] not in methods:
-            raise ConfigError(
-                unknown(f"{where}.method", "method", entry["method"], sorted(methods))
-            )
-        if trained and entry["seed"] not in study["seeds"]:
-            raise ConfigError(f"{where}.seed: {entry['seed']} is not one of the study's seeds")
-
-
-def _existing(file: str, where: str, folder: Path) -> str:
-    candidates = [Path(file), folder / file]
-    for candidate in candidates:
-        if candidate.is_file():
-            return os.fspath(candidate)
-    notes = [path.with_name("README.md") for path in candidates]
-    see = next((f"; see {note}" for note in notes if note.is_file()), "")
-    raise ConfigError(f"{where}: there is no file {file}{see}")
-
-
 # --- reading -------------------------------------------------------------------------------------
 
 
-def _as_mapping(value: Any, key: str, label: str) -> tuple[Any, dict[str, str]]:
-    """A list of names as a mapping name -> {}, and where each name stood, for messages."""
-    places = {}
-    if isinstance(value, list):
-        for i, name in enumerate(value):
-            if not isinstance(name, str):
-                raise ConfigError(f"{label}: {key}[{i}]: must be a name, not {show(name)}")
-            places[f"{key}.{name}"] = f"{key}[{i}]"
-        check_unique(value, key, label)
-        value = {name: {} for name in value}
-    elif isinstance(value, Mapping):
-        value = {name: {} if item is None else item for name, item in value.items()}
-    return value, places
+def _read_elsewhere(path: str | Path, data: Mapping[str, Any]) -> Document:
+    """Data that another parser read, with the lines of the file if it is there."""
+    lines: Mapping[Place, int] = {}
+    if Path(path).is_file():
+        try:
+            lines = read_document(path).lines
+        except ConfigError:  # it was another file when it was read
+            lines = {}
+    return Document(numbers(dict(data)), lines)
 
 
-def _typed(value: Any, default: Any) -> Any:
-    """Numbers in the type of their default, so that `1` and `1.0` are the same spec."""
-    if isinstance(default, Mapping):
-        return {key: _typed(item, default.get(key)) for key, item in value.items()}
-    if isinstance(default, list) and default:
-        return [_typed(item, default[0]) for item in value]
-    if isinstance(default, float):
-        return float(value)
-    if isinstance(default, int) and not isinstance(default, bool):
-        return int(value)
-    return value
+def _with_mappings(layers: list[Layer]) -> tuple[dict[str, Any], dict[str, Any], list[Layer]]:
+    """Study and changes with lists of environments and selectors as mappings name -> {}."""
+    study, changes = (dict(layer.tree) for layer in layers)
+    found = []
+    for tree, layer in zip((study, changes), layers, strict=True):
+        listed: dict[Place, Place] = {}
+        sources = Sources(layer.label, [layer])
+        for key in ("environments", "selectors"):
+            value = tree.get(key)
+            if isinstance(value, list):
+                for i, name in enumerate(value):
+                    if not isinstance(name, str):
+                        sources.fail((key, i), f"must be a name, not {show(name)}")
+                    listed[key, name] = (key, i)
+                check_unique(value, sources, (key,))
+                if tree is changes and isinstance(study.get(key), dict):
+                    study[key] = {name: study[key].get(name, {}) for name in value}
+                tree[key] = {name: {} for name in value}
+            elif isinstance(value, Mapping):
+                tree[key] = {name: {} if item is None else item for name, item in value.items()}
+                for name, item in tree[key].items():
+                    if not isinstance(item, Mapping):
+                        sources.fail((key, name), f"must be a mapping, not {show(item)}")
+            elif key in tree:
+                sources.fail((key,), f"must be a list or a mapping, not {show(value)}")
+        found.append(replace(layer, tree=tree, listed=listed))
+    return study, changes, found
+
+
+def _check_keys(tree: Mapping[str, Any], known_keys: Any, sources: Sources) -> None:
+    """Refuse unknown keys of a study, an environment or a spec, and say what became of `ppo`."""
+    if "ppo" in tree:
+        now = "is called `agent` now, and total_steps is a key of its own beside it"
+        sources.fail(("ppo",), now)
+    check_known(tree, known_keys, sources)
+
+
+def _check_complete(
+    given: Mapping[str, Any], wanted: Collection[str], sources: Sources, place: Place
+) -> None:
+    for key in wanted:
+        if key not in given:
+            sources.fail((*place, key), "missing")
+
+
+def _load_parts(paths: Any, sources: Sources, folder: Path) -> tuple[str, ...] | None:
+    """Load a user's own parts, and forget others; their paths from the working directory."""
+    if paths is None:
+        parts.load_parts([])
+        return None
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        sources.fail(("parts",), f"must be a list of files, not {show(paths)}")
+    found = []
+    for path in paths:
+        candidates = [Path(path), folder / path]
+        there = next((os.fspath(file) for file in candidates if file.exists()), path)
+        found.append(os.path.normpath(there) if there != path or os.path.exists(path) else path)
+    try:
+        parts.load_parts(found)
+    except parts.PartError:
+        raise
+    except InputError as error:
+        sources.fail(("parts",), line(error).removeprefix("parts: "))
+    return tuple(found)
+
+
+def _existing_files(
+    files: dict[str, str] | None, sources: Sources, folder: Path
+) -> dict[str, str] | None:
+    """Paths of imported files from the working directory."""
+    if files is None:
+        return None
+    found = {}
+    for name, file in files.items():
+        candidates = [Path(file), folder / file]
+        found[name] = next((os.fspath(path) for path in candidates if path.is_file()), "")
+        if not found[name]:
+            notes = [path.with_name("README.md") for path in candidates]
+            see = next((f"; see {note}" for note in notes if note.is_file()), "")
+            sources.fail(("imported", name), f"there is no file {file}{see}")
+    return found
+
+
+# --- the settings of one environment ------------------------------------------------------------
+
+
+def _environment(
+    environment: str, study: Mapping[str, Any], path: Path, layers: list[Layer]
+) -> tuple[EnvironmentSettings, Sources]:
+    """Defaults < environment file < study < study's environment < --set, for one environment."""
+    from active_rlhf.selection.presets import PRESETS
+
+    label = str(path)
+    file = path.parent / "environments" / f"{folder_name(environment)}.yaml"
+    document = read_document(file) if file.is_file() else Document({})
+    tuned = Layer(str(file), document.data, document.lines)
+    check_tree(tuned.tree, Sources(str(file), [tuned]))
+    _check_keys(tuned.tree, OF_AN_ENVIRONMENT, Sources(str(file), [tuned]))
+    whole, changed = layers
+    inner = [layer.under("environments", environment) for layer in layers]
+    ordered = [tuned, whole, inner[0], changed, inner[1]]
+    sources = Sources(label, ordered)
+    for layer in inner:
+        _check_keys(layer.tree, OF_AN_ENVIRONMENT, Sources(label, [layer]))
+
+    given = {
+        key: merge({}, *(layer.tree[key] for layer in ordered if key in layer.tree))
+        for key in ("options", *SECTIONS)
+        if any(key in layer.tree for layer in ordered)
+    }
+    settings = _settings(given, sources)
+    names = [name for name in study["selectors"] if name != TRUE_REWARD]
+    for layer, allowed in (
+        (tuned, list(PRESETS)),
+        *((layer, list(dict.fromkeys([*study["selectors"], *PRESETS]))) for layer in inner),
+    ):
+        for name in _selectors_of(layer):
+            if name not in allowed:
+                Sources(label, [layer]).fail_unknown(("selectors", name), "selector", allowed)
+        names += _selectors_of(layer)
+    compositions = {}
+    for name in dict.fromkeys(names):
+        place = ("selectors", name)
+        change = merge({}, *(_selectors_of(layer).get(name, {}) for layer in ordered[1:]))
+        base = change.pop("base", name if name in PRESETS else None)
+        if base is None and not change:
+            sources.fail_unknown(place, "selector", [*PRESETS, TRUE_REWARD])
+        if base is not None and base not in list(PRESETS):
+            where = sources.where((*place, "base"))
+            raise ConfigError(unknown(where, "selector", base, PRESETS))
+        preset = {} if base is None else PRESETS[base]
+        whole_one = merge(preset, _selectors_of(tuned).get(base, {}), change)
+        compositions[name] = _composition(whole_one, sources, place)
+    return settings.model_copy(update={"selectors": compositions}), sources
+
+
+def _selectors_of(layer: Layer) -> dict[str, Any]:
+    """The changes of selectors in a layer, by name."""
+    sources = Sources(layer.label, [layer])
+    given = layer.tree.get("selectors", {})
+    if not isinstance(given, Mapping):
+        sources.fail(("selectors",), f"must be a mapping, not {show(given)}")
+    for name, change in given.items():
+        if change is not None and not isinstance(change, Mapping):
+            sources.fail(("selectors", name), f"must be a mapping, not {show(change)}")
+        if name in BASELINES and change:
+            sources.fail(("selectors", name), f"{name} asks nothing and so has no settings")
+        check_known(change or {}, OF_A_SELECTOR, sources, ("selectors", name))
+    return {name: change or {} for name, change in given.items()}
+
+
+def _settings(given: Mapping[str, Any], sources: Sources) -> EnvironmentSettings:
+    """The complete sections of what was given of them."""
+    choices = {key: _choice(key, given.get(key, {}), sources) for key in CHOICES}
+    return validated(EnvironmentSettings, {**given, **choices}, sources)
+
+
+def _choice(kind: str, given: Any, sources: Sources) -> Choice:
+    """A part with its complete settings; a preset becomes the part it is a preset of."""
+    if not isinstance(given, Mapping):
+        sources.fail((kind,), f"must be a mapping, not {show(given)}")
+    name, names = given.get("name", known.DEFAULT[kind]), known.names(kind)
+    if name not in names:
+        where = sources.where((kind, "name"))
+        raise ConfigError(unknown(where, kind.replace("_", " "), name, names))
+    name, preset = known.resolved(kind, name)
+    own = merge(preset, {key: value for key, value in given.items() if key != "name"})
+    model = known.settings_of(kind, name)
+    settings = validated(model, own, sources, (kind,), f"setting of {name}")
+    return Choice(name=name, **settings.model_dump(mode="json"))
+
+
+def _composition(given: Any, sources: Sources, place: Place) -> Composition:
+    """A composition with every setting explicit."""
+    from active_rlhf.selection.composition import validate_composition
+
+    try:
+        complete = validate_composition(given)
+    except ValueError as error:
+        key, colon, message = line(error).partition(": ")
+        if colon and " " not in key:
+            sources.fail((*place, *key.split(".")), message)
+        sources.fail(place, line(error))
+    return Composition(**complete | {"score": {"name": complete["score"]}})
+
+
+def _selected(settings: EnvironmentSettings, selector: str) -> Composition | None:
+    """The composition of a selector of the study or of any preset; None of another name."""
+    from active_rlhf.selection.presets import PRESETS
+
+    if selector in settings.selectors or selector not in PRESETS:
+        return settings.selectors.get(selector)
+    return _composition(PRESETS[selector], Sources(selector, []), ())
+
+
+def _spec(
+    environment: str,
+    selector: str,
+    seed: int,
+    settings: EnvironmentSettings,
+    composition: Composition | None,
+    sources: Sources,
+) -> Spec:
+    """What a run of these settings uses of them."""
+    total_steps = settings.total_steps
+    if selector == RANDOM_POLICY:
+        total_steps = min(total_steps, RANDOM_ROLLOUTS * rollout_steps(settings.agent))
+    given: dict[str, Any] = {"environment": environment, "selector": selector, "seed": seed}
+    given |= {"total_steps": total_steps, "options": settings.options or None}
+    given |= {"agent": settings.agent, "evaluation": settings.evaluation}
+    if composition is not None:
+        given |= {"labels": settings.labels, "teacher": settings.teacher}
+        given |= {"reward_model": settings.reward_model, "selection": composition}
+        if uses_latents(composition):
+            given["vae"] = settings.vae
+    given["parts"] = parts.used(_named_parts(given)) or None
+    return validated(Spec, given, sources)
+
+
+def _named_parts(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The parts, (kind, name), that a spec in the making names and that may be a user's own."""
+    for kind in ("agent", "teacher", "reward_model"):
+        if kind in spec and spec[kind].name in parts.known(kind):
+            yield kind, spec[kind].name
+    composition = spec.get("selection")
+    for kind in ("candidates", "filter", "score", "picker") if composition else ():
+        choice = getattr(composition, kind)
+        if choice is not None and choice.name in parts.known(kind):
+            yield kind, choice.name
+
+
+# --- methods and exclusions ----------------------------------------------------------------------
+
+
+def _methods(study: Study, sources: Sources) -> dict[str, str] | None:
+    """Selectors and their names in tables, in the study's order; as given for imported runs."""
+    if study.imported is not None:
+        return study.methods
+    from active_rlhf.selection.presets import PRESETS
+
+    given = study.methods or {}
+    for name in given:
+        allowed = [*study.selectors, *PRESETS, TRUE_REWARD]
+        if name not in allowed:
+            sources.fail_unknown(("methods", name), "selector", dict.fromkeys(allowed))
+    methods = {name: given.get(name, name) for name in study.selectors}
+    for name, shown in methods.items():
+        same = [other for other in methods if methods[other] == shown]
+        if name != same[0]:
+            sources.fail(("methods", name), f"{same[0]} is called {show(shown)} too")
+    return methods
+
+
+def _check_exclusions(study: Study, sources: Sources) -> None:
+    """`exclude` may only speak of what there is."""
+    names = display_names(study) or {}
+    methods = {*names, *names.values(), *selectors(study)}
+    for i, entry in enumerate(study.exclude):
+        for key, kind, allowed in (
+            ("env", "environment", environments(study)),
+            ("method", "method", sorted(methods)),
+        ):
+            name = getattr(entry, key)
+            if allowed and name not in allowed:
+                where = sources.where(("exclude", i, key))
+                raise ConfigError(unknown(where, kind, name, allowed))
+        if study.seeds and entry.seed not in study.seeds:
+            sources.fail(("exclude", i, "seed"), f"{entry.seed} is not one of the study's seeds")

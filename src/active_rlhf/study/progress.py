@@ -14,9 +14,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from active_rlhf.files import folder_name
 from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.run.schedule import Plan
-from active_rlhf.study.loading import resolve_run, study_runs
+from active_rlhf.study.loading import resolve_run
+from active_rlhf.study.matrix import study_runs
+from active_rlhf.study.settings import Spec, Study
 
 SILENT_AFTER = 180.0  # seconds without a sign of life, after which a run no longer counts as going
 
@@ -55,10 +58,10 @@ class Snapshot:
 class Watcher:
     """Keeps the state of every run of a study and looks only at files that changed."""
 
-    def __init__(self, study: dict[str, Any], results: Path) -> None:
+    def __init__(self, study: Study, results: Path) -> None:
         @cache
-        def spec(environment: str, selector: str) -> tuple[dict[str, Any], str]:
-            resolved = resolve_run(study, environment, selector, study["seeds"][0])
+        def spec(environment: str, selector: str) -> tuple[Spec, str]:
+            resolved = resolve_run(study, environment, selector, study.seeds[0])
             return resolved, code_fingerprint(resolved)
 
         self._spec = spec
@@ -67,7 +70,7 @@ class Watcher:
                 environment,
                 selector,
                 seed,
-                results / "runs" / environment / selector / str(seed),
+                results / "runs" / folder_name(environment) / selector / str(seed),
                 Plan.of(spec(environment, selector)[0]).steps,
             )
             for environment, selector, seed in study_runs(study)
@@ -114,7 +117,7 @@ class Watcher:
         spec, code = self._spec(run.environment, run.selector)
         return (
             result.get("status") == "complete"
-            and result.get("spec") == {**spec, "seed": run.seed}
+            and result.get("spec") == {**spec.as_dict(), "seed": run.seed}
             and result.get("code") == code
         )
 

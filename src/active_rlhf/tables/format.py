@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 
 from active_rlhf.analysis.text import latex_text, markdown_text
-from active_rlhf.files import atomic
+from active_rlhf.files import atomic, folder_name
 from active_rlhf.tables.cells import Table
 
 
@@ -59,10 +59,12 @@ def markdown(table: Table) -> str:
 def document(title: str, tables: Mapping[str, Sequence[str]], mark: str = "") -> str:
     """A LaTeX document of the tables in the files beside it: environment ("": all) -> names.
 
-    Those of an environment lie in a folder of its name.
+    Those of an environment lie in its folder (`folder_name`).
     """
     sections = {
-        scope or "All environments": ["/".join(filter(None, (scope, name))) for name in names]
+        scope or "All environments": [
+            "/".join(filter(None, (folder_name(scope), name))) for name in names
+        ]
         for scope, names in tables.items()
     }
     template = _TEMPLATES.get_template("tables.tex.jinja")

@@ -1,63 +1,204 @@
-"""The control tasks: gymnasium environments, and what the compiled rollout needs of them.
+"""Any gymnasium environment with a Box to observe and a Box or Discrete to act in, as a task.
 
-Any gymnasium environment with flat Box observations and actions can be used. Those whose reward
-the kernel knows (the running robots below) are stepped inside compiled code, bit for bit the same;
-others are stepped through gymnasium.
+Robots that the compiled rollout can step itself come with what it needs (`mujoco.robots`); others
+are stepped through gymnasium, wrappers and all.
 """
 
+import os
 import sys
+from collections.abc import Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 
-@dataclass(frozen=True)
-class Environment:
-    description: str
-    options: dict[str, Any]
-
+from active_rlhf.tasks import NotReproducible
 
 _ALWAYS_RUN = {"terminate_when_unhealthy": False}
 
-ENVIRONMENTS: dict[str, Environment] = {
-    "HalfCheetah-v5": Environment("two-legged planar robot, run forward (17 obs, 6 act)", {}),
-    "Hopper-v5": Environment("one-legged planar robot, hop forward (11 obs, 3 act)", _ALWAYS_RUN),
-    "Walker2d-v5": Environment(
-        "two-legged planar robot, walk forward (17 obs, 6 act)", _ALWAYS_RUN
-    ),
-    "Ant-v5": Environment("four-legged robot, walk forward (105 obs, 8 act)", _ALWAYS_RUN),
+
+@dataclass(frozen=True)
+class Shipped:
+    """An environment with tuned settings: a sentence, and what it is made with by default."""
+
+    description: str
+    options: dict[str, Any]
+    horizon: int = 1000
+
+
+# Robots that may fall keep running, so that episodes end by truncation only and their length says
+# nothing about the task.
+ENVIRONMENTS: dict[str, Shipped] = {
+    "HalfCheetah-v5": Shipped("two-legged planar robot, run forward (17 obs, 6 act)", {}),
+    "Hopper-v5": Shipped("one-legged planar robot, hop forward (11 obs, 3 act)", _ALWAYS_RUN),
+    "Walker2d-v5": Shipped("two-legged planar robot, walk forward (17 obs, 6 act)", _ALWAYS_RUN),
+    "Ant-v5": Shipped("four-legged robot, walk forward (105 obs, 8 act)", _ALWAYS_RUN),
 }
 
 
-def _warn(message: str) -> None:
-    """MuJoCo's warnings, which by default also go to a file in the working directory."""
-    if "deprecated" not in message:  # the wording of gymnasium's own model files
-        print(f"MuJoCo: {message}", file=sys.stderr)
+def default_options(name: str) -> dict[str, Any]:
+    """Keyword arguments that an environment is made with where a study says nothing else."""
+    return dict(ENVIRONMENTS[name].options) if name in ENVIRONMENTS else {}
 
 
-def make(name: str) -> Any:
-    """The unwrapped gymnasium environment and its time limit, as `(env, episode_length)`.
-
-    Robots that may fall keep running (`terminate_when_unhealthy=False`), so that episodes end by
-    truncation only and their length says nothing about the task.
-
-    Raises ValueError for an unknown name or spaces that are not flat boxes.
-    """
-    import gymnasium
+def _quiet_mujoco() -> None:
+    """Send MuJoCo's warnings to standard error; by default it writes a file where it runs."""
     import mujoco
 
-    if ":" in name:
-        raise ValueError(f"environment {name!r} would import a module; register it, name it alone")
-    mujoco.set_mju_user_warning(_warn)
-    options = ENVIRONMENTS[name].options if name in ENVIRONMENTS else {}
+    def warn(message: str) -> None:
+        if "deprecated" not in message:  # the wording of gymnasium's own model files
+            print(f"MuJoCo: {message}", file=sys.stderr)
+
+    mujoco.set_mju_user_warning(warn)
+
+
+@contextmanager
+def _working_directory_importable() -> Any:
+    """For `my_package:Name-v0`, whose package may lie where the command is run."""
+    here = os.getcwd()
+    added = here not in sys.path and "" not in sys.path
+    if added:
+        sys.path.append(here)
     try:
-        wrapped = gymnasium.make(name, **options)
-    except gymnasium.error.Error as error:
+        yield
+    finally:
+        if added:
+            sys.path.remove(here)
+
+
+def make(name: str, options: Mapping[str, Any] | None = None) -> tuple[Any, int]:
+    """The gymnasium environment and the number of steps after which it cuts an episode off.
+
+    name: as gymnasium takes it, also `package:Name-v0`. options: keyword arguments of
+    `gymnasium.make`, over the defaults of the robots shipped here.
+
+    Raises ValueError, in one line, for an unknown name, unsuitable options or spaces.
+    """
+    import gymnasium
+
+    arguments = default_options(name) | dict(options or {})
+    if "mujoco" in str(getattr(gymnasium.registry.get(name), "entry_point", "")):
+        _quiet_mujoco()
+    try:
+        with _working_directory_importable():
+            env = gymnasium.make(name, disable_env_checker=True, **arguments)
+    except (gymnasium.error.Error, ImportError, TypeError) as error:
         raise ValueError(f"environment {name!r} cannot be made: {error}") from error
-    limit = wrapped.spec.max_episode_steps if wrapped.spec else None
-    env = wrapped.unwrapped
-    for kind, space in (("observation", env.observation_space), ("action", env.action_space)):
-        if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
-            raise ValueError(f"environment {name!r} needs a flat Box {kind} space, not {space}")
-    if limit is None:
-        raise ValueError(f"environment {name!r} has no episode length (max_episode_steps)")
-    return env, limit
+    if "mujoco" in sys.modules:
+        _quiet_mujoco()
+    seen, acted = env.observation_space, env.action_space
+    if not isinstance(seen, gymnasium.spaces.Box):
+        raise ValueError(
+            f"environment {name!r} needs a Box observation space, not {seen}; "
+            "gymnasium.wrappers.FlattenObservation makes one of most others"
+        )
+    flat = isinstance(acted, gymnasium.spaces.Box) and len(acted.shape) == 1
+    if not flat and not isinstance(acted, gymnasium.spaces.Discrete):
+        raise ValueError(
+            f"environment {name!r} needs a flat Box or a Discrete action space, not {acted}"
+        )
+    horizon = env.spec.max_episode_steps if env.spec else None
+    if horizon is None:
+        raise ValueError(
+            f"environment {name!r} has no episode length; give one, as in "
+            "options: {max_episode_steps: 1000}"
+        )
+    return env, int(horizon)
+
+
+def _bare(env: Any) -> bool:
+    """Whether an environment has no wrappers but those that only count and check."""
+    from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
+
+    while env is not env.unwrapped:
+        if type(env) not in (TimeLimit, OrderEnforcing, PassiveEnvChecker):
+            return False
+        env = env.env
+    return True
+
+
+class GymTask:
+    """A gymnasium environment in mid-episode. `seed` starts its own random stream.
+
+    What only counts and checks is left off and done here. `fused` is what the compiled
+    rollout steps in its place, None where it cannot or with `compiled=False`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        seed: int,
+        options: Mapping[str, Any] | None = None,
+        compiled: bool = True,
+    ):
+        self.name, self.elapsed = name, 0
+        env, self.horizon = make(name, options)
+        bare = _bare(env)
+        self.env = env.unwrapped if bare else env
+        self.fused: Any = None
+        if bare and compiled and "mujoco" in sys.modules:
+            from active_rlhf.tasks.mujoco import robots
+
+            self.fused = robots.fused(self.env)
+        self.origin: Mapping[str, Any] | None = None
+        self.discrete = not hasattr(self.action_space, "low")
+        if not self.discrete:
+            self.low = self.action_space.low.astype(np.float32)
+            self.high = self.action_space.high.astype(np.float32)
+        self.observation = self._raw(self.env.reset(seed=seed)[0])
+
+    @staticmethod
+    def _raw(observation: Any) -> np.ndarray:
+        values = np.asarray(observation)
+        return values.astype(np.float64) if values.dtype.kind == "f" else values.copy()
+
+    @property
+    def observation_space(self) -> Any:
+        return self.env.observation_space
+
+    @property
+    def action_space(self) -> Any:
+        return self.env.action_space
+
+    @property
+    def stream(self) -> np.random.Generator:
+        return self.env.unwrapped.np_random
+
+    def reset(self) -> None:
+        self.origin = self.stream.bit_generator.state
+        self.observation = self._raw(self.env.reset()[0])
+        self.elapsed = 0
+
+    def step(self, action: np.ndarray) -> tuple[float, bool, bool]:
+        raw, reward, terminated, truncated, _ = self.env.step(self.control(action))
+        self.observation = self._raw(raw)
+        self.elapsed += 1
+        cut = bool(truncated) or self.elapsed >= self.horizon
+        return float(reward), bool(terminated), cut and not terminated
+
+    def control(self, action: np.ndarray) -> Any:
+        """One sampled action in the type that the environment takes."""
+        if self.discrete:
+            return int(action) + int(self.action_space.start)
+        # As the control that the compiled rollout writes.
+        return np.clip(action, self.low, self.high).astype(np.float64)
+
+    def executed(self, actions: np.ndarray) -> np.ndarray:
+        return actions if self.discrete else np.clip(actions, self.low, self.high)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"origin": self.origin, "elapsed": self.elapsed, "observation": self.observation}
+
+    def load_state_dict(
+        self, state: Mapping[str, Any], actions: np.ndarray, rewards: np.ndarray
+    ) -> None:
+        if state["origin"] is not None:
+            self.stream.bit_generator.state = state["origin"]
+            self.reset()
+        same = True
+        for action, expected in zip(actions, rewards, strict=True):
+            reward, *_ = self.step(action)
+            same = same and reward == expected
+        if not same or not np.array_equal(self.observation, state["observation"]):
+            raise NotReproducible(f"{self.name} does not repeat an episode bit for bit")

@@ -1,4 +1,10 @@
-"""The PPO update, compiled; `update.update_eager` is the same in plain torch, to read first."""
+"""The PPO update, compiled; `update.update_eager` is the same in plain torch, to read first.
+
+Names are those of the reference. What autograd does there is done here by hand: a loss leaves its
+gradient by the networks' outputs, which `backward` takes through the networks.
+"""
+
+from collections import namedtuple
 
 import numpy as np
 
@@ -7,7 +13,10 @@ from active_rlhf.compute.adam import adam, clip_gradient
 from active_rlhf.compute.compilation import compiled
 
 _F = np.float32
-_ONE = _F(1)
+_ZERO, _HALF, _ONE = _F(0), _F(0.5), _F(1)
+
+Side = namedtuple("Side", "h1 h2 out g_out")
+Side.__doc__ = """Hidden units [n, .] of actor or critic on a minibatch, outputs, their gradient."""
 
 
 @compiled
@@ -35,80 +44,27 @@ def ppo_update(policy, gradient, optimiser, batch, orders, size, settings, learn
     `orders` [epochs, T] are the permutations whose slices of `size` are the minibatches. Returns
     means over minibatches of: policy loss, value loss, approximate KL, clipped share.
     """
-    actions_n = policy.log_std.size
     x = np.empty((size, batch.observations.shape[1]), np.float32)
-    h1, h2 = (
-        np.empty((size, policy.actor.b1.size), np.float32),
-        np.empty((size, policy.actor.b2.size), np.float32),
-    )
-    v1, v2 = np.empty_like(h1), np.empty_like(h2)
-    g1, g2 = np.empty_like(h1), np.empty_like(h2)
-    means, g_means = (
-        np.empty((size, actions_n), np.float32),
-        np.empty((size, actions_n), np.float32),
-    )
-    values, g_values = np.empty((size, 1), np.float32), np.empty((size, 1), np.float32)
-    inverse_std = np.empty(actions_n, np.float32)
+    advantages = np.empty(size, np.float32)
+    actor, critic = _side(policy.actor, size), _side(policy.critic, size)
+    g_h1, g_h2 = np.empty_like(actor.h1), np.empty_like(actor.h2)
     totals = np.zeros(4)
-    low, high = _ONE - _F(settings.clip), _ONE + _F(settings.clip)
-    clip = _F(settings.clip)
-    weight = _ONE / _F(size)
     for epoch in range(orders.shape[0]):
         for begin in range(0, orders.shape[1], size):
             rows = orders[epoch, begin : begin + size]
-            average, square = 0.0, 0.0
             for i in range(size):
                 x[i] = batch.observations[rows[i]]
-                average += batch.advantages[rows[i]]
-            average /= size
-            for i in range(size):
-                square += (batch.advantages[rows[i]] - average) ** 2
-            inverse_sd = 1.0 / (np.sqrt(square / (size - 1)) + 1e-8)
+            normalise_advantages(batch, rows, advantages)
 
-            forward(x, policy.actor, h1, h2, means)
-            forward(x, policy.critic, v1, v2, values)
-            for j in range(actions_n):
-                inverse_std[j] = np.exp(-policy.log_std[j])
-                gradient.log_std[j] = -_F(settings.entropy_coefficient)
-            for i in range(size):
-                row = rows[i]
-                log_p = _F(0)
-                for j in range(actions_n):
-                    z = (batch.actions[row, j] - means[i, j]) * inverse_std[j]
-                    log_p -= _F(0.5) * (z * z + LOG_2PI) + policy.log_std[j]
-                log_ratio = log_p - batch.log_probabilities[row]
-                ratio = np.exp(log_ratio)
-                advantage = _F((batch.advantages[row] - average) * inverse_sd)
-                plain = -advantage * ratio
-                clipped = -advantage * min(max(ratio, low), high)
-                slope = _F(0)
-                if (
-                    plain >= clipped
-                ):  # a tie means an unclipped ratio, whose gradient is the plain one
-                    slope = plain * weight
-                for j in range(actions_n):
-                    z = (batch.actions[row, j] - means[i, j]) * inverse_std[j]
-                    g_means[i, j] = slope * z * inverse_std[j]
-                    gradient.log_std[j] += slope * (z * z - _ONE)
+            forward(x, policy.actor, actor.h1, actor.h2, actor.out)
+            forward(x, policy.critic, critic.h1, critic.h2, critic.out)
+            policy_loss(policy, batch, rows, advantages, settings, actor, gradient.log_std, totals)
+            value_loss(batch, rows, settings, critic, totals)
+            backward(x, policy.actor, actor.h1, actor.h2, actor.g_out, g_h1, g_h2, gradient.actor)
+            backward(
+                x, policy.critic, critic.h1, critic.h2, critic.g_out, g_h1, g_h2, gradient.critic
+            )
 
-                value, old, target = values[i, 0], batch.values[row], batch.returns[row]
-                error = value - target
-                shift = value - old
-                limited = old + min(max(shift, -clip), clip) - target
-                if error * error >= limited * limited:
-                    g_values[i, 0] = _F(settings.value_coefficient) * error * weight
-                else:  # outside the trust region the clipped loss is flat
-                    inside = -clip <= shift <= clip
-                    g_values[i, 0] = (
-                        _F(settings.value_coefficient) * limited * weight if inside else _F(0)
-                    )
-                totals[0] += max(plain, clipped) / size
-                totals[1] += 0.5 * max(error * error, limited * limited) / size
-                totals[2] += ((ratio - _ONE) - log_ratio) / size
-                totals[3] += (1.0 if abs(ratio - _ONE) > clip else 0.0) / size
-
-            backward(x, policy.actor, h1, h2, g_means, g1, g2, gradient.actor)
-            backward(x, policy.critic, v1, v2, g_values, g1, g2, gradient.critic)
             clip_gradient(gradient.flat, settings.max_grad_norm)
             optimiser.step[0] += 1
             adam(
@@ -121,3 +77,82 @@ def ppo_update(policy, gradient, optimiser, batch, orders, size, settings, learn
                 settings.adam_epsilon,
             )
     return totals / (orders.shape[0] * (orders.shape[1] // size))
+
+
+@compiled
+def _side(network, size):
+    h1 = np.empty((size, network.b1.size), np.float32)
+    h2 = np.empty((size, network.b2.size), np.float32)
+    out = np.empty((size, network.b3.size), np.float32)
+    return Side(h1, h2, out, np.empty_like(out))
+
+
+@compiled
+def normalise_advantages(batch, rows, advantages):
+    """The advantages of a minibatch's `rows` with mean 0 and sd 1."""
+    mean, square = 0.0, 0.0
+    for row in rows:
+        mean += batch.advantages[row]
+    mean /= rows.size
+    for row in rows:
+        square += (batch.advantages[row] - mean) ** 2
+    inverse_sd = 1.0 / (np.sqrt(square / (rows.size - 1)) + 1e-8)
+    for i in range(rows.size):
+        advantages[i] = (batch.advantages[rows[i]] - mean) * inverse_sd
+
+
+@compiled
+def policy_loss(policy, batch, rows, advantages, settings, actor, g_log_std, totals):
+    """max(-A ratio, -A clipped ratio), less the entropy bonus (Schulman et al. 2017, eq. 7).
+
+    Its gradient goes to `actor.g_out` and `g_log_std`; the loss, the approximate KL and the share
+    of ratios clipped are added to `totals`.
+    """
+    means, log_std, n = actor.out, policy.log_std, rows.size
+    inverse_std = np.empty_like(log_std)
+    for j in range(log_std.size):
+        inverse_std[j] = np.exp(-log_std[j])
+        g_log_std[j] = -_F(settings.entropy_coefficient)
+    clip, weight = _F(settings.clip), _ONE / _F(n)
+    low, high = _ONE - clip, _ONE + clip
+    for i in range(n):
+        row = rows[i]
+        log_p = _ZERO
+        for j in range(log_std.size):
+            z = (batch.actions[row, j] - means[i, j]) * inverse_std[j]
+            log_p -= _HALF * (z * z + LOG_2PI) + log_std[j]
+        log_ratio = log_p - batch.log_probabilities[row]
+        ratio = np.exp(log_ratio)
+        clipped_ratio = min(max(ratio, low), high)
+        plain, clipped = -advantages[i] * ratio, -advantages[i] * clipped_ratio
+        # A tie means an unclipped ratio, whose gradient is the plain one.
+        slope = plain * weight if plain >= clipped else _ZERO
+        for j in range(log_std.size):
+            z = (batch.actions[row, j] - means[i, j]) * inverse_std[j]
+            actor.g_out[i, j] = slope * z * inverse_std[j]
+            g_log_std[j] += slope * (z * z - _ONE)
+        totals[0] += max(plain, clipped) / n
+        totals[2] += ((ratio - _ONE) - log_ratio) / n
+        totals[3] += (1.0 if abs(ratio - _ONE) > clip else 0.0) / n
+
+
+@compiled
+def value_loss(batch, rows, settings, critic, totals):
+    """Half the larger square of the value's error and of one kept near the old value.
+
+    Its gradient, by `value_coefficient`, goes to `critic.g_out`; the loss is added to `totals`.
+    """
+    n, clip = rows.size, _F(settings.clip)
+    coefficient, weight = _F(settings.value_coefficient), _ONE / _F(n)
+    for i in range(n):
+        row = rows[i]
+        value, old, target = critic.out[i, 0], batch.values[row], batch.returns[row]
+        shift = value - old
+        near = old + min(max(shift, -clip), clip)
+        error, near_error = value - target, near - target
+        if error * error >= near_error * near_error:
+            critic.g_out[i, 0] = coefficient * error * weight
+        else:  # outside the trust region the clipped loss is flat
+            inside = -clip <= shift <= clip
+            critic.g_out[i, 0] = coefficient * near_error * weight if inside else _ZERO
+        totals[1] += 0.5 * max(error * error, near_error * near_error) / n

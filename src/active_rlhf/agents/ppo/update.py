@@ -1,136 +1,105 @@
-"""Proximal policy optimisation (Schulman et al. 2017), in the variant of CleanRL's continuous task.
+"""PPO in plain torch: the whole agent, to read, copy and change.
 
-`update` is one whole policy update on a rollout whose rewards are given. It runs compiled;
-`update_eager` is the same in plain torch, to read first and to test against.
+Proximal policy optimisation (Schulman et al. 2017) in the variant of CleanRL's continuous task:
+clipped policy and value losses, normalised advantages, orthogonal weights, annealed Adam. It runs
+wherever the compiled path (`agent.CompiledPPO`) cannot: other networks, discrete actions, or a
+machine on which nothing compiles. Where both can run they agree, as the tests show.
 """
 
-from collections import namedtuple
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
-from active_rlhf.agents import kernels as networks
-from active_rlhf.agents.policy import Parameters, Policy, parameters
-from active_rlhf.agents.ppo import kernels
-from active_rlhf.compute.compilation import COMPILED
-from active_rlhf.tasks.rollout import Rollout
+from active_rlhf.agents import Learned
+from active_rlhf.agents.heads import Categorical, Gaussian, head
+from active_rlhf.agents.networks import initial_weights
+from active_rlhf.agents.normalise import Moments, count, empty_moments, normalised
+from active_rlhf.agents.ppo.agent import Batch, orders
+from active_rlhf.agents.ppo.settings import PPOSettings
+from active_rlhf.tasks import Task
+from active_rlhf.tasks.rollout import Rollout, collect
 
-if TYPE_CHECKING:
-    import torch
+ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
-Settings = namedtuple(
-    "Settings", "clip entropy_coefficient value_coefficient max_grad_norm adam_epsilon"
-)
-Optimiser = namedtuple("Optimiser", "first second step")
-Batch = namedtuple("Batch", "observations actions log_probabilities advantages returns values")
-
-
-def optimiser(size: int) -> Optimiser:
-    """Adam's moments [size] before the first step."""
-    return Optimiser(np.zeros(size, np.float32), np.zeros(size, np.float32), np.zeros(1, np.int64))
+LOSSES = ("policy", "value", "kl", "clipped")
 
 
-def batch(rollout: Rollout, rewards: np.ndarray, policy: Policy, config: dict[str, Any]) -> Batch:
-    """Advantages and value targets [T] for a rollout under the rewards [T] the policy is to earn.
+def perceptron(
+    sizes: list[int], activation: str, gain: float, stream: np.random.Generator
+) -> nn.Sequential:
+    """Linear layers of these sizes with an activation between them; zero biases."""
+    layers: list[nn.Module] = []
+    for weight in initial_weights(sizes, gain, stream):
+        layer = nn.Linear(*weight.shape)
+        layer.weight.data = torch.from_numpy(weight.T.astype(np.float32).copy())
+        layer.bias.data.zero_()
+        layers += [layer, ACTIVATIONS[activation]()]
+    return nn.Sequential(*layers[:-1])
 
-    Values and log-probabilities are those of `policy`, which must not have changed since it acted.
+
+class ActorCritic(nn.Module):
+    """Policy and value function of normalised observations [n, o]."""
+
+    def __init__(
+        self, inputs: int, head: Gaussian | Categorical, settings: PPOSettings, stream: Any
+    ):
+        super().__init__()
+        self.head = head
+        hidden, activation = list(settings.hidden), settings.activation
+        self.actor = perceptron([inputs, *hidden, head.outputs], activation, 0.01, stream)
+        self.critic = perceptron([inputs, *hidden, 1], activation, 1.0, stream)
+
+    def distribution(self, x: torch.Tensor) -> torch.distributions.Distribution:
+        return self.head.distribution(self.actor(x))
+
+    def value(self, x: torch.Tensor) -> torch.Tensor:
+        return self.critic(x)[:, 0]
+
+
+def generalised_advantages(
+    rewards: np.ndarray,
+    values: np.ndarray,
+    next_values: np.ndarray,
+    ended: np.ndarray,
+    terminated: np.ndarray,
+    settings: PPOSettings,
+) -> np.ndarray:
+    """GAE (Schulman et al. 2016, eq. 16), float32 [T], over a rollout of several episodes.
+
+    next_values: at a truncated end the value of the final observation; a terminated one is worth
+    nothing.
     """
-    values = networks.network(rollout.normalised, policy.parameters.critic)[:, 0]
-    # Inside an episode the value that follows is the next one; only ends need a second look.
-    next_values = np.append(values[1:], np.float32(0))
-    outside = rollout.ended.copy()
-    outside[-1] = True
-    next_values[outside] = networks.network(rollout.following[outside], policy.parameters.critic)[
-        :, 0
-    ]
-    advantages = kernels.generalised_advantages(
-        *(np.asarray(rewards, np.float64), values, next_values),
-        *(rollout.ended, rollout.terminated, config["gamma"], config["gae_lambda"]),
-    )
-    means = networks.network(rollout.normalised, policy.parameters.actor)
-    log_p = networks.log_probabilities(means, policy.parameters.log_std, rollout.actions)
-    return Batch(
-        *(rollout.normalised, rollout.actions, log_p, advantages, advantages + values, values)
-    )
+    gamma, lam = settings.gamma, settings.gae_lambda
+    advantages, running = np.empty(len(rewards), np.float32), 0.0
+    for t in reversed(range(len(rewards))):
+        future = 0.0 if terminated[t] else next_values[t]
+        delta = rewards[t] + gamma * future - values[t]
+        running = delta + (0.0 if ended[t] else gamma * lam * running)
+        advantages[t] = running
+    return advantages
 
 
-def _settings(config: dict[str, Any]) -> Settings:
-    return Settings(
-        float(config["clip"]),
-        float(config["entropy_coefficient"]),
-        float(config["value_coefficient"]),
-        float(config["max_grad_norm"]),
-        1e-5,
-    )
-
-
-def orders(steps: int, epochs: int, generator: np.random.Generator) -> np.ndarray:
-    """Independent permutations [epochs, steps] of the rollout, sliced into minibatches."""
-    return generator.permuted(np.tile(np.arange(steps, dtype=np.int32), (epochs, 1)), axis=1)
-
-
-@dataclass(frozen=True)
-class Losses:
-    policy: float
-    value: float
-    kl: float
-    clipped: float
-
-
-def update(
-    policy: Policy,
-    state: Optimiser,
-    data: Batch,
-    config: dict[str, Any],
-    learning_rate: float,
-    generator: np.random.Generator,
-) -> Losses:
-    """Train `policy` and `state` in place for `epochs` x `minibatches` steps on `data`.
-
-    Returns the losses averaged over the minibatches.
-    """
-    if not COMPILED:
-        return update_eager(policy, state, data, config, learning_rate, generator)
-    order = orders(len(data.values), config["epochs"], generator)
-    params = policy.parameters
-    shape = params.actor.w1.shape[0], params.log_std.size
-    gradient = parameters(np.zeros_like(params.flat), *shape)
-    size = len(data.values) // config["minibatches"]
-    totals = kernels.ppo_update(
-        params, gradient, state, data, order, size, _settings(config), float(learning_rate)
-    )
-    return Losses(*map(float, totals))
-
-
-def losses_eager(
-    flat: "torch.Tensor", shape: tuple[int, int], data: Batch, config: dict[str, Any]
-) -> dict[str, "torch.Tensor"]:
-    """The losses of one minibatch as torch scalars, differentiable in the flat parameters."""
-    import torch
-
-    pieces = _views(flat, shape)
-    x, actions, old_log_p, advantages, returns, old_values = map(torch.as_tensor, data)
-
-    def network(net: Any) -> torch.Tensor:
-        hidden = torch.tanh(x @ net.w1 + net.b1)
-        return torch.tanh(hidden @ net.w2 + net.b2) @ net.w3 + net.b3
-
-    normal = torch.distributions.Normal(network(pieces.actor), pieces.log_std.exp())
-    log_ratio = normal.log_prob(actions).sum(1) - old_log_p
+def losses(model: ActorCritic, data: Batch, settings: PPOSettings) -> dict[str, torch.Tensor]:
+    """The losses of one minibatch, as scalars that can be differentiated."""
+    clip = settings.clip
+    distribution = model.distribution(data.observations)
+    log_ratio = distribution.log_prob(data.actions) - data.log_probabilities
     ratio = log_ratio.exp()
-    clip = config["clip"]
-    advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+    advantages = (data.advantages - data.advantages.mean()) / (data.advantages.std() + 1e-8)
     clipped_ratio = ratio.clamp(1 - clip, 1 + clip)
     policy_loss = torch.max(-advantages * ratio, -advantages * clipped_ratio).mean()
-    values = network(pieces.critic)[:, 0]
-    near = old_values + (values - old_values).clamp(-clip, clip)
-    value_loss = 0.5 * torch.max((values - returns) ** 2, (near - returns) ** 2).mean()
-    entropy = normal.entropy().sum(1).mean()
+
+    values = model.value(data.observations)
+    near = data.values + (values - data.values).clamp(-clip, clip)
+    value_loss = 0.5 * torch.max((values - data.returns) ** 2, (near - data.returns) ** 2).mean()
+    entropy = distribution.entropy().mean()
     total = (
         policy_loss
-        - config["entropy_coefficient"] * entropy
-        + config["value_coefficient"] * value_loss
+        - settings.entropy_coefficient * entropy
+        + settings.value_coefficient * value_loss
     )
     return {
         "total": total,
@@ -141,44 +110,135 @@ def losses_eager(
     }
 
 
-def _views(flat: "torch.Tensor", shape: tuple[int, int]) -> Parameters:
-    template = parameters(np.empty(flat.numel(), np.float32), *shape)
-    arrays = [*template.actor, *template.critic, template.log_std]
-    pieces = flat.split([array.size for array in arrays])
-    views = [p.reshape(array.shape) for p, array in zip(pieces, arrays, strict=True)]
-    network = networks.Network
-    return Parameters(flat, network(*views[:6]), network(*views[6:12]), views[12])
+class TorchPPO:
+    """The agent."""
 
+    def __init__(
+        self, task: Task, settings: PPOSettings, stream: np.random.Generator, because: str = ""
+    ):
+        self.settings = settings
+        self.rollout_steps, self.discount = settings.rollout_steps, settings.gamma
+        inputs = int(np.prod(task.observation_space.shape))
+        self.model = ActorCritic(inputs, head(task.action_space), settings, stream)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=0.0, eps=1e-5)
+        self.moments: Moments = empty_moments(inputs)
+        self.path = "torch" + (f": {because}" if because else "")
 
-def update_eager(
-    policy: Policy,
-    state: Optimiser,
-    data: Batch,
-    config: dict[str, Any],
-    learning_rate: float,
-    generator: np.random.Generator,
-) -> Losses:
-    """`update` written out in torch, with the same arguments, random stream and results."""
-    import torch
+    def _see(self, observations: np.ndarray) -> torch.Tensor:
+        """Raw observations [n, ...] as the networks see them, with today's moments."""
+        return torch.from_numpy(
+            normalised(self.moments, observations.reshape(len(observations), -1))
+        )
 
-    order = orders(len(data.values), config["epochs"], generator)
-    shape = policy.parameters.actor.w1.shape[0], policy.parameters.log_std.size
-    flat = torch.from_numpy(policy.parameters.flat).requires_grad_()
-    adam = torch.optim.Adam([flat], lr=learning_rate, eps=1e-5)
-    adam.state[flat] = {
-        "step": torch.tensor(float(state.step[0])),
-        "exp_avg": torch.from_numpy(state.first),
-        "exp_avg_sq": torch.from_numpy(state.second),
-    }
-    size = len(data.values) // config["minibatches"]
-    history = []
-    for epoch in order:
-        for rows in epoch.reshape(-1, size):
-            losses = losses_eager(flat, shape, Batch(*(a[rows] for a in data)), config)
-            adam.zero_grad()
-            losses["total"].backward()
-            torch.nn.utils.clip_grad_norm_([flat], config["max_grad_norm"])
-            adam.step()
-            state.step[0] += 1
-            history.append([losses[k].item() for k in ("policy", "value", "kl", "clipped")])
-    return Losses(*np.mean(history, axis=0).tolist())
+    @torch.no_grad()
+    def act(self, task: Task, steps: int, stream: np.random.Generator | None) -> Rollout:
+        head, moments = self.model.head, self.moments
+        noise = None if stream is None else head.noise(stream, steps)
+        seen = np.empty((steps, moments.mean.size), np.float32)
+        following = np.empty_like(seen)  # at an episode's end its final observation
+
+        def action(observation: np.ndarray, t: int) -> np.ndarray:
+            seen[t] = normalised(moments, observation.ravel())
+            outputs = self.model.actor(torch.from_numpy(seen[t]))
+            return head.action(outputs, None if noise is None else noise[t])
+
+        def meet(observation: np.ndarray, after: int | None) -> None:
+            if stream is not None:
+                count(moments, observation.ravel())
+            if after is not None:
+                following[after] = normalised(moments, observation.ravel())
+
+        if stream is not None and moments.count[0] < 1:
+            count(moments, task.observation.ravel())
+        rollout = collect(task, steps, action, meet)
+        self._acted = seen, following
+        return rollout
+
+    def learn(
+        self, rollout: Rollout, rewards: np.ndarray, progress: float, stream: np.random.Generator
+    ) -> Learned:
+        settings, model, steps = self.settings, self.model, len(rewards)
+        data = self._batch(rollout, rewards)
+        share = 1.0 - progress if settings.anneal else 1.0
+        for group in self.optimiser.param_groups:
+            group["lr"] = settings.learning_rate * share
+        history = []
+        for order in orders(steps, settings.epochs, stream):
+            for rows in order.reshape(settings.minibatches, -1):
+                found = losses(model, Batch(*(values[rows] for values in data)), settings)
+                self.optimiser.zero_grad()
+                found["total"].backward()
+                nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
+                self.optimiser.step()
+                history.append([found[name].item() for name in LOSSES])
+        means = np.mean(history, axis=0).tolist()
+        arrays = {name: values.numpy() for name, values in data._asdict().items()}
+        return Learned(dict(zip(LOSSES, means, strict=True)), arrays | self.arrays())
+
+    @torch.no_grad()
+    def _batch(self, rollout: Rollout, rewards: np.ndarray) -> Batch:
+        """What to learn from: the rollout as it looked to the policy that acted it."""
+        seen, following = map(torch.from_numpy, self._acted)
+        actions = torch.from_numpy(rollout.actions)
+        values = self.model.value(seen)
+        advantages = torch.from_numpy(
+            generalised_advantages(
+                np.asarray(rewards, np.float64),
+                values.numpy(),
+                self.model.value(following).numpy(),
+                rollout.ended,
+                rollout.terminated,
+                self.settings,
+            )
+        )
+        return Batch(
+            observations=seen,
+            actions=actions,
+            log_probabilities=self.model.distribution(seen).log_prob(actions),
+            advantages=advantages,
+            returns=advantages + values,
+            values=values,
+        )
+
+    @torch.no_grad()
+    def log_probabilities(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        distribution = self.model.distribution(self._see(observations))
+        return distribution.log_prob(torch.from_numpy(actions)).numpy()
+
+    @torch.no_grad()
+    def greedy(self, observations: np.ndarray) -> np.ndarray:
+        return self.model.head.action(self.model.actor(self._see(observations)), None)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        arrays = {}
+        for role in ("actor", "critic"):
+            linear = [layer for layer in getattr(self.model, role) if isinstance(layer, nn.Linear)]
+            for i, layer in enumerate(linear, 1):
+                arrays[f"{role}.w{i}"] = layer.weight.detach().numpy().T
+                arrays[f"{role}.b{i}"] = layer.bias.detach().numpy()
+        if isinstance(self.model.head, Gaussian):
+            arrays["log_std"] = self.model.head.log_std.detach().numpy()
+        return arrays | {f"observations.{k}": v for k, v in self.moments._asdict().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        adam = self.optimiser.state
+        named = list(self.model.named_parameters())
+        return {
+            "parameters": {name: p.detach().numpy() for name, p in named},
+            "moments": self.moments._asdict(),
+            "adam": {
+                name: {key: np.asarray(value) for key, value in adam[p].items()}
+                for name, p in named
+                if p in adam
+            },
+        }
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for name, parameter in self.model.named_parameters():
+            parameter.copy_(torch.from_numpy(state["parameters"][name]))
+            if name in state["adam"]:
+                adam = {k: torch.from_numpy(v.copy()) for k, v in state["adam"][name].items()}
+                self.optimiser.state[parameter] = adam
+        for name, array in self.moments._asdict().items():
+            array[:] = state["moments"][name]

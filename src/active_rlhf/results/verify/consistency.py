@@ -16,13 +16,14 @@ from active_rlhf.errors import InputError, line
 from active_rlhf.results.collect import EPISODES, EVALUATIONS, OPTIONAL, SESSIONS
 from active_rlhf.results.export import read_csv
 from active_rlhf.run.schedule import RECENT_RETURNS, Plan
+from active_rlhf.study.settings import Evaluation, Spec
 
 Fault = tuple[str, str]  # a file of the run, what is wrong with it
 Faults = Iterator[str]
 SETTINGS = "the run's settings give"
 
 
-def faults(directory: Path, spec: dict[str, Any], result: dict[str, Any]) -> Iterator[Fault]:
+def faults(directory: Path, spec: Spec, result: dict[str, Any]) -> Iterator[Fault]:
     """What contradicts the spec or another file of the run, whose run.json is `result`.
 
     Each fault is said of the file that it shows in; a file that cannot be read is one fault.
@@ -37,7 +38,7 @@ def faults(directory: Path, spec: dict[str, Any], result: dict[str, Any]) -> Ite
             yield "labels.npz", fault
     checks: list[tuple[str, Sequence[str], Callable[[pd.DataFrame], Faults]]] = [
         ("episodes.csv", EPISODES, partial(_episodes, plan, result)),
-        ("evaluations.csv", EVALUATIONS, partial(_evaluations, plan, spec["evaluation"])),
+        ("evaluations.csv", EVALUATIONS, partial(_evaluations, plan, spec.evaluation)),
         ("sessions.csv", SESSIONS, partial(_sessions, plan, counts)),
     ]
     for name, columns, check in checks if plan.queries else checks[:2]:
@@ -82,12 +83,12 @@ def _episodes(plan: Plan, result: dict[str, Any], frame: pd.DataFrame) -> Faults
         yield f"the last {len(last)} returns have the mean {mean}, run.json says {stated!r}"
 
 
-def _evaluations(plan: Plan, evaluation: Mapping[str, int], frame: pd.DataFrame) -> Faults:
+def _evaluations(plan: Plan, evaluation: Evaluation, frame: pd.DataFrame) -> Faults:
     ends = plan.size * np.arange(1, plan.rollouts + 1)
-    due = ends // evaluation["every"] > (ends - plan.size) // evaluation["every"]
+    due = ends // evaluation.every > (ends - plan.size) // evaluation.every
     due[-1] = True
     step = ends[due]
-    episodes = np.full(len(step), evaluation["episodes"])
+    episodes = np.full(len(step), evaluation.episodes)
     labels = plan.asked(step // plan.size)
     yield from _unlike(frame, {"step": step, "episodes": episodes, "labels": labels})
 

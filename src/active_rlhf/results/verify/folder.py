@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from active_rlhf.errors import InputError, line
-from active_rlhf.files import CHECKPOINT, LOCK, result_files
+from active_rlhf.files import CHECKPOINT, LOCK, folder_name, result_files
 from active_rlhf.results.provenance import CONFIG, RECORD
-from active_rlhf.study.loading import load_study, study_runs
-from active_rlhf.study.plain_yaml import read_yaml
-from active_rlhf.study.validation import show
+from active_rlhf.study.loading import load_study
+from active_rlhf.study.matrix import study_runs
+from active_rlhf.study.messages import show
+from active_rlhf.study.reading import read_yaml
+from active_rlhf.study.settings import Study
 
 PROBLEM, WARNING, NOTE = "problem", "warning", "note"
 MISSING = "missing; let snakemake make it again"
@@ -43,7 +45,7 @@ class Folder:
 
     root: Path
     files: set[str] = field(default_factory=set)
-    study: dict[str, Any] | None = None
+    study: Study | None = None
     record: dict[str, Any] | None = None
     found: list[Finding] = field(default_factory=list)
 
@@ -70,6 +72,11 @@ def guarded(folder: Folder, path: str, check: Callable[..., Findings], *given: A
         yield Finding(path, text)
     except Exception as error:  # whatever a library makes of a damaged file
         yield Finding(path, f"cannot be checked ({type(error).__name__}: {line(error)})")
+
+
+def run_folders(study: Study) -> list[str]:
+    """The directories of the study's runs, from that of all runs."""
+    return [f"{folder_name(env)}/{selector}/{seed}" for env, selector, seed in study_runs(study)]
 
 
 def listed(names: list[str]) -> str:
@@ -102,7 +109,8 @@ def config(folder: Folder) -> Findings:
         yield Finding(CONFIG, MISSING)
         return
     stored = read_yaml(path)
-    folder.study = study = load_study(path, data=_with_paths(stored, path))
+    folder.study = load_study(path, data=_with_paths(stored, path), cells=())
+    study = folder.study.as_dict()
     differing = [
         key
         for key in sorted({*stored, *study} - {"imported"})
@@ -131,7 +139,7 @@ def _with_paths(stored: dict[str, Any], path: Path) -> dict[str, Any]:
 def leftovers(folder: Folder) -> Findings:
     """Files that are no part of the study."""
     known = {CONFIG, RECORD, *(folder.record["artefacts"] if folder.record else ())}
-    runs = {"/".join(map(str, run)) for run in study_runs(folder.study)} if folder.study else None
+    runs = run_folders(folder.study) if folder.study else None
     for name in sorted(folder.files - known):
         top, *rest = name.split("/")
         if top == "runs" and len(rest) > 3:
@@ -155,6 +163,6 @@ def _in_run(name: str) -> str:
         return "checkpoint of a run that is going on or was killed; training it goes on from there"
     if name == LOCK:
         return "lock of a run that is going on or was killed"
-    if name in (*BESIDE, *FORMER, *result_files({"selection": {}})):
+    if name in (*BESIDE, *FORMER, *result_files(asks=True)):
         return ""
     return HALF_WRITTEN if name.startswith(".") else "not a file of a run"

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from active_rlhf.files import result_files, sha256
+from active_rlhf.files import folder_name, result_files, sha256
 from active_rlhf.results.collect import REMEDY, read_result
 from active_rlhf.results.marks import MARKED, combined, marked_inputs
 from active_rlhf.results.provenance import CONFIG, RECORD, read_record
@@ -22,9 +22,12 @@ from active_rlhf.results.verify.folder import (
     Folder,
     guarded,
     listed,
+    run_folders,
 )
 from active_rlhf.run.identity import code_fingerprint
-from active_rlhf.study.loading import resolve_run, study_runs
+from active_rlhf.study.loading import resolve_run
+from active_rlhf.study.matrix import study_runs
+from active_rlhf.study.settings import Spec
 
 
 def untouched(folder: Folder, hashes: Mapping[str, Any], manifest: str, remedy: str) -> Findings:
@@ -49,11 +52,11 @@ def record(folder: Folder) -> Findings:
     yield from untouched(folder, there, RECORD, REMEDY)
     if folder.study is None:
         return
-    for name, path in folder.study.get("imported", {}).items():
+    for name, path in (folder.study.imported or {}).items():
         if record["imported"].get(name, {}).get("sha256") != sha256(path):
             yield Finding(RECORD, f"{path} has changed since; let snakemake analyse it again")
-    names = {"/".join(map(str, run)) for run in study_runs(folder.study)}
-    if record["study"] != folder.study["study"] or record["runs"].keys() != names:
+    names = set(run_folders(folder.study))
+    if record["study"] != folder.study.study or record["runs"].keys() != names:
         yield Finding(RECORD, f"is not of the runs in {CONFIG}; {STALE}")
 
 
@@ -76,11 +79,11 @@ def runs(folder: Folder) -> Findings:
 
     @cache
     def code(environment: str, selector: str) -> str:
-        return code_fingerprint(resolve_run(study, environment, selector, study["seeds"][0]))
+        return code_fingerprint(resolve_run(study, environment, selector, study.seeds[0]))
 
     runs = study_runs(study)
     for environment, selector, seed in runs:
-        name = f"runs/{environment}/{selector}/{seed}"
+        name = f"runs/{folder_name(environment)}/{selector}/{seed}"
         spec = resolve_run(study, environment, selector, seed)
         results: list[dict[str, Any]] = []
         yield from guarded(folder, name, _run, folder, name, spec, results)
@@ -99,13 +102,13 @@ def runs(folder: Folder) -> Findings:
         yield Finding("runs", f"made with different versions: {_differing(versions)}", WARNING)
 
 
-def _run(folder: Folder, name: str, spec: dict[str, Any], results: list[Any]) -> Findings:
+def _run(folder: Folder, name: str, spec: Spec, results: list[Any]) -> Findings:
     """One run; its run.json is appended to `results` once it is known to be of this spec."""
     path, copy = f"{name}/run.json", f"{name}/finished.json"
     if path not in folder.files:
         yield Finding(name, "the run is not complete (it has no run.json); let snakemake finish it")
         return
-    result = read_result(folder.root / name, spec)
+    result = read_result(folder.root / name, spec.as_dict())
     results.append(result)
     hashes = result.get("files")
     if isinstance(hashes, dict):
@@ -113,10 +116,11 @@ def _run(folder: Folder, name: str, spec: dict[str, Any], results: list[Any]) ->
             folder, {f"{name}/{file}": known for file, known in hashes.items()}, "run.json", REMEDY
         )
     recorded = {Path(file).stem for file in hashes} if isinstance(hashes, dict) else set()
-    unknown = [file for file in result_files(spec) if Path(file).stem not in recorded]
+    files = result_files(spec.labels is not None)
+    unknown = [file for file in files if Path(file).stem not in recorded]
     if unknown:
         yield Finding(path, f"records no hashes of the run's {listed(unknown)}; {REMEDY}")
-    read = [file for file in result_files(spec) if file.endswith((".csv", ".npz"))]
+    read = [file for file in files if file.endswith((".csv", ".npz"))]
     if folder.files.issuperset(f"{name}/{file}" for file in read):
         for file, fault in faults(folder.root / name, spec, result):
             yield Finding(f"{name}/{file}", f"{fault}; {REMEDY}")

@@ -13,6 +13,7 @@ from active_rlhf.analysis.findings import findings
 from active_rlhf.analysis.overhead import overhead, select
 from active_rlhf.analysis.study import statistics_of_exports
 from active_rlhf.analysis.wording import Terms
+from active_rlhf.files import folder_name
 from active_rlhf.results.collect import collect, gather_overhead
 from active_rlhf.results.export import read_csv
 from active_rlhf.results.provenance import RECORD
@@ -26,24 +27,28 @@ from active_rlhf.results.verify.folder import (
     guarded,
 )
 from active_rlhf.run.schedule import steps_of_runs
-from active_rlhf.study.loading import baselines, resolve_run, selectors
-from active_rlhf.study.validation import show
+from active_rlhf.study.loading import resolve_run
+from active_rlhf.study.matrix import baselines, selectors
+from active_rlhf.study.messages import show
+from active_rlhf.study.settings import Study
 
 TOLERANCE = 1e-12  # relative, of numbers computed again
 
 
 def exports(folder: Folder) -> Findings:
     """Make the exports again from the runs; they must be the same to the byte."""
-    study = folder.study or {}
-    environments = study.get("environments", {})
-    for environment in environments:
-        place = f"exports/{environment}.csv"
-        if folder.unsound(f"runs/{environment}"):
+    study = folder.study
+    if study is None:
+        return
+    for environment in study.environments:
+        files = folder_name(environment)
+        place = f"exports/{files}.csv"
+        if folder.unsound(f"runs/{files}"):
             yield Finding(place, "not compared with its runs, which are not sound", NOTE)
         else:
             make = _collected(study, environment, folder.root / "runs")
             yield from guarded(folder, place, _again, folder, make)
-    parts = [f"exports/{environment}.overhead.csv" for environment in environments]
+    parts = [f"exports/{folder_name(name)}.overhead.csv" for name in study.environments]
     if parts and folder.files.issuperset(parts):
         paths = [folder.root / part for part in parts]
         yield from _again(
@@ -51,12 +56,12 @@ def exports(folder: Folder) -> Findings:
         )
 
 
-def _collected(study: dict[str, Any], environment: str, runs: Path) -> Callable[[Path], None]:
+def _collected(study: Study, environment: str, runs: Path) -> Callable[[Path], None]:
     asked, compared = (
-        {name: resolve_run(study, environment, name, study["seeds"][0]) for name in names}
+        {name: resolve_run(study, environment, name, study.seeds[0]).as_dict() for name in names}
         for names in (selectors(study), baselines(study))
     )
-    seeds = study["seeds"]
+    seeds = study.seeds
     return lambda made: collect(runs, made / "exports", environment, asked, compared, seeds)
 
 
@@ -65,17 +70,21 @@ def statistics(folder: Folder) -> Findings:
     study = folder.study
     if study is None:
         return
-    trained = study.get("environments", {})
+    trained = study.environments
     if folder.unsound("exports") or (not trained and folder.unsound(RECORD)):
         yield Finding("statistics", "not computed again: what they are made from is unsound", NOTE)
         return
     exports = folder.root / "exports"
-    choices: dict[str, Any] = {key: study.get(key) for key in ("methods", "exclude", "statistics")}
+    stored = study.as_dict()
+    choices: dict[str, Any] = {key: stored.get(key) for key in ("methods", "exclude", "statistics")}
     references = baselines(study)
     of_exports = {
-        "exports": {name: exports / f"{name}.csv" for name in trained} or study["imported"],
+        "exports": {name: exports / f"{folder_name(name)}.csv" for name in trained}
+        or study.imported,
         "total_steps": steps_of_runs(trained),
-        "baselines": {name: exports / f"{name}.baselines.csv" for name in trained if references},
+        "baselines": {
+            name: exports / f"{folder_name(name)}.baselines.csv" for name in trained if references
+        },
         "references": references,
     }
 
@@ -87,7 +96,7 @@ def statistics(folder: Folder) -> Findings:
         for name, table in tables.items():
             write_table(table, made / f"statistics/{name}.parquet")
         pair = tables["comparisons"], tables["summary"]
-        page = findings(*pair, Terms.of(choices), study.get("published"))
+        page = findings(*pair, Terms.of(choices), stored.get("published"))
         (made / "findings.md").write_text(page, encoding="utf-8")
 
     yield from _again(folder, make)

@@ -1,7 +1,7 @@
 """The running robots, compiled: MuJoCo's step with the policy in the loop.
 
 Arithmetic that decides a reward or an observation follows numpy's order of operations, so a rollout
-replays gymnasium bit for bit; `rollout.step_gymnasium` is the readable counterpart.
+replays gymnasium bit for bit; `agents.ppo.rollout.step_by_step` is the readable counterpart.
 """
 
 from collections import namedtuple
@@ -27,13 +27,16 @@ mj_rne_post_constraint = types.ExternalFunction(
 Locomotion = namedtuple(
     "Locomotion",
     "frame_skip dt skipped velocity_limit forward_weight control_weight healthy_reward "
-    "z_index z_low z_high angle_low angle_high state_from state_low state_high "
+    "terminates z_index z_low z_high angle_low angle_high state_from state_low state_high "
     "contact_weight force_low force_high has_contacts",
 )
 Locomotion.__doc__ = """The reward and observation of gymnasium's running robots, as numbers."""
 
 Physics = namedtuple("Physics", "model data qpos qvel ctrl x forces")
 Physics.__doc__ = """Addresses of MuJoCo's model and data, and views of the arrays in them."""
+
+Fused = namedtuple("Fused", "physics locomotion low high")
+Fused.__doc__ = """A robot that compiled code can step; bounds of its actions [a], float32."""
 
 
 @compiled
@@ -94,15 +97,19 @@ def _healthy(physics, task):
 
 @compiled
 def _step(physics, task, squares, force_squares):
-    """One environment step with the control already set; returns the true reward."""
+    """One environment step with the control already set; true reward, and whether it terminated."""
     before = physics.x[0]
     for _ in range(task.frame_skip):
         mj_step(physics.model, physics.data)
     if task.has_contacts:
         mj_rne_post_constraint(physics.model, physics.data)
     reward = task.forward_weight * ((physics.x[0] - before) / task.dt)
-    if task.healthy_reward != 0.0 and _healthy(physics, task):
-        reward += task.healthy_reward
+    fallen = False
+    if task.healthy_reward != 0.0 or task.terminates:
+        if _healthy(physics, task):
+            reward += task.healthy_reward
+        else:
+            fallen = True
     for i in range(squares.size):
         squares[i] = physics.ctrl[i] * physics.ctrl[i]
     cost = task.control_weight * pairwise_sum(squares)
@@ -111,18 +118,20 @@ def _step(physics, task, squares, force_squares):
             force = min(max(physics.forces[i], task.force_low), task.force_high)
             force_squares[i] = force * force
         cost += task.contact_weight * pairwise_sum(force_squares)
-    return reward - cost
+    return reward - cost, fallen and task.terminates
 
 
 @compiled
-def rollout(physics, task, actor, noise, low, high, moments, learning, start, stop, raw, out):
-    """Steps `start` to `stop` of a rollout inside one episode.
+def rollout(robot, actor, noise, moments, learning, start, stop, raw, out):
+    """Steps `start` to `stop` of a rollout, or to where the episode terminates before.
 
-    `raw` [o] float64 is the current observation, whose normalised form is already in
-    `out.normalised[start]`; both move on, so that on return `raw` and `out.normalised[stop]` hold
-    what follows the last step. `noise` [T, a] is added to the action mean: sampled actions go to
-    `out.actions`, clipped ones to the robot.
+    robot: a Fused. `raw` [o] float64 is the current observation, whose normalised form is already
+    in `out.normalised[start]`; both move on, so that on return `raw` and `out.normalised[stop]`
+    hold what follows the last step. `noise` [T, a] is added to the action mean: sampled actions go
+    to `out.actions`, clipped ones to the robot. Returns where it stopped, and whether the episode
+    terminated there.
     """
+    physics = robot.physics
     h1 = np.empty(actor.b1.size, np.float32)
     h2 = np.empty(actor.b2.size, np.float32)
     mean = np.empty(actor.b3.size, np.float32)
@@ -139,7 +148,10 @@ def rollout(physics, task, actor, noise, low, high, moments, learning, start, st
         for j in range(mean.size):
             action = mean[j] + noise[t, j]
             out.actions[t, j] = action
-            physics.ctrl[j] = min(max(action, low[j]), high[j])
-        out.rewards[t] = _step(physics, task, squares, force_squares)
-        _observe(physics, task, raw)
+            physics.ctrl[j] = min(max(action, robot.low[j]), robot.high[j])
+        out.rewards[t], terminated = _step(physics, robot.locomotion, squares, force_squares)
+        _observe(physics, robot.locomotion, raw)
         normalise(raw, moments, learning, out.normalised[t + 1])
+        if terminated:
+            return t + 1, True
+    return stop, False

@@ -1,0 +1,73 @@
+"""What the functions of analysis and figures expect of a data frame, checked where it comes in."""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from active_rlhf.errors import InputError
+
+RUNS = "env method seed step return"
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class FrameError(InputError):
+    """A data frame cannot be used; the message is one line that says which, where and why."""
+
+
+def needs(**columns: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Have a function check the columns of its data frames before anything else.
+
+    columns: parameter -> names of columns, separated by spaces. Calls raise FrameError naming the
+    parameter and the first column that is missing.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        signature = inspect.signature(function)
+
+        @wraps(function)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            given = signature.bind(*args, **kwargs).arguments
+            for name, wanted in columns.items():
+                require(given[name], wanted, f"{function.__name__}: {name}")
+            return function(*args, **kwargs)
+
+        return checked
+
+    return decorate
+
+
+def require(frame: pd.DataFrame, columns: str, what: str) -> None:
+    """Raise FrameError unless the frame, `what` in the message, has the columns."""
+    for name in columns.split():
+        if name not in frame:
+            needed = ", ".join(columns.split())
+            found = ", ".join(map(str, frame)) or "none"
+            raise FrameError(f"{what} has no column {name} (needed: {needed}; found: {found})")
+
+
+def require_runs(runs: pd.DataFrame) -> None:
+    """Raise FrameError unless each row is an episode of a named run, and steps rise within a run.
+
+    Returns and, where there is such a column, labels must be finite.
+    """
+    require(runs, RUNS, "runs")
+    keys = ["env", "method", "seed"]
+    measured = ["step", "return", *(["labels"] if "labels" in runs else [])]
+    numbers = runs[measured].apply(pd.to_numeric, errors="coerce")
+    within_a_run = numbers["step"].groupby([runs[key] for key in keys], observed=True)
+    rising = ~(within_a_run.diff() <= 0)
+    for column, sound, fault in (
+        *((key, runs[key].notna(), "is missing") for key in keys),
+        *((name, np.isfinite(numbers[name]), "is not a finite number") for name in measured),
+        ("step", rising, "is not above the one before; sort the episodes of a run by step"),
+    ):
+        if not sound.all():
+            row = runs.loc[~sound].iloc[0]
+            run = ", ".join(f"{key} {row[key]}" for key in keys)
+            raise FrameError(f"runs: {run}: {column} {row[column]} {fault}")

@@ -1,0 +1,37 @@
+"""Errors in a part are laid at its door: its file and line are named."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from active_rlhf.errors import InputError
+
+
+class PartError(InputError):
+    """A part failed or gave what cannot be used; `account` is Python's traceback of it."""
+
+    def __init__(self, message: str, account: str):
+        super().__init__(message)
+        self.account = account
+
+
+@contextmanager
+def blamed_on(what: str, file: Path) -> Iterator[None]:
+    """Turn what goes wrong inside into a PartError that names `what`, its file and the line.
+
+    An InputError passes: it says already what is wrong.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == str(file)]
+        if isinstance(error, SyntaxError) and error.filename == str(file):
+            lines.append(error.lineno)
+        where = f"{file}, line {lines[-1]}" if lines else str(file)
+        text = error.msg if isinstance(error, SyntaxError) else str(error)
+        said = f"{type(error).__name__}: {text}".removesuffix(": ")
+        raise PartError(f"{what} ({where}): {said}", traceback.format_exc()) from error

@@ -1,0 +1,262 @@
+"""Declaring parts, and finding them by kind and name."""
+
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache, partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+from pydantic import BaseModel
+
+from active_rlhf.errors import InputError
+from active_rlhf.parts.blame import blamed_on
+from active_rlhf.parts.settings import complete, settings_of
+from active_rlhf.parts.working import Working
+
+PACKAGE = Path(__file__).parents[1]
+FOLDERS = {
+    "task": "tasks",
+    "agent": "agents",
+    "reward_model": "rewards",
+    "teacher": "teachers",
+    "candidates": "selection/candidates",
+    "filter": "selection/filters",
+    "score": "selection/scores",
+    "picker": "selection/pickers",
+}
+KINDS = tuple(FOLDERS)
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Part:
+    """A declared part."""
+
+    kind: str
+    name: str
+    make: Callable[..., Any]
+    """The function, or the class."""
+    file: Path
+    settings: type[BaseModel]
+    """Every setting with type, default, range, unit and description; no further ones."""
+    description: str
+    """The first line of its docstring."""
+    traits: Mapping[str, Any] = field(default_factory=dict)
+    """What the decorator was given besides; a function decides by the settings."""
+    origin: str | None = None
+    """What to load it from, as a spec says it: a file or a module; None for the package's own."""
+    whole: bool = False
+    """Whether it takes its settings as one parameter, `settings`."""
+
+    def complete(self, given: Mapping[str, Any]) -> BaseModel:
+        """Every setting, given or by default. Raises InputError `<setting>: ...`."""
+        return complete(self.settings, given)
+
+    def has(self, trait: str, given: Mapping[str, Any]) -> bool:
+        """Whether it has a trait with these settings."""
+        value = self.traits.get(trait, False)
+        return bool(value(self.complete(given)) if callable(value) else value)
+
+    def start(self, given: Mapping[str, Any], *context: Any) -> Working:
+        """The part at work in a run with these settings; a class is also made with `context`."""
+        settings = self.complete(given)
+        keywords: dict[str, Any] = {
+            name: getattr(settings, name) for name in self.settings.model_fields
+        }
+        if self.whole:
+            keywords = {"settings": settings}
+        what = f"{self.kind} {self.name}"
+        with blamed_on(what, self.file):
+            making: Any = self.make
+            is_class = inspect.isclass(making)
+            inner = making(*context, **keywords) if is_class else partial(making, **keywords)
+        return Working(what, self.file, inner)
+
+
+class _Decorator:
+    """`@score`, or `@score(name="mine", latents=True)`."""
+
+    def __init__(self, kind: str):
+        self.kind = kind
+
+    @overload
+    def __call__(self, make: F, /) -> F: ...
+
+    @overload
+    def __call__(
+        self, make: None = None, /, *, name: str | None = None, **traits: Any
+    ) -> Callable[[F], F]: ...
+
+    def __call__(
+        self, make: Callable[..., Any] | None = None, /, *, name: str | None = None, **traits: Any
+    ) -> Any:
+        if make is None:
+            return partial(_declare, self.kind, name, traits)
+        return _declare(self.kind, name, traits, make)
+
+
+task = _Decorator("task")
+agent = _Decorator("agent")
+reward_model = _Decorator("reward_model")
+teacher = _Decorator("teacher")
+candidates = _Decorator("candidates")
+filter = _Decorator("filter")
+score = _Decorator("score")
+picker = _Decorator("picker")
+
+_parts: dict[tuple[str, str], Part] = {}
+_collecting: list[tuple[str, list[Part]]] = []  # what is loaded, and what it declared; inmost last
+outside: list[Part] = []  # all that was ever declared outside of the package
+
+
+def _declare(kind: str, name: str | None, traits: Mapping[str, Any], make: F) -> F:
+    written = make.__name__
+    name = name or (_snake(written) if inspect.isclass(make) else written)
+    module = sys.modules.get(make.__module__)
+    file = Path(getattr(module, "__file__", None) or inspect.getfile(make))
+    own = make.__module__.startswith(f"{PACKAGE.name}.")
+    if not NAME.fullmatch(name) or name == "none":
+        raise InputError(
+            f"{kind} {name!r} ({file}): a name begins with a letter and goes on with letters, "
+            "digits, '_', '.' or '-', and is not none"
+        )
+    settings, whole = settings_of(f"{kind} {name}", make)
+    # A dataclass without docstring has its signature for one.
+    said = make.__doc__ if not f"{make.__doc__}".startswith(f"{written}(") else None
+    said = said or (getattr(module, "__doc__", None) if own else None) or ""
+    origin = _collecting[-1][0] if _collecting else os.path.relpath(file)
+    declared = Part(
+        kind=kind,
+        name=name,
+        make=make,
+        file=file,
+        settings=settings,
+        description=said.strip().split("\n", 1)[0],
+        traits=dict(traits),
+        origin=None if own else origin,
+        whole=whole,
+    )
+    if not own:
+        outside.append(declared)
+        if _collecting:
+            _collecting[-1][1].append(declared)
+    remember(declared)
+    return make
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+@contextmanager
+def collected(origin: str) -> Iterator[list[Part]]:
+    """The parts that are declared meanwhile, which come from `origin`."""
+    declared: list[Part] = []
+    _collecting.append((origin, declared))
+    try:
+        yield declared
+    finally:
+        _collecting.pop()
+
+
+def remember(declared: Part) -> None:
+    """Make a part known. Raises InputError if its name is another's."""
+    kind, name = declared.kind, declared.name
+    files = [declared.file]
+    other = _parts.get((kind, name))
+    if other and (other.file, other.make.__qualname__) != (
+        declared.file,
+        declared.make.__qualname__,
+    ):
+        files.insert(0, other.file)
+    elif declared.origin is not None and name in own_modules(kind):
+        files.insert(0, own_modules(kind)[name])
+    if len(files) > 1:
+        raise InputError(f"{kind} {name}: declared in {files[0]} and in {files[1]}; rename one")
+    _parts[kind, name] = declared
+
+
+def forget_outside() -> None:
+    """Know the package's own parts only."""
+    for key in [key for key, declared in _parts.items() if declared.origin is not None]:
+        del _parts[key]
+
+
+# --- finding -------------------------------------------------------------------------------------
+
+
+def known(kind: str) -> list[str]:
+    """Names of all parts of a kind: the package's own, then the others in their order."""
+    from active_rlhf.parts.outside import load_installed
+
+    load_installed()
+    return list(dict.fromkeys([*own_modules(kind), *(name for k, name in _parts if k == kind)]))
+
+
+def part(kind: str, name: Any) -> Part:
+    """The part of that name.
+
+    Raises InputError if there is none, saying which there are, and PartError if its module cannot
+    be loaded.
+    """
+    if isinstance(name, str):
+        own = own_modules(kind)
+        if name in own and (kind, name) not in _parts:
+            with blamed_on(f"{kind} {name}", own[name]):
+                import_module(_dotted(own[name]))
+                if (kind, name) not in _parts:
+                    raise ValueError(f"declares no {kind} of this name")
+        if (kind, name) not in _parts:
+            from active_rlhf.parts.outside import load_installed
+
+            load_installed()
+        if (kind, name) in _parts:
+            return _parts[kind, name]
+    raise InputError(unknown(kind.replace("_", " "), name, known(kind)))
+
+
+def blamed(kind: str, name: str) -> AbstractContextManager[None]:
+    """Turn what goes wrong inside into a PartError that names the part, its file and the line."""
+    declared = _parts.get((kind, name))
+    file = declared.file if declared else own_modules(kind).get(name, PACKAGE / FOLDERS[kind])
+    return blamed_on(f"{kind} {name}", file)
+
+
+def unknown(what: str, name: Any, names: Iterable[str]) -> str:
+    """The message about a name that is none of `names`, with the closest of them."""
+    names = list(names)
+    shown = "nothing" if name is None else repr(name)
+    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    close = get_close_matches(str(name), names, n=1)
+    hint = f", did you mean {close[0]!r}?" if close else ""
+    return f"unknown {what} {shown}{hint}; known: {', '.join(names)}"
+
+
+@cache
+def own_modules(kind: str) -> dict[str, Path]:
+    """The package's own modules that declare a part of this kind, by its name; none is imported."""
+    folder = PACKAGE / FOLDERS[kind]
+    files = {path.stem: path for path in folder.glob("[!_]*.py")}
+    files |= {path.parent.name: path for path in folder.glob("[!_]*/__init__.py")}
+    return {name: files[name] for name in sorted(files) if kind in kinds_declared(files[name])}
+
+
+def kinds_declared(file: Path) -> set[str]:
+    """The kinds of parts that a source file's decorators declare."""
+    text = file.read_text(encoding="utf-8", errors="replace")
+    return set(re.findall(rf"^@(?:\w+\.)*({'|'.join(KINDS)})\b", text, re.MULTILINE))
+
+
+def _dotted(file: Path) -> str:
+    """The module that a file of the package is."""
+    parts = file.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join([PACKAGE.name, *(name for name in parts if name != "__init__")])

@@ -1,0 +1,149 @@
+"""An ensemble of reward networks in plain torch: the reference, and the one to copy and change.
+
+It is slower than `mlp` and computes the same. Any module that gives a reward [..., 1] for inputs
+[..., o + a] may take the place of `network`; a copy in a file of one's own, under another name, is
+a reward model for a study's `parts`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from active_rlhf.parts import reward_model
+from active_rlhf.rewards.ensemble import Ensemble, bootstrap
+from active_rlhf.rewards.settings import TorchMLPSettings
+
+CHUNK = 2048  # steps predicted at once
+
+
+def network(inputs: int, settings: TorchMLPSettings) -> nn.Module:
+    """Rewards [..., 1] for inputs [..., o + a]; the last of its linear layers gives the reward."""
+    layers: list[nn.Module] = []
+    for width in settings.hidden:
+        layers += [nn.Linear(inputs, width), nn.LeakyReLU(), nn.Dropout(settings.dropout)]
+        inputs = width
+    return nn.Sequential(*layers, nn.Linear(inputs, 1))
+
+
+def bradley_terry(rewards: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy [n] of rewards [n, 2, H] with answers [n] (1 first, 0 second, .5 equal)."""
+    first, second = rewards.sum(-1).unbind(1)
+    return functional.binary_cross_entropy_with_logits(first - second, answers, reduction="none")
+
+
+@reward_model(name="torch_mlp")
+class TorchMLP(Ensemble):
+    """Multilayer perceptrons in plain torch: slower than `mlp`, a file to copy and change."""
+
+    def __init__(
+        self,
+        observations: int,
+        actions: int,
+        generator: np.random.Generator,
+        settings: TorchMLPSettings,
+    ):
+        super().__init__(settings.members, observations, actions)
+        torch.set_num_threads(1)  # a run is one
+        self.settings, self.generator = settings, generator
+        self._seed()
+        self.networks = nn.ModuleList(
+            network(observations + actions, settings) for _ in range(settings.members)
+        ).eval()
+        self.optimisers = [
+            torch.optim.Adam(
+                member.parameters(),
+                lr=settings.learning_rate,
+                weight_decay=settings.weight_decay,
+            )
+            for member in self.networks
+        ]
+
+    def _seed(self) -> None:
+        """Let torch draw what the run's own stream says, also after a resume."""
+        torch.manual_seed(int(self.generator.integers(2**63)))
+
+    def fit(self, observations: np.ndarray, actions: np.ndarray, preferences: np.ndarray) -> float:
+        """Train every member for `epochs` epochs on its own bootstrap sample of the labels."""
+        settings = self.settings
+        inputs = torch.from_numpy(self.inputs(observations, actions))
+        answers = torch.from_numpy(preferences).float()
+        losses: list[list[float]] = []
+        for member, optimiser in zip(self.networks.train(), self.optimisers, strict=True):
+            for epoch in bootstrap(
+                len(preferences), settings.batch_size, settings.epochs, self.generator
+            ):
+                self._seed()
+                last_epoch = []
+                for pairs, weights in epoch:
+                    rewards = member(inputs[pairs])[..., 0]
+                    loss = (
+                        bradley_terry(rewards, answers[pairs]) @ torch.from_numpy(weights).float()
+                    )
+                    optimiser.zero_grad()
+                    loss.backward()
+                    nn.utils.clip_grad_norm_(member.parameters(), settings.max_grad_norm)
+                    optimiser.step()
+                    last_epoch.append(loss.item())
+            losses.append(last_epoch)
+        self.networks.eval()
+        return float(np.mean(losses))
+
+    @torch.no_grad()
+    def member_rewards(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        inputs = torch.from_numpy(self.inputs(observations, actions))
+        parts = inputs.reshape(-1, inputs.shape[-1]).split(CHUNK)
+        rewards = [torch.cat([member(part) for part in parts]) for member in self.networks]
+        return torch.stack(rewards).reshape(len(rewards), *inputs.shape[:-1]).numpy()
+
+    @torch.no_grad()
+    def features(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        found = []
+        for member in self.networks:
+            *_, last = (layer for layer in member.modules() if isinstance(layer, nn.Linear))
+            seen: list[torch.Tensor] = []
+            hook = last.register_forward_pre_hook(lambda _, given, to=seen: to.append(given[0]))
+            for segment in zip(observations, actions, strict=True):
+                member(torch.from_numpy(self.inputs(*segment)))
+            hook.remove()
+            found.append(torch.stack([units.sum(0) for units in seen]))
+        return torch.stack(found).numpy()
+
+    @property
+    def parameters(self) -> np.ndarray:
+        return nn.utils.parameters_to_vector(self.networks.parameters()).detach().numpy()
+
+    def state_dict(self) -> dict[str, Any]:
+        state = {name: array.copy() for name, array in self.arrays().items()}
+        for e, optimiser in enumerate(self.optimisers):
+            for i, moments in optimiser.state_dict()["state"].items():
+                state |= {f"adam.{e}.{i}.{k}": v.numpy().copy() for k, v in moments.items()}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for name, array in self.arrays().items():
+            array[...] = state[name]
+        for name, array in state.items():
+            if name.startswith("adam."):
+                _, e, i, key = name.split(".")
+                parameter = list(self.networks[int(e)].parameters())[int(i)]
+                self.optimisers[int(e)].state[parameter][key] = torch.from_numpy(array.copy())
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        named = self.networks.state_dict().items()
+        arrays = {f"members.{name}": tensor.numpy() for name, tensor in named}
+        sizes = np.array([self.observations, self.actions])
+        return arrays | self.scales() | {"sizes": sizes}
+
+    @classmethod
+    def sizes(cls, arrays: Mapping[str, np.ndarray], settings: TorchMLPSettings) -> tuple[int, int]:
+        sizes, rows = arrays.get("sizes"), {len(a) for a in arrays.values() if a.ndim}
+        if sizes is None or sizes.shape != (2,):
+            raise ValueError("holds no sizes")
+        members = {name.split(".")[1] for name in arrays if name.startswith("members.")}
+        if len(members) != settings.members or not rows.issuperset(settings.hidden):
+            raise ValueError("is not of networks with these settings")
+        return int(sizes[0]), int(sizes[1])

@@ -1,0 +1,138 @@
+"""A run's directory: its lock, its results, and what a failure leaves in it."""
+
+import csv
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from active_rlhf.errors import InputError
+from active_rlhf.files import LOCK, atomic, result_files, sha256
+from active_rlhf.run import machine
+from active_rlhf.run.finite import NotFinite
+from active_rlhf.run.loop import Run
+from active_rlhf.run.saved import save_arrays
+from active_rlhf.run.schedule import RECENT_RETURNS
+from active_rlhf.study.parts import PartError
+from active_rlhf.study.settings import Spec
+
+# A workflow deletes run.json when it restarts a job whose end it did not see; the copy stays.
+RESULT, COPY = "run.json", "finished.json"
+FAILURE = ("failure.txt", "failure.npz")  # what a failed run leaves: a traceback, arrays
+
+
+class RunLocked(RuntimeError):
+    """The run's directory is in use by another process."""
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Keep a second process from training the same run; the lock goes with the process."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / LOCK
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            taken = os.fstat(lock.fileno()).st_nlink == 0  # removed between opening and locking
+        except BlockingIOError:
+            taken = True
+        if taken:
+            raise RunLocked(f"{out}: another process is training this run")
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def restore_result(out: Path, spec: Spec, code: str) -> bool:
+    """Whether just this run is complete; if so, its run.json is there afterwards."""
+    for name in (RESULT, COPY):
+        try:
+            text = (out / name).read_text(encoding="utf-8")
+            found = json.loads(text)
+            if (found["spec"], found["code"]) != (spec.as_dict(), code):
+                continue
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+        if name == COPY:
+            with atomic(out / RESULT) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        return True
+    return False
+
+
+def forget_result(out: Path) -> None:
+    """Remove what says that a run is complete."""
+    for name in (COPY, RESULT):
+        (out / name).unlink(missing_ok=True)
+
+
+def forget_failure(out: Path) -> None:
+    """Remove what a former failure left."""
+    for name in FAILURE:
+        (out / name).unlink(missing_ok=True)
+
+
+def write(run: Run, out: Path, code: str) -> None:
+    """Write the results of a run that is done; `run.json` last, after its copy."""
+    _write_table(run.episodes, ["step", "return", "length", "labels"], out / "episodes.csv")
+    columns = ["step", "return_mean", "return_sd", "episodes", "labels"]
+    _write_table(run.evaluations, columns, out / "evaluations.csv")
+    if learner := run.learner:
+        _write_table(learner.records, list(learner.records[0]), out / "sessions.csv")
+        _write_table(learner.timings, list(learner.timings[0]), out / "timings.csv")
+        learner.save_labels(out / "labels.npz")
+        save_arrays(learner.model.arrays(), out / "reward_model.safetensors")
+    save_arrays(run.agent.arrays(), out / "policy.safetensors")
+    last = [episode["return"] for episode in run.episodes[-RECENT_RETURNS:]]
+    spec = run.spec.as_dict()
+    summary = {
+        "status": "complete",
+        "spec": spec,
+        "code": code,
+        "path": run.agent.path,
+        "episodes": len(run.episodes),
+        "steps": run.behaviour.steps,
+        "final_return": fmean(last) if last else None,
+        "queries": run.labels,
+        "seconds": run.clock.seconds,
+        "files": {name: sha256(out / name) for name in result_files(run.learner is not None)},
+        **run.cost.state_dict(),
+        **machine.description(),
+    }
+    for name in (COPY, RESULT):
+        with atomic(out / name) as temporary:
+            temporary.write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n")
+
+
+def _write_table(rows: list[dict[str, Any]], columns: list[str], path: Path) -> None:
+    """A table whose missing numbers are empty cells."""
+    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
+        table = csv.DictWriter(file, columns, lineterminator="\n")
+        table.writeheader()
+        for row in rows:
+            # NaN is what differs from itself
+            table.writerow({name: value if value == value else "" for name, value in row.items()})
+
+
+@contextmanager
+def explained(out: Path) -> Iterator[None]:
+    """Keep what a failure knows in the run's directory, and say so in its message."""
+    account, dump = (out / name for name in FAILURE)
+    try:
+        yield
+    except NotFinite as failure:
+        with atomic(dump) as temporary:
+            np.savez(temporary, **failure.arrays)
+        kept = ", ".join(failure.arrays)
+        raise FloatingPointError(f"{failure}; {kept} are in {dump}") from failure
+    except PartError as failure:
+        with atomic(account) as temporary:
+            temporary.write_text(failure.account, encoding="utf-8")
+        raise InputError(f"{failure}; its traceback is in {account}") from failure

@@ -1,0 +1,39 @@
+"""What a run was computed by: libraries, kernels, processor."""
+
+import os
+import platform
+import socket
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from active_rlhf.compute.compilation import compiles
+
+LIBRARIES = ("gymnasium", "mujoco", "numba", "numpy", "scipy", "torch")
+
+
+def arithmetic() -> dict[str, str]:
+    """What else than spec, code and processor decides a run's bytes."""
+    kernels = "compiled" if compiles() else "eager"
+    return {"kernels": kernels} | {name: version(name) for name in LIBRARIES}
+
+
+def description() -> dict[str, Any]:
+    """The machine and the versions on it, as `run.json` records them."""
+    own = {"python": platform.python_version(), "active-rlhf": version("active-rlhf")}
+    return {
+        "versions": own | arithmetic(),
+        "host": socket.gethostname(),
+        "cpu": _processor(),
+        "cores": os.cpu_count(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(
+            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
+        )
+    except (OSError, StopIteration):
+        return platform.processor()

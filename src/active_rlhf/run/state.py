@@ -1,0 +1,69 @@
+"""All that a run's next step depends on, by name, for its checkpoints.
+
+Every part of a run saves and restores itself (`state_dict`, `load_state_dict`); a part that is new
+or gone changes nothing for the others.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from active_rlhf.run import streams
+from active_rlhf.run.loop import Run
+
+
+class Saveable(Protocol):
+    """A part of a run that a checkpoint holds."""
+
+    def state_dict(self) -> Any:
+        """A tree of mappings and lists whose leaves are arrays and what JSON holds."""
+
+    def load_state_dict(self, state: Any) -> None:
+        """Take over what `state_dict` of another one gave."""
+
+
+def _parts(run: Run) -> dict[str, Saveable]:
+    parts: dict[str, Saveable] = {
+        "agent": run.agent,
+        "scale": run.scale,
+        "behaviour": run.behaviour,
+        "clock": run.clock,
+        "cost": run.cost,
+    }
+    return parts | ({"learner": run.learner} if run.learner else {})
+
+
+def _streams(run: Run) -> dict[str, np.random.Generator]:
+    return run.streams | {"judge": run.judge.stream}
+
+
+def state_of(run: Run) -> dict[str, Any]:
+    """Everything but the rows of the store of behaviour."""
+    return {
+        "done": run.done,
+        "episodes": run.episodes,
+        "evaluations": run.evaluations,
+        "streams": streams.states(_streams(run)),
+        "task": run.task.state_dict(),
+        "parts": {name: part.state_dict() for name, part in _parts(run).items()},
+    }
+
+
+def restore(run: Run, state: Mapping[str, Any], rows: Iterable[np.ndarray]) -> None:
+    """Take a new run to where another one was, whose store gave `rows`.
+
+    Raises NotReproducible if the environment does not come back to where it was.
+    """
+    for piece in rows:
+        run.behaviour.extend(piece)
+    steps, elapsed = run.behaviour.steps, state["task"]["elapsed"]
+    episode = slice(steps - elapsed, steps)
+    run.task.load_state_dict(
+        state["task"], run.behaviour.actions[episode], run.behaviour.rewards[episode]
+    )
+    streams.restore(_streams(run), state["streams"])
+    for name, part in _parts(run).items():
+        part.load_state_dict(state["parts"][name])
+    run.done, run.episodes = state["done"], state["episodes"]
+    run.evaluations = state["evaluations"]

@@ -1,0 +1,137 @@
+"""Training one run from its start, or from its last checkpoint, to a finished directory."""
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from active_rlhf.compute.compilation import prepare
+from active_rlhf.files import CHECKPOINT, remove_unfinished
+from active_rlhf.run import directory, machine
+from active_rlhf.run.checkpoint import Checkpoints, Interval
+from active_rlhf.run.identity import code_fingerprint
+from active_rlhf.run.loop import Run
+from active_rlhf.run.reporting import Reporter
+from active_rlhf.run.state import restore, state_of
+from active_rlhf.run.tracking import Tracker, tracker
+from active_rlhf.study.settings import Spec
+from active_rlhf.tasks import NotReproducible
+
+
+class Stopped(Exception):
+    """A run ended before its end because it was told to; the message says where it goes on."""
+
+
+def train(
+    spec: Spec,
+    out: str | Path,
+    tracking: str = "none",
+    checkpoint_every: float = 60.0,
+    force: bool = False,
+    stopping: Callable[[], bool] = lambda: False,
+) -> None:
+    """Train the run that `spec` describes and write its directory `out`; `run.json` comes last.
+
+    The result depends on `spec` alone: not on `tracking`, the number of cores, what else runs, nor
+    on how often the run was killed. A run goes on from its last checkpoint; `checkpoint_every` is
+    the seconds of work that a kill may cost (0: all of it). One that is complete is left alone.
+    `force` starts afresh instead. Progress goes to standard output and `out/progress.json`.
+
+    `stopping` is asked before each rollout; once it says yes there is a checkpoint and Stopped.
+    Raises RunLocked if another process is at it; FloatingPointError, naming step and stage, if
+    anything that is learned or learned from is not finite; InputError if a part's own code fails.
+    What shows either is kept in `out` (`directory.FAILURE`), and named.
+    """
+    prepare()  # before threads are limited, so that the limit holds for all that it loads
+    out = Path(out)
+    name = f"{spec.environment} {spec.selector} seed {spec.seed}"
+
+    def say(line: str) -> None:
+        print(f"{name}: {line}", file=sys.stderr, flush=True)
+
+    quiet = np.errstate(over="ignore", invalid="ignore")  # what is not finite is checked for
+    with directory.locked(out), threadpool_limits(1), quiet:
+        remove_unfinished(out)
+        code = code_fingerprint(spec)  # of the files as they were when the run began
+        complete = not force and directory.restore_result(out, spec, code)
+        if force or complete:
+            shutil.rmtree(out / CHECKPOINT, ignore_errors=True)
+        if complete:
+            print(f"{name}: complete already in {out}, nothing to do")
+            return
+        directory.forget_failure(out)
+        with directory.explained(out):
+            run, checkpoints = _begin(spec, code, out / CHECKPOINT, say)
+            print(f"{name}: agent {spec.agent.name}, {run.agent.path}", flush=True)
+            tracked = tracker(tracking, spec, out, run.behaviour.steps)
+            directory.forget_result(out)
+            try:
+                report = Reporter(name, out, run.behaviour.steps)
+                _finish(
+                    run, checkpoints, Interval(checkpoint_every), stopping, tracked, report, say
+                )
+            finally:
+                tracked.close()
+        directory.write(run, out, code)
+        checkpoints.remove()
+
+
+def _begin(
+    spec: Spec, code: str, folder: Path, say: Callable[[str], None]
+) -> tuple[Run, Checkpoints]:
+    """The run where its last checkpoint left it, or at its start."""
+    run = Run(spec)
+    text = json.dumps(spec.as_dict(), sort_keys=True)
+    identity = {
+        "spec": hashlib.sha256(text.encode()).hexdigest(),
+        "code": code,
+        **machine.arithmetic(),
+    }
+    checkpoints = Checkpoints(folder, identity, run.behaviour.row, say)
+    state = checkpoints.load()
+    if state is None:
+        return run, checkpoints
+    try:
+        restore(run, state, checkpoints.rows())
+    except NotReproducible as error:
+        say(f"cannot go on from a checkpoint, as {error}: starting afresh")
+        checkpoints.remove()
+        return Run(spec), checkpoints
+    say(f"going on from step {run.behaviour.steps:,}")
+    return run, checkpoints
+
+
+def _finish(
+    run: Run,
+    checkpoints: Checkpoints,
+    interval: Interval,
+    stopping: Callable[[], bool],
+    tracked: Tracker,
+    report: Reporter,
+    say: Callable[[str], None],
+) -> None:
+    """Take the run to its end, with checkpoints on the way."""
+    while run.done < run.plan.rollouts:
+        stop = stopping()
+        if stop or interval.due():
+            tracked.flush()
+            try:
+                with run.clock.stage("checkpoint"):
+                    rows = run.behaviour.rows(checkpoints.rows_saved)
+                    checkpoints.save(state_of(run), rows)
+            except OSError as error:  # such as a full disk; there may be room the next time
+                say(f"no checkpoint at step {run.behaviour.steps:,}: {error}")
+            interval.restart()
+        if stop:
+            raise Stopped(
+                f"stopped at step {run.behaviour.steps:,}; "
+                f"the same command goes on from step {checkpoints.rows_saved:,}"
+            )
+        scalars = run.advance()
+        report(run)
+        tracked.record(scalars, run.behaviour.steps)

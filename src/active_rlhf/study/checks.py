@@ -1,0 +1,112 @@
+"""Whether a run is possible: numbers that are fine one by one but cannot work together."""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from active_rlhf.errors import line
+from active_rlhf.run.schedule import first_session, held_out_per_session, rollout_steps
+from active_rlhf.study.messages import ConfigError, Sources, closest
+from active_rlhf.study.settings import Composition, EnvironmentSettings
+
+EPISODE_STEPS = {"HalfCheetah-v5": 1000, "Hopper-v5": 1000, "Walker2d-v5": 1000, "Ant-v5": 1000}
+
+
+def check_run(
+    environment: str,
+    settings: EnvironmentSettings,
+    compositions: Sequence[Composition],
+    asks: bool,
+    sources: Sources,
+) -> None:
+    """Refuse settings with which runs of an environment cannot work.
+
+    compositions: of the selectors in question; asks: whether any of them asks for labels, without
+    which nothing is said of them.
+    """
+
+    def fail(key: str, message: str) -> None:
+        sources.fail(tuple(key.split(".")), f"{message} ({environment})")
+
+    episode = _episode_steps(environment, settings.options, sources)
+    rollout, steps = rollout_steps(settings.agent), settings.total_steps
+    if steps < rollout:
+        fail("total_steps", f"{steps} is less than one rollout of {rollout} steps")
+    if minibatches := settings.agent.settings.get("minibatches"):
+        if rollout % minibatches:
+            fail("agent.minibatches", f"{minibatches} does not divide rollout_steps = {rollout}")
+        if rollout == minibatches:
+            fail("agent.minibatches", f"{rollout} leaves one step each, which cannot be normalised")
+    if not asks:
+        return
+
+    labels = settings.labels
+    total, initial, sessions = labels.total, labels.initial, labels.sessions
+    if initial > total:
+        fail("labels.initial", f"{initial} is more than labels.total = {total}")
+    if sessions > total:
+        fail("labels.sessions", f"{sessions} sessions cannot share labels.total = {total} queries")
+    if sessions == 1 and initial != total:
+        fail("labels.initial", f"one session asks all {total} queries at once, not {initial}")
+    if total - initial < sessions - 1:
+        fail(
+            "labels.sessions",
+            f"{total - initial} queries are left after the first session, "
+            f"too few for {sessions - 1} more sessions",
+        )
+    rollouts, waits = steps // rollout, labels.first_after
+    left = rollouts - first_session(rollouts, waits)
+    if sessions > left:
+        why = f", as labels.first_after = {waits} leaves of {rollouts}" if left < rollouts else ""
+        fail("labels.sessions", f"{sessions} is more than the {left} rollouts{why}")
+    first, later = held_out_per_session([initial, total - initial], labels.validation_fraction)
+    share = f"{labels.validation_fraction} of {total} queries"
+    if first + later == 0:
+        fail("labels.validation_fraction", f"{share} leaves none for validation")
+    if first == initial:
+        fail("labels.validation_fraction", f"{share} leaves the first session none to train on")
+    length = labels.segment_length
+    if length >= min(episode, rollout):
+        fail(
+            "labels.segment_length",
+            f"{length} must be less than an episode ({episode} steps) and a rollout ({rollout})",
+        )
+    latents = any(map(uses_latents, compositions))
+    if latents and settings.vae.batch_size > settings.vae.segments:
+        fail("vae.batch_size", f"more than vae.segments = {settings.vae.segments}")
+
+
+def uses_latents(composition: Composition) -> bool:
+    """Whether a selector asks for VAE latents, in which case its runs have and train a VAE."""
+    from active_rlhf.selection.composition import needs_latents
+
+    return needs_latents(composition.model_dump())
+
+
+def _episode_steps(environment: str, options: dict[str, Any] | None, sources: Sources) -> int:
+    """Steps of an episode; asks gymnasium only for environments the package does not ship."""
+    if environment in EPISODE_STEPS and not options:
+        return EPISODE_STEPS[environment]
+    where = sources.where(("environments", environment))
+    return _horizon(environment, json.dumps(options), where)
+
+
+@cache
+def _horizon(environment: str, options: str, where: str) -> int:
+    import gymnasium
+
+    from active_rlhf.tasks.gym import make
+
+    if environment not in gymnasium.registry and ":" not in environment:
+        close = closest(environment, [*EPISODE_STEPS, *gymnasium.registry])
+        raise ConfigError(
+            f"{where}: unknown environment {environment!r}{close}; shipped: "
+            f"{', '.join(EPISODE_STEPS)}; other gymnasium ids with Box spaces work too"
+        )
+    try:
+        env, horizon = make(environment, json.loads(options))
+    except Exception as error:  # whatever that environment's package raises
+        raise ConfigError(f"{where}: {line(error)}") from error
+    env.close()
+    return horizon

@@ -1,0 +1,54 @@
+"""The cells of a study, environment x selector x seed, and what its runs are called."""
+
+from collections.abc import Iterable
+
+from active_rlhf.study.settings import Study
+
+# Baselines ask nothing: uniformly random actions, and the agent on the environment's own reward.
+RANDOM_POLICY, TRUE_REWARD = "random_policy", "true_reward"
+BASELINES = (RANDOM_POLICY, TRUE_REWARD)
+
+
+def study_runs(study: Study) -> list[tuple[str, str, int]]:
+    """Every run of a study as (environment, selector, seed); none for imported runs."""
+    return [
+        (environment, selector, seed)
+        for environment in study.environments
+        for selector in methods_trained(study)
+        for seed in study.seeds
+    ]
+
+
+def environments(study: Study) -> list[str]:
+    """The ids of the study's environments, trained or imported, in its order."""
+    return list(study.imported or study.environments)
+
+
+def selectors(study: Study) -> list[str]:
+    """The names of the study's selectors, in its order."""
+    return list(study.selectors)
+
+
+def baselines(study: Study) -> list[str]:
+    """What returns are normalised between, worst first; empty unless the study trains them."""
+    return list(BASELINES) if study.baselines and study.environments else []
+
+
+def methods_trained(study: Study) -> list[str]:
+    """Everything that is trained in each environment: selectors, then baselines not among them."""
+    return list(dict.fromkeys([*selectors(study), *baselines(study)]))
+
+
+def asking(names: Iterable[str]) -> list[str]:
+    """Those selectors that ask for labels."""
+    return [name for name in names if name not in BASELINES]
+
+
+def display_names(study: Study) -> dict[str, str] | None:
+    """Method part of exp_name -> name in tables, in table order; None: all methods, by name.
+
+    The order is that of the study's selectors or, of imported methods, of its `methods`. Several
+    imported method parts may share a name (a method that was called differently in each
+    environment); its place in the order is that of the first of them.
+    """
+    return study.methods

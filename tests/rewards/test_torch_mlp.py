@@ -1,0 +1,111 @@
+"""The ensemble in plain torch beside the compiled one, and over a resume."""
+
+import numpy as np
+import pytest
+import torch
+from some_models import labelled, model
+
+from active_rlhf.rewards.measures import accuracy
+from active_rlhf.rewards.mlp import Minibatch
+from active_rlhf.rewards.torch_mlp import bradley_terry
+
+
+def alike(**change):
+    """The compiled ensemble and the one in torch, with the same parameters."""
+    compiled, plain = model("mlp", **change), model("torch_mlp", **change)
+    copied = plain.arrays()
+    for e, member in enumerate(compiled.members):
+        for i, (weight, bias) in enumerate(zip(member.weights, member.biases, strict=True)):
+            copied[f"members.{e}.{3 * i}.weight"][...] = weight.T
+            copied[f"members.{e}.{3 * i}.bias"][...] = bias
+    return compiled, plain
+
+
+def test_predictions_and_features_are_those_of_the_compiled_one():
+    compiled, plain = alike()
+    observations, actions, _ = labelled(150)
+    np.testing.assert_allclose(
+        plain.member_rewards(observations, actions),
+        compiled.member_rewards(observations, actions),
+        atol=1e-5,
+    )
+    segments = observations[:, 0], actions[:, 0]
+    np.testing.assert_allclose(
+        plain.features(*segments), compiled.features(*segments), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_loss_and_gradient_are_those_of_the_compiled_one():
+    compiled, plain = alike()
+    observations, actions, answers = labelled(20)
+    answers[:3] = 0.5
+    weights = np.random.default_rng(0).uniform(0, 2, 20) / 20
+    inputs = compiled.inputs(observations, actions)
+    for e, member in enumerate(plain.networks):
+        loss = (
+            bradley_terry(
+                member(torch.from_numpy(inputs))[..., 0], torch.from_numpy(answers).float()
+            )
+            @ torch.from_numpy(weights).float()
+        )
+        loss.backward()
+        keys = np.zeros(2, np.uint32)
+        minibatch = Minibatch(inputs.reshape(20, 20, 7), answers, weights, keys)
+        got = compiled._loss(compiled.members[e], minibatch, compiled._work(20, 20))
+        assert got == pytest.approx(loss.item(), rel=1e-5)
+        gradient = compiled._gradient
+        linear = [layer for layer in member if isinstance(layer, torch.nn.Linear)]
+        for layer, weight, bias in zip(linear, gradient.weights, gradient.biases, strict=True):
+            np.testing.assert_allclose(weight.T, layer.weight.grad, rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(bias, layer.bias.grad, rtol=1e-4, atol=1e-5)
+
+
+def test_training_from_the_same_draws_ends_at_the_same_parameters():
+    """Several minibatches; of one member and epoch, as torch and the compiled one draw dropout
+    in their own ways."""
+    compiled, plain = alike(members=1, weight_decay=0.01, max_grad_norm=0.1)
+    plain.generator.bit_generator.state = compiled.generator.bit_generator.state
+    data = labelled(90)
+    losses = compiled.fit(*data), plain.fit(*data)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    last = compiled.members[0].weights[-1].T
+    np.testing.assert_allclose(plain.arrays()["members.0.6.weight"], last, atol=2e-6)
+    first = compiled.members[0].weights[0].T
+    np.testing.assert_allclose(plain.arrays()["members.0.0.weight"], first, atol=2e-6)
+
+
+def test_it_learns_a_reward():
+    ensemble = model("torch_mlp", epochs=30, dropout=0.1)
+    observations, actions, answers = labelled(300)
+    ensemble.fit(observations, actions, answers)
+    held_out = labelled(300, seed=9)
+    members = ensemble.preferences(*held_out[:2])
+    assert accuracy(members.mean(0), held_out[2]) > 0.9
+    assert members.std(0).mean() > 1e-3  # bootstrap and initialisation keep them apart
+
+
+@pytest.mark.parametrize("name", ["mlp", "torch_mlp"])
+def test_training_goes_on_from_a_saved_state_as_if_never_stopped(name):
+    """With dropout, whatever others draw from torch meanwhile."""
+    data, more = labelled(50), labelled(80, seed=4)
+    one, other = model(name, dropout=0.3), model(name, seed=7, dropout=0.3)
+    one.fit(*data)
+    other.load_state_dict({key: value.copy() for key, value in one.state_dict().items()})
+    other.generator.bit_generator.state = one.generator.bit_generator.state
+    one.fit(*more)
+    torch.rand(3)
+    other.fit(*more)
+    np.testing.assert_array_equal(one.parameters, other.parameters)
+    assert one.rewards(*data[:2]).tobytes() == other.rewards(*data[:2]).tobytes()
+
+
+@pytest.mark.parametrize("name", ["mlp", "torch_mlp"])
+def test_saved_arrays_say_what_they_are_of(name):
+    saved = model(name)
+    arrays, settings = saved.arrays(), saved.settings
+    assert type(saved).sizes(arrays, settings) == (5, 2)
+    for change in ({"hidden": (32, 17)}, {"members": 4}):
+        with pytest.raises(ValueError, match="not of networks with these settings"):
+            type(saved).sizes(arrays, settings.model_copy(update=change))
+    with pytest.raises(ValueError, match=r"holds no|not of networks"):
+        type(saved).sizes({"mean": np.zeros(5)}, settings)
