@@ -74,9 +74,8 @@ IMPORTERS = {
     "cli/main.py",
     "parts/outside.py",
     "parts/registry.py",
-    "study/parts.py",
-    "teachers/__init__.py",
-}  # of this package's files, by a checked name
+    "run/identity.py",
+}  # of parts and environments, which a study names to be run
 
 
 def calls(tree: ast.AST) -> list[tuple[str, ast.Call]]:
@@ -147,7 +146,8 @@ def run(tmp_path) -> Path:
     policy = Policy.initial(4, 2, rng)
     policy.parameters.flat[:] = rng.normal(size=policy.parameters.flat.size)
     policy.moments.mean[:] = rng.normal(size=4)
-    ensemble = build("mlp", spec["reward_model"], 4, 2, rng)
+    settings = {key: spec["reward_model"][key] for key in spec["reward_model"] if key != "name"}
+    ensemble = build("mlp", settings, 4, 2, rng)
     ensemble.observe(policy.moments)
     ensemble.calibrate(rng.normal(2, 3, (3, 50)))
     directory = tmp_path / "run"

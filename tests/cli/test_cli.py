@@ -19,6 +19,7 @@ from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.selection.presets import PRESETS
 from active_rlhf.study import known
 from active_rlhf.study.loading import load_study, parse_set, resolve_run
+from active_rlhf.study.reference import KINDS
 from active_rlhf.study.settings import Spec
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +71,9 @@ def test_the_list_names_everything_and_imports_nothing_heavy():
     assert heavy == "heavy: set()"
     listed = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines if line[0] == " "}
     expected = {"HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5", "true_reward"}
-    assert set(listed) == expected | set(PRESETS) | set(known.names("teacher")) | {"random_policy"}
+    for kind in KINDS:
+        expected |= set(known.names(kind))
+    assert set(listed) == expected | set(PRESETS) | {"random_policy"}
     assert all(len(description) > 10 for description in listed.values())
 
 

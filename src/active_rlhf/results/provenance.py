@@ -17,8 +17,8 @@ from typing import Any
 
 from active_rlhf.errors import InputError, line
 from active_rlhf.files import atomic, sha256
-from active_rlhf.results.sources import PACKAGE
 
+PACKAGE = Path(__file__).parents[1]
 RECORD, CONFIG = "provenance.json", "config.yaml"
 SOURCES = (".jinja", ".py", ".rst", ".smk", ".yaml")
 _PACKAGES = (
