@@ -16,6 +16,7 @@ from typing import Any
 
 from active_rlhf import parts
 from active_rlhf.errors import InputError, line
+from active_rlhf.files import folder_name
 from active_rlhf.run.schedule import rollout_steps
 from active_rlhf.study import known
 from active_rlhf.study.checks import check_run, uses_latents
@@ -26,7 +27,6 @@ from active_rlhf.study.matrix import (
     asking,
     display_names,
     environments,
-    folder_name,
     selectors,
 )
 from active_rlhf.study.messages import (
