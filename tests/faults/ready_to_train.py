@@ -7,7 +7,7 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 from small_runs import spec
 
-from active_rlhf.run.loop import train
+from active_rlhf.run.training import train
 
 with tempfile.TemporaryDirectory() as folder:
     train(spec("Hopper-v5", "hybrid", rollouts=8), folder)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from run_files import STUDY, assert_same_results
 
-from active_rlhf.run.loop import Stopped, train
+from active_rlhf.run.training import Stopped, train
 from active_rlhf.study.loading import load_study, resolve_run
 
 DAY = 86_400.0

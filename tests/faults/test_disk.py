@@ -17,7 +17,7 @@ from active_rlhf.cli import main
 from active_rlhf.files import atomic
 from active_rlhf.results.collect import collect
 from active_rlhf.run import reporting
-from active_rlhf.run.loop import train
+from active_rlhf.run.training import train
 from active_rlhf.study.loading import load_study, resolve_run
 
 ENVIRONMENT = "Hopper-v5"

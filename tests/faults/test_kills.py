@@ -51,7 +51,7 @@ def _in_a_process(out: Path, prepare: Callable | None, arguments: tuple, options
         os.dup2(log.fileno(), 2)
     if prepare:
         prepare(*arguments)
-    from active_rlhf.run.loop import Stopped, train
+    from active_rlhf.run.training import Stopped, train
 
     if "rollouts" in options:
         left = iter(range(options.pop("rollouts")))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from active_rlhf.cli import main
-from active_rlhf.run.loop import train
+from active_rlhf.run.training import train
 from active_rlhf.study.loading import load_study, resolve_run
 
 ROLLOUT, EPISODE = 64, 100

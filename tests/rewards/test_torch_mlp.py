@@ -8,6 +8,7 @@ from some_models import labelled, model
 from active_rlhf.rewards.measures import accuracy
 from active_rlhf.rewards.mlp import Minibatch
 from active_rlhf.rewards.torch_mlp import bradley_terry
+from active_rlhf.run.checkpoint import pack, unpack
 
 
 def alike(**change):
@@ -90,7 +91,7 @@ def test_training_goes_on_from_a_saved_state_as_if_never_stopped(name):
     data, more = labelled(50), labelled(80, seed=4)
     one, other = model(name, dropout=0.3), model(name, seed=7, dropout=0.3)
     one.fit(*data)
-    other.load_state_dict({key: value.copy() for key, value in one.state_dict().items()})
+    other.load_state_dict(unpack(pack(one.state_dict())))
     other.generator.bit_generator.state = one.generator.bit_generator.state
     one.fit(*more)
     torch.rand(3)

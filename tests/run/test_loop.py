@@ -13,7 +13,8 @@ import pytest
 from scipy import stats
 
 from active_rlhf.behaviour.ledger import Ledger
-from active_rlhf.run.loop import RunLocked, _locked, train
+from active_rlhf.run.directory import RunLocked, locked
+from active_rlhf.run.training import train
 from active_rlhf.study.loading import load_study, resolve_run
 from active_rlhf.study.settings import Spec
 from active_rlhf.tasks.gym import make
@@ -84,12 +85,12 @@ def test_every_library_of_linear_algebra_is_held_to_one_thread():
     code = """
 from active_rlhf.agents import kernels
 from active_rlhf.compute import compilation
-from active_rlhf.run import loop as training
+from active_rlhf.agents.ppo.policy import Policy
 from threadpoolctl import threadpool_info, threadpool_limits
 import numpy as np
 compilation.prepare()
 with threadpool_limits(1):
-    kernels.network(np.ones((64, 8), np.float32), training.Policy.initial(
+    kernels.network(np.ones((64, 8), np.float32), Policy.initial(
         8, 2, np.random.default_rng(0)).parameters.actor)
     pools = threadpool_info()
     assert len([pool for pool in pools if pool["user_api"] == "blas"]) >= 2, pools
@@ -105,8 +106,9 @@ def test_a_cold_cache_changes_nothing_and_a_warm_one_compiles_nothing(tmp_path):
     code = """
 import json, sys
 from active_rlhf.compute.compilation import Kernel
-from active_rlhf.run.loop import train
-train(json.load(open(sys.argv[1])), sys.argv[2])
+from active_rlhf.run.training import train
+from active_rlhf.study.settings import Spec
+train(Spec(**json.load(open(sys.argv[1]))), sys.argv[2])
 hits = 0
 for name, module in list(sys.modules.items()):
     if name.startswith("active_rlhf."):
@@ -181,13 +183,14 @@ def test_no_selector_pays_for_loading_torch(first_after):
     code = """
 import json, sys
 from active_rlhf.run.loop import Run
-run = Run(json.loads(sys.argv[1]))
+from active_rlhf.study.settings import Spec
+run = Run(Spec(**json.loads(sys.argv[1])))
 assert "torch" not in sys.modules
-predict, loaded = run.learner.ensemble.member_rewards, []
+predict, loaded = run.learner.model.member_rewards, []
 def watched(*behaviour):
     loaded.append("torch" in sys.modules)
     return predict(*behaviour)
-run.learner.ensemble.member_rewards = watched
+run.learner.model.member_rewards = watched
 run.advance()
 assert loaded and all(loaded)
 """
@@ -234,7 +237,7 @@ def test_tracking_changes_nothing_but_leaves_event_files(tmp_path):
 
 
 def test_two_processes_never_train_one_run(tmp_path):
-    with _locked(tmp_path / "run"), pytest.raises(RunLocked, match="another process"):
+    with locked(tmp_path / "run"), pytest.raises(RunLocked, match="another process"):
         train(spec("random"), tmp_path / "run")
     assert not (tmp_path / "run" / "run.json").exists()
 

@@ -9,10 +9,12 @@ from gymnasium.spaces import Box
 from run_files import assert_same_results
 from test_checkpoint import same
 
+from active_rlhf.run import state as saving
 from active_rlhf.run.checkpoint import pack, unpack
-from active_rlhf.run.loop import Run, Stopped, train
+from active_rlhf.run.loop import Run
+from active_rlhf.run.training import Stopped, train
 from active_rlhf.study.loading import load_study, resolve_run
-from active_rlhf.tasks.rollout import NotReproducible
+from active_rlhf.tasks import NotReproducible
 
 ROLLOUT, ROLLOUTS = 64, 24
 SMALL: dict[str, Any] = {
@@ -69,16 +71,17 @@ def spec(environment: str, selector: Any, **changes: Any) -> dict[str, Any]:
 
 def state(run: Run) -> dict[str, Any]:
     """All of a run's state that does not tell the time."""
-    content = unpack(pack(run.state_dict() | {"rows": np.concatenate([*run.store.rows(0)])}))
-    if content["learner"]:
-        del content["learner"]["timings"]
-    del content["seconds"], content["cost"]
+    rows = np.concatenate([*run.behaviour.rows(0)])
+    content = unpack(pack(saving.state_of(run) | {"rows": rows}))
+    if "learner" in content["parts"]:
+        del content["parts"]["learner"]["timings"]
+    del content["parts"]["clock"], content["parts"]["cost"]
     return content
 
 
 def restored(run: Run) -> Run:
     other = Run(run.spec)
-    other.load_state_dict(unpack(pack(run.state_dict())), run.store.rows(0))
+    saving.restore(other, unpack(pack(saving.state_of(run))), run.behaviour.rows(0))
     return other
 
 
@@ -102,10 +105,10 @@ def test_a_restored_run_goes_on_in_lockstep(environment, selector, changes, roll
         run.advance()
     other = restored(run)
     assert same(state(other), state(run))
-    while run.done < min(rollouts + 8, run.rollouts):
+    while run.done < min(rollouts + 8, run.plan.rollouts):
         run.advance(), other.advance()
         assert same(state(other), state(run)), run.done
-    assert other.store.episodes()[0].tolist() == run.store.episodes()[0].tolist()
+    assert other.behaviour.episodes()[0].tolist() == run.behaviour.episodes()[0].tolist()
 
 
 def test_a_run_restored_before_its_first_rollout_is_a_new_one():

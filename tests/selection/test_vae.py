@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from active_rlhf.compute.precision import DTYPES, stored
 from active_rlhf.selection.vae import SegmentVAE
+from active_rlhf.study.settings import VAE
 
 CONFIG: dict[str, Any] = {
     "latent": 3,
@@ -27,7 +28,8 @@ CONFIG: dict[str, Any] = {
 
 
 def vae(observations, length, seed=0, **changes):
-    return SegmentVAE(CONFIG | changes, observations, length, np.random.default_rng(seed))
+    settings = VAE(**CONFIG | changes)
+    return SegmentVAE(observations, length, np.random.default_rng(seed), settings)
 
 
 def torch_loss(model, clean, noisy, sample, observations, length):
@@ -38,7 +40,7 @@ def torch_loss(model, clean, noisy, sample, observations, length):
         for array in layer
     ]
     weights, biases = parameters[::2], parameters[1::2]
-    channels = model.config["channels"]
+    channels = model.settings.channels
     levels, n = len(channels), len(clean)
     h = torch.tensor(noisy).view(n, -1, observations).transpose(1, 2)
     for weight, bias in zip(weights[:levels], biases[:levels], strict=True):
@@ -61,7 +63,7 @@ def torch_loss(model, clean, noisy, sample, observations, length):
         torch.distributions.Normal(mean, torch.exp(log_variance / 2)),
         torch.distributions.Normal(0.0, 1.0),
     )
-    loss = functional.mse_loss(rebuilt, target) + model.config["kl_weight"] * kl.sum(1).mean()
+    loss = functional.mse_loss(rebuilt, target) + model.settings.kl_weight * kl.sum(1).mean()
     return loss, parameters
 
 

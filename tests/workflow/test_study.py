@@ -9,7 +9,7 @@ import pytest
 import yaml
 from studies import REPOSITORY, Study
 
-from active_rlhf.run.loop import train
+from active_rlhf.run.training import train
 from active_rlhf.study.loading import load_study, resolve_run
 
 THESIS = REPOSITORY.parent / "shared" / "thesis"

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.study.loading import load_study, resolve_run, stored_study
 from active_rlhf.study.matrix import (
     TRUE_REWARD,
     baselines,
@@ -20,7 +20,6 @@ from active_rlhf.study.matrix import (
 )
 from active_rlhf.study.messages import ConfigError
 from active_rlhf.study.reading import read_yaml
-from active_rlhf.study.settings import Study
 from active_rlhf.errors import InputError, explained
 from active_rlhf.files import atomic
 from active_rlhf.run.identity import PACKAGE, code_fingerprint
@@ -44,7 +43,7 @@ try:
             path.write_text(content, encoding="utf-8")
     else:  # a cluster's job, which would read what the files say by now
         config = json.loads(frozen.read_text(encoding="utf-8"))
-        STUDY = Study(**config)
+        STUDY = stored_study(config)
 except InputError as error:
     sys.exit(f"error: {error}")
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from active_rlhf.cli import explain
 from active_rlhf.errors import InputError, explained
 from active_rlhf.files import CHECKPOINT, LOCK
 from active_rlhf.study.loading import load_spec, load_study, merge, parse_set, resolve_run
@@ -68,8 +69,12 @@ def _parser(argv: list[str]) -> argparse.ArgumentParser:
     _add_run(spec)
     spec.set_defaults(command_of=_spec)
 
-    listing = commands.add_parser("list", help="list environments, selectors and teachers")
+    listing = commands.add_parser("list", help="list environments, selectors and all other parts")
     listing.set_defaults(command_of=_list)
+
+    explaining = commands.add_parser("explain", help="say what a setting or part means")
+    explain.add_arguments(explaining)
+    explaining.set_defaults(command_of=explain.run)
 
     results = commands.add_parser("results", help="print the folder of a study's results")
     results.add_argument("study", help="the study's file")
@@ -257,17 +262,22 @@ def _spec(args: argparse.Namespace) -> int:
 def _list(args: argparse.Namespace) -> int:
     from active_rlhf.selection.presets import DESCRIPTIONS
     from active_rlhf.study import known
+    from active_rlhf.study.reference import KINDS
     from active_rlhf.tasks.gym import ENVIRONMENTS
 
     environments = {name: entry.description for name, entry in ENVIRONMENTS.items()}
     baselines = {
         TRUE_REWARD: "baseline: PPO on the environment's own reward, no labels",
-        RANDOM_POLICY: "baseline: uniformly random actions (by `baselines: true` only)",
+        RANDOM_POLICY: "baseline: uniformly random actions",
     }
     for title, entries in (
         ("environments (any other gymnasium id with Box spaces works too)", environments),
         ("selectors", DESCRIPTIONS | baselines),
-        ("teachers", {name: known.description("teacher", name) for name in known.names("teacher")}),
+        *(
+            (f"{title} (`{kind}`)", {name: known.description(kind, name) for name in names})
+            for kind, title in KINDS.items()
+            if (names := known.names(kind))
+        ),
     ):
         print(f"{title}:")
         for name, description in entries.items():

@@ -158,8 +158,7 @@ def through_squares(
         squares = np.zeros(bias.size, np.float32)
         by_width = len(x), -1, bias.size
         _through_squares(
-            *(x.reshape(by_width), bias, target.reshape(by_width), count, scale),
-            *(gradient, squares),
+            x.reshape(by_width), bias, target.reshape(by_width), count, scale, gradient, squares
         )
         return float(squares.sum()) / float(scale) ** 2
     x += np.tile(bias, x.shape[1] // bias.size) - target

@@ -3,20 +3,18 @@
 Each function is called with the types that training uses, on next to nothing.
 """
 
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 
 from active_rlhf.agents.ppo.agent import CompiledPPO
 from active_rlhf.agents.ppo.settings import PPOSettings
 from active_rlhf.behaviour.store import SegmentStore, schema
-from active_rlhf.rewards import build
+from active_rlhf.rewards.mlp import MLPEnsemble
 from active_rlhf.rewards.settings import MLPSettings
 from active_rlhf.selection.vae import SegmentVAE
 from active_rlhf.study.settings import VAE, Precision
 from active_rlhf.tasks.gym import GymTask
-
-_SMALL: dict[str, Any] = {"epochs": 1, "batch_size": 2}
 
 
 def agent() -> None:
@@ -35,9 +33,8 @@ def agent() -> None:
 
 def reward_networks(precision: Precision) -> None:
     """Training and prediction of reward networks."""
-    generator = np.random.default_rng(0)
-    settings = MLPSettings(members=1, hidden=(4, 4), precision=precision, **_SMALL)
-    ensemble = build("mlp", settings.as_dict(), 2, 1, generator)
+    settings = MLPSettings(members=1, hidden=(4, 4), epochs=1, batch_size=2, precision=precision)
+    ensemble = MLPEnsemble(2, 1, np.random.default_rng(0), settings)
     observations, actions = np.ones((2, 2, 2, 2), np.float32), np.ones((2, 2, 2, 1), np.float32)
     ensemble.fit(observations, actions, np.array([1.0, 0.0]))
     ensemble.rewards(observations, actions)
@@ -45,14 +42,14 @@ def reward_networks(precision: Precision) -> None:
 
 def vae(precision: Precision) -> None:
     """Training of the VAE, on segments with and without room to fill up."""
-    settings = VAE(latent=1, channels=(2,), precision=precision, **_SMALL)
+    settings = VAE(latent=1, channels=(2,), epochs=1, batch_size=2, precision=precision)
     for length in (5, 6):
-        model = SegmentVAE(settings.as_dict(), 2, length, np.random.default_rng(0))
+        model = SegmentVAE(2, length, np.random.default_rng(0), settings)
         model.fit(np.ones((2, length, 2), np.float32))
 
 
 if __name__ == "__main__":
     agent()
-    for precision in get_args(Precision):
-        reward_networks(precision)
-        vae(precision)
+    for kind in get_args(Precision):
+        reward_networks(kind)
+        vae(kind)

@@ -72,15 +72,16 @@ def load_reward_model(run: str | Path) -> RewardModel:
     path, described = _file(run, "reward_model"), Path(run) / "run.json"
     saved = load_arrays(path)
     try:
-        config = json.loads(described.read_text(encoding="utf-8"))["spec"]["reward_model"]
-        config = dict(config)
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        record = json.loads(described.read_text(encoding="utf-8"))
+        config = dict(record["spec"]["reward_model"])
+        name = config.pop("name", "mlp")
+        declared = part("reward_model", name)
+        settings = declared.complete(config)
+    except (InputError, OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise SavedError(f"{described}: says nothing of a reward model ({line(error)})") from error
-    name = config.pop("name", "mlp")
-    declared = part("reward_model", name)
     try:
         made: Any = declared.make
-        observations, actions = made.sizes(saved, declared.complete(config))
+        observations, actions = made.sizes(saved, settings)
     except ValueError as error:
         raise SavedError(f"{path}: {error} ({described})") from error
     model = build(name, config, observations, actions, np.random.default_rng(0))

@@ -42,11 +42,7 @@ class PreferenceLearner:
         self.model = rewards.build(name, settings, *sizes, streams["reward_model"])
         self.teacher = teachers.build(spec.as_dict()["teacher"])
         self.ledger = Ledger(spec.labels.total)
-        self.vae = (
-            SegmentVAE(spec.as_dict()["vae"], sizes[0], self.length, streams["vae"])
-            if spec.vae
-            else None
-        )
+        self.vae = SegmentVAE(sizes[0], self.length, streams["vae"], spec.vae) if spec.vae else None
         self.train_accuracy: float | None = None
         self.records: list[dict[str, Any]] = []
         self.timings: list[dict[str, Any]] = []
@@ -88,7 +84,7 @@ class PreferenceLearner:
                 count = self.spec.vae.segments
                 drawn = self.behaviour.draw(self.streams["vae"], count, self.length)
                 loss = self.vae.fit(Segments(self.behaviour, drawn, self.length))
-                check(self.behaviour.steps, "vae", loss=loss, parameters=self.vae.flat)
+                check(self.behaviour.steps, "vae", loss=loss, parameters=self.vae.parameters)
                 trained = True
             return self.vae.encode(self.behaviour.gather(ids, self.length)[0])
 

@@ -14,6 +14,7 @@ import numpy as np
 from active_rlhf.compute import layers
 from active_rlhf.compute.adam import adam
 from active_rlhf.compute.precision import dtype_of, multiply, restored, store, stored
+from active_rlhf.study.settings import VAE
 
 if TYPE_CHECKING:
     from active_rlhf.behaviour.store import Segments
@@ -77,7 +78,7 @@ def _backward(
 class SegmentVAE:
     """The VAE with the observation normaliser it was last fitted with.
 
-    `config` is a run's `vae` section; segments have `length` steps of `observations` numbers. With
+    Segments have `length` steps of `observations` numbers. With
     precision `bfloat16` it is trained as the reward networks are, on rounded rows and weights; it
     encodes in float32. All randomness (initial weights, minibatch order, noise, latents) comes from
     `generator`.
@@ -85,15 +86,15 @@ class SegmentVAE:
 
     def __init__(
         self,
-        config: Mapping[str, Any],
         observations: int,
         length: int,
         generator: np.random.Generator,
+        settings: VAE,
     ):
-        self.config, self.generator = config, generator
+        self.settings, self.generator = settings, generator
         self.shape = length, observations
         self.steps = length * observations  # numbers in a segment
-        channels, latent = config["channels"], config["latent"]
+        channels, latent = settings.channels, settings.latent
         joined = [FIRST] + [JOINED] * (len(channels) - 1)
         positions = -(-length // int(np.prod(joined)))
         self.padded = positions * int(np.prod(joined)) * observations
@@ -109,7 +110,7 @@ class SegmentVAE:
         self.flat, self.gradient = np.empty(size, np.float32), np.zeros(size, np.float32)
         self.first, self.second = np.zeros(size, np.float32), np.zeros(size, np.float32)
         self.step = 0
-        self._dtype = dtype_of(config["precision"])
+        self._dtype = dtype_of(settings.precision)
         self._rounded = self.flat if self._dtype == np.float32 else np.empty(size, self._dtype)
         whole = [_views(flat, shapes) for flat in (self.flat, self._rounded, self.gradient)]
         (self.encoder, self._rounded_encoder, self._encoder_gradient) = (x[:split] for x in whole)
@@ -121,6 +122,11 @@ class SegmentVAE:
             bias[:] = generator.uniform(-bound, bound, bias.shape)
         self.mean = np.zeros(observations, np.float32)
         self.scale = np.ones(observations, np.float32)
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """All that `fit` changes, [p]."""
+        return self.flat
 
     def _observe(self, parts: Iterable[np.ndarray]) -> None:
         """Take as the normaliser that of raw segments, which come in parts [., H, o]."""
@@ -149,8 +155,8 @@ class SegmentVAE:
 
         The normaliser becomes that of these segments. Returns the mean loss of the last epoch.
         """
-        config, generator = self.config, self.generator
-        n, size = len(segments), config["batch_size"]
+        settings, generator = self.settings, self.generator
+        n, size = len(segments), settings.batch_size
         # Raw only ever a part of them at once: all would be the largest thing in a run's memory.
         parts = [slice(begin, begin + size) for begin in range(0, n, size)]
         self._observe(segments[part] for part in parts)
@@ -160,22 +166,27 @@ class SegmentVAE:
         # One draw serves all minibatches, each from a random row on: fresh noise for every
         # minibatch would take as long as the products.
         noise = generator.standard_normal((2 * size, self.padded), np.float32)
-        noise *= np.float32(config["noise"])
+        noise *= np.float32(settings.noise)
         noise[:, self.steps :] = 0
         losses: list[float] = []
-        for _ in range(config["epochs"]):
+        for _ in range(settings.epochs):
             order, losses = generator.permutation(n), []
             for part in parts:
                 clean = rows[order[part]]
                 row = int(generator.integers(size + 1))
                 noisy = layers.added(clean, noise[row : row + len(clean)])
-                sample = generator.standard_normal((len(clean), config["latent"]), np.float32)
+                sample = generator.standard_normal((len(clean), settings.latent), np.float32)
                 losses.append(self._loss(clean, noisy, sample))
-                self.gradient += np.float32(config["weight_decay"]) * self.flat
+                self.gradient += np.float32(settings.weight_decay) * self.flat
                 self.step += 1
                 adam(
-                    *(self.flat, self.gradient, self.first, self.second),
-                    *(self.step, config["learning_rate"], 1e-8),
+                    self.flat,
+                    self.gradient,
+                    self.first,
+                    self.second,
+                    self.step,
+                    settings.learning_rate,
+                    1e-8,
                 )
         return float(np.mean(losses))
 
@@ -185,7 +196,7 @@ class SegmentVAE:
         The error is a mean over all numbers, KL a sum over latents and a mean over segments.
         """
         n, z = sample.shape
-        beta = np.float32(self.config["kl_weight"] / n)
+        beta = np.float32(self.settings.kl_weight / n)
         store(self.flat, self._rounded)
         values = _forward(noisy, self._rounded_encoder, self.encoder)
         codes = restored(values[-1]) + self.encoder[-1][1]
@@ -213,7 +224,7 @@ class SegmentVAE:
     def encode(self, segments: np.ndarray) -> np.ndarray:
         """Latent means float32 [n, z] of raw segments [n, H, o], standardised as in `fit`."""
         codes = _forward(self._inputs(segments), self.encoder, self.encoder)[-1]
-        return (codes + self.encoder[-1][1])[:, : self.config["latent"]]
+        return (codes + self.encoder[-1][1])[:, : self.settings.latent]
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, normaliser and optimiser: all that `fit` and `encode` go on from."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, create_model, model_validator
 
+from active_rlhf import parts
 from active_rlhf.study.sections import Section, setting
 
 
@@ -16,11 +17,15 @@ class Oracle(Section):
         None,
         "returns that differ less than this quantile of uniformly drawn pairs are equal",
         unit="share",
+        shown="0.2",
         ge=0,
         le=1,
     )
     tie_threshold: float | None = setting(
-        None, "returns that differ less than this are equal", unit="return", ge=0
+        None,
+        "returns that differ less than this are equal, in place of `tie_quantile`",
+        unit="return",
+        ge=0,
     )
 
     @model_validator(mode="before")
@@ -73,16 +78,33 @@ class SimulatedHuman(Section):
 
 
 @cache
-def _parts(kind: str) -> dict[str, type[BaseModel]]:
+def _undeclared(kind: str) -> dict[str, type[BaseModel]]:
+    """Parts that are not in the registry yet."""
     if kind == "agent":
         from active_rlhf.agents.ppo.settings import PPOSettings
 
         return {"ppo": PPOSettings}
-    if kind == "reward_model":
-        from active_rlhf.rewards.settings import MLPSettings
+    if kind == "teacher":
+        return {"oracle": Oracle, "bpref": BPref, "human_simulated": SimulatedHuman}
+    if kind in ("task", "reward_model"):
+        return {}
+    from active_rlhf.selection.composition import CANDIDATES, FILTERS, PICKERS, SCORES
 
-        return {"mlp": MLPSettings}
-    return {"oracle": Oracle, "bpref": BPref, "human_simulated": SimulatedHuman}
+    ranges: dict[str, Mapping[str, Any]] = {
+        "candidates": CANDIDATES,
+        "filter": FILTERS,
+        "picker": {name: picker.settings for name, picker in PICKERS.items()},
+        "score": {name: {} for name in SCORES},
+    }
+    return {name: _model(name, given) for name, given in ranges[kind].items()}
+
+
+def _model(name: str, ranges: Mapping[str, Any]) -> type[BaseModel]:
+    fields: dict[str, Any] = {
+        key: (type(default), setting(default, "", ge=lowest, le=highest))
+        for key, (default, lowest, highest) in ranges.items()
+    }
+    return create_model(name, __base__=Section, **fields)
 
 
 # The part of a kind that a study has if it names none.
@@ -106,21 +128,29 @@ TEACHER_PRESETS: Mapping[str, tuple[str, Mapping[str, Any], str]] = {
 }
 
 
+KINDS = parts.KINDS
+
+
 def names(kind: str) -> list[str]:
     """What a study may name as a part of a kind, presets included."""
-    return [*_parts(kind), *(TEACHER_PRESETS if kind == "teacher" else ())]
+    presets = TEACHER_PRESETS if kind == "teacher" else ()
+    return list(dict.fromkeys([*_undeclared(kind), *parts.known(kind), *presets]))
 
 
 def description(kind: str, name: str) -> str:
     """One line about a part."""
     if kind == "teacher" and name in TEACHER_PRESETS:
         return TEACHER_PRESETS[name][2]
-    return (_parts(kind)[name].__doc__ or "").split("\n")[0].rstrip(".")
+    if name in _undeclared(kind):
+        return (_undeclared(kind)[name].__doc__ or "").split("\n")[0].rstrip(".")
+    return parts.part(kind, name).description
 
 
 def settings_of(kind: str, name: str) -> type[BaseModel]:
     """The model of a part's settings."""
-    return _parts(kind)[name]
+    if name in _undeclared(kind):
+        return _undeclared(kind)[name]
+    return parts.part(kind, name).settings
 
 
 def resolved(kind: str, name: str) -> tuple[str, Mapping[str, Any]]:

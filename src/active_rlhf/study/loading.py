@@ -7,14 +7,15 @@ into the settings of each environment; `resolve_run` picks one run's Spec from t
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from active_rlhf.errors import line
+from active_rlhf import parts
+from active_rlhf.errors import InputError, line
 from active_rlhf.run.schedule import rollout_steps
 from active_rlhf.study import known
 from active_rlhf.study.checks import check_run, uses_latents
@@ -114,6 +115,7 @@ def load_study(
         missing = next(k for k in ("environments", "selectors", "seeds") if k not in training)
         raise ConfigError(f"{label}: {missing}: missing (or give `imported`, to re-analyse runs)")
 
+    own_parts = _load_parts(merged.get("parts"), sources, Path(path).parent)
     listed = list(merged.get("selectors", {}))
     named = {key: merged[key] for key in ("environments", "selectors") if key in merged}
     validated(_Names, named, sources)
@@ -128,6 +130,7 @@ def load_study(
     loaded = head.model_copy(
         update={
             "environments": {name: settings for name, (settings, _) in found.items()},
+            "parts": own_parts,
             "imported": _existing_files(head.imported, sources, Path(path).parent),
             "methods": _methods(head, sources),
         }
@@ -141,6 +144,13 @@ def load_study(
             used = [composition for composition in found_ones if composition is not None]
             check_run(environment, settings, used, bool(asking(names)), own_sources)
     return loaded
+
+
+def stored_study(config: Mapping[str, Any]) -> Study:
+    """The study that `Study.as_dict` gave, as it was, with its own parts loaded."""
+    study = Study(**config)
+    parts.load_parts(study.parts or ())
+    return study
 
 
 def resolve_run(study: Study, environment: str, selector: str, seed: int) -> Spec:
@@ -179,6 +189,12 @@ def load_spec(path: str | Path) -> Spec:
     check_tree(given, sources)
     _check_keys(given, Spec.model_fields, sources)
     spec = validated(Spec, given, sources)
+    try:
+        parts.load_used(spec.parts or {})
+    except parts.PartError:
+        raise
+    except InputError as error:
+        raise ConfigError(f"{label}: {line(error)}") from error
     sections: dict[str, Any] = {"total_steps": spec.total_steps, "options": spec.options}
     for key in ("labels", "vae", "evaluation"):
         if given.get(key) is not None:
@@ -297,6 +313,27 @@ def _check_complete(
     for key in wanted:
         if key not in given:
             sources.fail((*place, key), "missing")
+
+
+def _load_parts(paths: Any, sources: Sources, folder: Path) -> tuple[str, ...] | None:
+    """Load a user's own parts, and forget others; their paths from the working directory."""
+    if paths is None:
+        parts.load_parts([])
+        return None
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        sources.fail(("parts",), f"must be a list of files, not {show(paths)}")
+    found = []
+    for path in paths:
+        candidates = [Path(path), folder / path]
+        there = next((os.fspath(file) for file in candidates if file.exists()), path)
+        found.append(os.path.normpath(there) if there != path or os.path.exists(path) else path)
+    try:
+        parts.load_parts(found)
+    except parts.PartError:
+        raise
+    except InputError as error:
+        sources.fail(("parts",), line(error).removeprefix("parts: "))
+    return tuple(found)
 
 
 def _existing_files(
@@ -448,7 +485,20 @@ def _spec(
         given |= {"reward_model": settings.reward_model, "selection": composition}
         if uses_latents(composition):
             given["vae"] = settings.vae
+    given["parts"] = parts.used(_named_parts(given)) or None
     return validated(Spec, given, sources)
+
+
+def _named_parts(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The parts, (kind, name), that a spec in the making names and that may be a user's own."""
+    for kind in ("agent", "teacher", "reward_model"):
+        if kind in spec and spec[kind].name in parts.known(kind):
+            yield kind, spec[kind].name
+    composition = spec.get("selection")
+    for kind in ("candidates", "filter", "score", "picker") if composition else ():
+        choice = getattr(composition, kind)
+        if choice is not None and choice.name in parts.known(kind):
+            yield kind, choice.name
 
 
 # --- methods and exclusions ----------------------------------------------------------------------

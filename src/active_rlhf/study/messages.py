@@ -220,7 +220,7 @@ def _annotation(annotation: Any, keys: Place) -> tuple[Any, FieldInfo | None]:
     """The type of what `keys` lead to inside a type, and its field in the innermost model."""
     found: FieldInfo | None = None
     for key in keys:
-        annotation = _bare(annotation)
+        annotation = bare(annotation)
         origin = get_origin(annotation)
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             found = annotation.model_fields.get(key)
@@ -232,17 +232,17 @@ def _annotation(annotation: Any, keys: Place) -> tuple[Any, FieldInfo | None]:
     return annotation, found
 
 
-def _bare(annotation: Any) -> Any:
+def bare(annotation: Any) -> Any:
     """Without Annotated, and without None."""
     if get_origin(annotation) is Annotated:
-        return _bare(get_args(annotation)[0])
+        return bare(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
-        return _bare(next(kind for kind in get_args(annotation) if kind is not type(None)))
+        return bare(next(kind for kind in get_args(annotation) if kind is not type(None)))
     return annotation
 
 
 def _model_at(model: type[BaseModel], keys: Place) -> type[BaseModel]:
-    found = _bare(_annotation(model, keys)[0])
+    found = bare(_annotation(model, keys)[0])
     return found if isinstance(found, type) and issubclass(found, BaseModel) else model
 
 

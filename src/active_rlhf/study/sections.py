@@ -14,13 +14,16 @@ from pydantic import (
 )
 
 
-def setting(default: Any, description: str, unit: str = "", form: str = "", **bounds: Any) -> Any:
+def setting(
+    default: Any, description: str, unit: str = "", form: str = "", shown: str = "", **bounds: Any
+) -> Any:
     """A setting of a Section: its default (`...` for none), unit and sentence, and its range.
 
-    form: what a text with a `pattern` must be, as the end of "must be ..."; bounds: as of
-    pydantic.Field, such as `ge=0, lt=1` or `min_length=1`.
+    form: what a text with a `pattern` must be, as the end of "must be ..."; shown: what the
+    documentation says in place of the default; bounds: as of pydantic.Field, such as `ge=0, lt=1`
+    or `min_length=1`.
     """
-    extra: dict[str, JsonValue] = {"unit": unit, "form": form}
+    extra: dict[str, JsonValue] = {"unit": unit, "form": form, "shown": shown}
     extra = {key: value for key, value in extra.items() if value}
     if extra:  # in a field it would hide that of the type
         bounds["json_schema_extra"] = extra

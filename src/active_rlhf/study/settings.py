@@ -170,6 +170,7 @@ class Resources(Section):
         None,
         "that training jobs are submitted to",
         unit="name",
+        shown="the profile's",
         pattern=r"^[A-Za-z0-9_.-]+(,[A-Za-z0-9_.-]+)*$",
         form="a partition, or several between commas",
     )
@@ -177,6 +178,7 @@ class Resources(Section):
         None,
         "that training jobs are charged to; quotes make text of digits",
         unit="name",
+        shown="the profile's",
         pattern=r"^[A-Za-z0-9_.-]+$",
         form="made of letters, digits, dots, dashes and underscores",
     )
@@ -275,6 +277,7 @@ class Study(Section):
         (),
         "one run of each environment and selector a seed, 0 to 2^32 - 1",
         unit="list of whole numbers",
+        shown="required",
         min_length=1,
     )
     environments: dict[EnvironmentId, EnvironmentSettings] = setting(
@@ -283,9 +286,13 @@ class Study(Section):
         "section below and to `selectors`, and of `options`, keyword arguments of "
         "`gymnasium.make`",
         unit="list or mapping",
+        shown="required",
     )
     selectors: tuple[Name, ...] = setting(
-        (), "see [Selectors](#selectors); tables list them in this order", unit="list or mapping"
+        (),
+        "see [Selectors](#selectors); tables list them in this order",
+        unit="list or mapping",
+        shown="required",
     )
     parts: tuple[str, ...] | None = setting(
         None,

@@ -1,0 +1,463 @@
+"""What can be set, in words and as a schema, all from the settings' own models.
+
+`python -m active_rlhf.study.reference [FOLDER]` writes config/README.md, the schemas that editors
+check studies with, and docs/parts.md.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from active_rlhf.errors import InputError
+from active_rlhf.files import atomic
+from active_rlhf.study import known
+from active_rlhf.study.messages import bare, unknown
+from active_rlhf.study.settings import (
+    VAE,
+    Composition,
+    EnvironmentSettings,
+    Evaluation,
+    Figures,
+    Labels,
+    Resources,
+    Statistics,
+    Study,
+)
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "labels": Labels,
+    "vae": VAE,
+    "evaluation": Evaluation,
+    "resources": Resources,
+    "statistics": Statistics,
+    "figures": Figures,
+}
+CHOSEN = ("agent", "teacher", "reward_model")  # parts that are sections of a study
+KINDS = {
+    "agent": "Agents: who acts, and how it learns from the rewards it is given",
+    "reward_model": "Reward models: what learns from the answers",
+    "teacher": "Teachers: who answers",
+    "candidates": "Candidates: where the pairs come from that a selector chooses among",
+    "filter": "Filters: which of them may stay",
+    "score": "Scores: which of them are worth asking about; larger is better",
+    "picker": "Pickers: which of them are asked about",
+}
+WORDS = {int: "whole number", float: "number", bool: "`true`, `false`", str: "text"}
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+TEMPLATE = Path(__file__).parent / "templates" / "README.md.jinja"
+
+
+# --- in words -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One setting as a reader needs it."""
+
+    key: str
+    unit: str
+    default: str
+    """As YAML between backticks, or in words; empty where there is none."""
+    bounds: str
+    description: str
+
+
+def entries(model: type[BaseModel], prefix: str = "") -> Iterator[Entry]:
+    """Every setting of a model, those of inner models too."""
+    for name, field in model.model_fields.items():
+        key, kind = f"{prefix}{field.alias or name}", bare(field.annotation)
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from entries(kind, f"{key}.")
+            continue
+        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        yield Entry(
+            key=key,
+            unit=str(extra.get("unit") or _kind(kind)),
+            default=_default(field),
+            bounds=_bounds(field),
+            description=field.description or "",
+        )
+
+
+def _kind(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return ", ".join(f"`{choice}`" for choice in get_args(kind))
+    return WORDS.get(kind, "list" if get_origin(kind) in (list, tuple) else "mapping")
+
+
+def _default(field: FieldInfo) -> str:
+    extra = field.json_schema_extra
+    if isinstance(extra, dict) and "shown" in extra:
+        return str(extra["shown"])
+    value = field.get_default(call_default_factory=True)
+    if value is PydanticUndefined:
+        return "required"
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"`{_number(value)}`"
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
+
+
+def _number(value: float) -> str:
+    """As people write it: 0.2, 5e-4."""
+    if value == 0 or abs(value) >= 1e-3:
+        return repr(value)
+    digits, _, power = f"{value:e}".partition("e")
+    return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
+
+
+def _bounds(field: FieldInfo) -> str:
+    """The range of a number in words."""
+    found = []
+    for rule in field.metadata:
+        for kind, name, words in (
+            (Ge, "ge", "at least"),
+            (Gt, "gt", "more than"),
+            (Le, "le", "at most"),
+            (Lt, "lt", "less than"),
+        ):
+            if isinstance(rule, kind):
+                found.append(f"{words} {getattr(rule, name)}")
+    return ", ".join(found)
+
+
+def table(model: type[BaseModel], prefix: str = "", skip: tuple[str, ...] = ()) -> str:
+    """The settings of a model as a Markdown table; `skip`: the first keys to leave out."""
+    rows = [
+        f"| `{entry.key}` | {entry.unit} | {entry.default} | {entry.bounds} | {entry.description} |"
+        for entry in entries(model, prefix)
+        if entry.key.split(".")[0] not in skip
+    ]
+    if not rows:
+        return "No settings."
+    return "\n".join(["| key | unit | default | range | meaning |", "|---|---|---|---|---|", *rows])
+
+
+def readme() -> str:
+    """The text of config/README.md."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return template.render(
+        study=table(Study, skip=tuple(SECTIONS)),
+        sections={name: table(model, f"{name}.") for name, model in SECTIONS.items()},
+        chosen={kind: _tables(kind) for kind in CHOSEN},
+        steps=_rows_of(EnvironmentSettings, "total_steps", "options"),
+    )
+
+
+def _rows_of(model: type[BaseModel], *names: str) -> str:
+    return table(
+        model, skip=tuple({entry.key.split(".")[0] for entry in entries(model)} - {*names})
+    )
+
+
+def _tables(kind: str) -> str:
+    """The settings of every part of a kind that has some, as a study writes them."""
+    parts = [
+        f"`{kind}: {{name: {name}}}`: {_sentence(kind, name)}\n\n{text}"
+        for name, text in _tables_of(kind, f"{kind}.")
+    ]
+    if presets := _presets(kind):
+        parts.append(presets)
+    return "\n\n".join(parts)
+
+
+def _tables_of(kind: str, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Each part of a kind and the table of its settings, or whose settings it shares."""
+    shown: dict[type[BaseModel], str] = {}
+    for name in known.names(kind):
+        part, preset = known.resolved(kind, name)
+        if not preset:
+            model = known.settings_of(kind, part)
+            same = shown.setdefault(model, name)
+            yield name, table(model, prefix) if same == name else f"The settings of `{same}`."
+
+
+def _presets(kind: str) -> str:
+    lines = []
+    for name in known.names(kind):
+        part, preset = known.resolved(kind, name)
+        if preset:
+            values = ", ".join(f"{key}: {value}" for key, value in preset.items())
+            lines.append(f"- `{name}` is `{part}` with `{values}`: {_sentence(kind, name)}")
+    return "\n".join(lines)
+
+
+def _sentence(kind: str, name: str) -> str:
+    return known.description(kind, name).rstrip(".")
+
+
+def parts_page() -> str:
+    """The text of docs/parts.md."""
+    sections = [
+        "# Parts",
+        "What a study can name, and the settings of each. Generated from the parts themselves; "
+        "`active-rlhf list` and `active-rlhf explain NAME` say the same. Parts of one's own, in a "
+        "file that the study lists under `parts`, are declared the same way and have the same "
+        "place.",
+    ]
+    for kind, title in KINDS.items():
+        sections.append(f"## {title}")
+        sections += [
+            f"### `{name}`\n\n{_sentence(kind, name)}.\n\n{text}" for name, text in _tables_of(kind)
+        ]
+        if presets := _presets(kind):
+            sections.append(presets)
+    return "\n\n".join(sections) + "\n"
+
+
+# --- one key ------------------------------------------------------------------------------------
+
+
+def explain(key: str) -> str:
+    """What is to be said of a key: a setting, a section, a part or one of a part's settings.
+
+    A part's settings are found under its name (`ppo.clip`) and under its kind (`agent.clip`).
+    Raises InputError for a key that is none, with the closest ones.
+    """
+    found = _explanations()
+    if key in found:
+        return "\n\n".join(found[key])
+    inside = [text for name, texts in found.items() if name.startswith(f"{key}.") for text in texts]
+    if inside:
+        return "\n\n".join(dict.fromkeys(inside))
+    short = [name for name in found if name.rsplit(".", 1)[-1] == key]
+    if short:
+        return "\n\n".join(dict.fromkeys(text for name in short for text in found[name]))
+    raise InputError(unknown("explain", "key", key, found).partition("; known: ")[0])
+
+
+def _explanations() -> dict[str, list[str]]:
+    """Every key that can be explained, and the texts about it."""
+    from active_rlhf.selection.presets import DESCRIPTIONS
+
+    found: dict[str, list[str]] = {}
+
+    def add(model: type[BaseModel], *prefixes: str, of: str = "") -> None:
+        for entry in entries(model):
+            name = f"{prefixes[0]}{entry.key}"
+            for prefix in prefixes:
+                found.setdefault(f"{prefix}{entry.key}", []).append(_text(name, entry, of))
+
+    add(Study, "")
+    for section in ("labels", "vae", "evaluation"):
+        add(SECTIONS[section], f"{section}.")
+    for entry in entries(EnvironmentSettings):
+        if entry.key in ("total_steps", "options"):
+            found[entry.key] = [_text(entry.key, entry, "")]
+    for name, said in DESCRIPTIONS.items():
+        found.setdefault(name, []).append(f"selector {name}: {said}")
+    for kind in KINDS:
+        for name in known.names(kind):
+            part, preset = known.resolved(kind, name)
+            said = f"{kind.replace('_', ' ')} {name}: {_sentence(kind, name)}"
+            if preset:
+                values = ", ".join(f"{key}: {value}" for key, value in preset.items())
+                said += f" ({part} with {values})"
+            model = known.settings_of(kind, part)
+            settings = [entry.key for entry in entries(model)]
+            said += f"\n  settings: {', '.join(settings)}" if settings else ""
+            found.setdefault(name, []).append(said)
+            found.setdefault(kind, []).append(said)
+            if not preset:
+                add(model, f"{kind}.", f"{name}.", of=f"of {name}")
+    add(Composition, "selectors.")
+    return found
+
+
+def _text(key: str, entry: Entry, of: str) -> str:
+    facts = [
+        f"unit: {entry.unit.replace('`', '')}",
+        f"default: {entry.default.replace('`', '')}" if entry.default else "",
+        entry.bounds,
+    ]
+    return f"{key} {of}".rstrip() + f"\n  {entry.description}\n  {'; '.join(filter(None, facts))}"
+
+
+# --- for editors --------------------------------------------------------------------------------
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a study file."""
+    whole = Study.model_json_schema()
+    properties = {name: item for name, item in whole["properties"].items() if name not in SECTIONS}
+    properties |= {key: _object(SECTIONS[key]) for key in ("resources", "statistics", "figures")}
+    properties |= _references(*_sections(), "environments", "selectors")
+    environments = Study.model_fields["environments"].description
+    shared = _sections() | {
+        "selectors": _selectors(),
+        "environment": _environment(),
+        "environments": _named({"$ref": "#/$defs/environment"}, environments),
+    }
+    return {
+        "$schema": DRAFT,
+        "title": "A study of active-rlhf",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["study"],
+        "properties": {name: _plain(item) for name, item in properties.items()},
+        "$defs": {name: _plain(item) for name, item in (whole["$defs"] | shared).items()},
+    }
+
+
+def environment_schema() -> dict[str, Any]:
+    """The JSON schema of a file of config/environments."""
+    shared = _sections() | {"selectors": _selectors()}
+    return {
+        "$schema": DRAFT,
+        "title": "Settings of one environment",
+        **_environment(),
+        "$defs": {name: _plain(item) for name, item in shared.items()},
+    }
+
+
+def _references(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/$defs/{name}"} for name in names}
+
+
+def _sections() -> dict[str, Any]:
+    """What a study and an environment of it say of runs."""
+    return {
+        "total_steps": EnvironmentSettings.model_json_schema()["properties"]["total_steps"],
+        **{kind: _part(kind, shorthand=False) for kind in CHOSEN},
+        **{key: _object(SECTIONS[key]) for key in ("labels", "vae", "evaluation")},
+    }
+
+
+def _environment() -> dict[str, Any]:
+    options = {"type": "object", "description": "keyword arguments of gymnasium.make"}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"options": options, **_references(*_sections(), "selectors")},
+    }
+
+
+def _selectors() -> dict[str, Any]:
+    from active_rlhf.selection.presets import DESCRIPTIONS
+
+    keep = Composition.model_json_schema()["properties"]["keep"]
+    parts = {kind: _part(kind, shorthand=True) for kind in ("candidates", "score", "picker")}
+    gate = {"anyOf": [_part("filter", shorthand=True), {"type": "null"}]}
+    base = {"enum": list(DESCRIPTIONS), "description": "the preset that it is made from"}
+    selector = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"base": base, **parts, "filter": gate, "keep": keep},
+    }
+    return _named(selector, Study.model_fields["selectors"].description)
+
+
+def _named(item: Mapping[str, Any], description: str | None) -> dict[str, Any]:
+    """A list of names, or a mapping from names to changes."""
+    return {
+        "description": description,
+        "anyOf": [
+            {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True},
+            {
+                "type": "object",
+                "minProperties": 1,
+                "additionalProperties": {"anyOf": [item, {"type": "null"}]},
+            },
+        ],
+    }
+
+
+def _part(kind: str, shorthand: bool) -> dict[str, Any]:
+    """A part by its name and settings; those of a name that is none of ours are left alone."""
+    paired: dict[str, Any] = {}
+    if kind == "candidates":
+        paired = {
+            "pairing": {"enum": ["independent", "cross_cluster"]},
+            "clusters": {"type": "integer", "minimum": 2, "maximum": 1000},
+        }
+    names = [*known.names(kind), *(["none"] if kind == "score" else [])]
+    options: list[dict[str, Any]] = [{"type": "string"}] if shorthand else []
+    for name in names:
+        part = known.resolved(kind, name)[0]
+        settings = {} if part == "none" else _object(known.settings_of(kind, part))["properties"]
+        option = {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {"name": {"const": name}, **paired, **settings},
+        }
+        # The name may be left out everywhere: a preset or the study may say it.
+        options.append(option)
+    own = {"type": "string", "not": {"enum": names}}
+    options.append({"type": "object", "required": ["name"], "properties": {"name": own}})
+    return {"description": KINDS[kind], "anyOf": options}
+
+
+def _object(model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a model, inner ones in their place, nothing required."""
+    whole = model.model_json_schema()
+    inner = whole.pop("$defs", {})
+
+    def inlined(tree: Any) -> Any:
+        if isinstance(tree, dict):
+            if "$ref" in tree:
+                return inlined(inner[tree["$ref"].rsplit("/", 1)[1]]) | {
+                    key: value for key, value in tree.items() if key not in ("$ref", "default")
+                }
+            return {key: inlined(item) for key, item in tree.items()}
+        return [inlined(item) for item in tree] if isinstance(tree, list) else tree
+
+    found = inlined(whole)
+    found.pop("required", None)
+    assert isinstance(found, dict)
+    return found
+
+
+def _plain(tree: Any) -> Any:
+    """A schema without pydantic's titles and with units in the descriptions."""
+    if isinstance(tree, list):
+        return [_plain(item) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    kept = {
+        key: _plain(value)
+        for key, value in tree.items()
+        if not (key in ("title", "unit", "form", "shown") and isinstance(value, str))
+    }
+    unit = tree.get("unit")
+    if isinstance(unit, str) and isinstance(tree.get("description"), str):
+        kept["description"] = f"{unit}: {tree['description']}"
+    return kept
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def files() -> dict[str, str]:
+    """The content of every generated file, by its path in the repository."""
+    return {
+        "config/README.md": readme(),
+        "config/study.schema.json": json.dumps(schema(), indent=1, ensure_ascii=False) + "\n",
+        "config/environments/environment.schema.json": json.dumps(
+            environment_schema(), indent=1, ensure_ascii=False
+        )
+        + "\n",
+        "docs/parts.md": parts_page(),
+    }
+
+
+def main(root: Path) -> None:
+    """Write the generated files under a checkout's root."""
+    for name, content in files().items():
+        with atomic(root / name) as temporary:
+            temporary.write_text(content, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(*sys.argv[1:2]))
