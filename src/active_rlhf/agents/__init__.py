@@ -84,8 +84,13 @@ def evaluate(agent: Agent, task: Task, episodes: int) -> np.ndarray:
 
 def build(spec: "Spec", task: Task, stream: np.random.Generator) -> Agent:
     """The agent of a run; `stream` draws what it begins with."""
-    from active_rlhf.agents import ppo
-    from active_rlhf.agents.ppo.settings import PPOSettings
+    if spec.selector == "random_policy":
+        from active_rlhf.agents import ppo
+        from active_rlhf.agents.ppo.settings import PPOSettings
+        from active_rlhf.run.schedule import rollout_steps
 
-    settings = PPOSettings(**spec.agent.settings)
-    return ppo.build(settings, task, stream, uniform=spec.selector == "random_policy")
+        settings = PPOSettings(rollout_steps=rollout_steps(spec.agent))
+        return ppo.build(settings, task, stream, uniform=True)
+    from active_rlhf.parts import part
+
+    return part("agent", spec.agent.name).build(spec.agent.settings, task, stream)

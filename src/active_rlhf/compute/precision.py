@@ -6,11 +6,14 @@ here these arrays are uint16 that hold the bits, and torch multiplies them.
 """
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from active_rlhf.compute.compilation import body_of, compiled, compiles
+
+if TYPE_CHECKING:
+    import torch
 
 # torch keeps code for each shape it multiplied; to make it again costs nothing that shows.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
@@ -92,6 +95,16 @@ def load() -> None:
     import torch  # noqa: F401
 
 
+def tensor(array: np.ndarray) -> "torch.Tensor":
+    """The tensor of a float32 or bfloat16 array, which they share; torch is held to one thread."""
+    import torch
+
+    if torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
+    whole = torch.from_numpy(array)
+    return whole if array.dtype == np.float32 else whole.view(torch.bfloat16)
+
+
 def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
     """The matrix product of `a` and `b`, both float32 or both bfloat16, into `out`.
 
@@ -102,12 +115,6 @@ def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
         return
     import torch
 
-    def tensor(array: np.ndarray) -> torch.Tensor:
-        whole = torch.from_numpy(array)
-        return whole if array.dtype == np.float32 else whole.view(torch.bfloat16)
-
-    if torch.get_num_threads() > 1:
-        torch.set_num_threads(1)
     if out.dtype == a.dtype:
         torch.mm(tensor(a), tensor(b), out=tensor(out))
     else:

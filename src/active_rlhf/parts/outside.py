@@ -20,7 +20,8 @@ from active_rlhf.parts.registry import KINDS, Part
 
 ENTRY_POINTS = "active_rlhf.parts"
 
-_loaded: dict[str, tuple[bytes, list[Part]]] = {}  # by origin: the content, and what it declared
+# By origin: the content, the parts that it declared and the environments that it registered.
+_loaded: dict[str, tuple[bytes, list[Part], set[str]]] = {}
 
 
 def load_parts(paths: Iterable[str], folder: str | Path = ".") -> list[Part]:
@@ -32,12 +33,12 @@ def load_parts(paths: Iterable[str], folder: str | Path = ".") -> list[Part]:
     """
     registry.forget_outside()
     load_installed.cache_clear()
-    return [declared for path in paths for declared in _load(_place(path, Path(folder)))]
+    return [declared for path in paths for declared in _load(place(path, Path(folder)))]
 
 
-def _place(path: str, folder: Path) -> str:
+def place(path: str, folder: Path) -> str:
     """What a run's spec says of a path in a study: a file from the working directory, where it is
-    inside of that, or else a package's name."""
+    inside of that, or else a package's name. Raises InputError for a file that is not there."""
     places = [os.path.normpath(folder / path), os.path.normpath(path)]
     found = next((place for place in places if os.path.exists(place)), None)
     if found is None:
@@ -54,6 +55,7 @@ def load_used(parts: Mapping[str, str]) -> None:
     Raises InputError for one that its file does not declare.
     """
     declared = {f"{p.kind} {p.name}" for p in load_parts(dict.fromkeys(parts.values()))}
+    declared |= {f"task {name}" for name in registry.environments}
     for key, origin in parts.items():
         if key not in declared:
             raise InputError(f"parts: {origin} declares no {key}")
@@ -61,7 +63,7 @@ def load_used(parts: Mapping[str, str]) -> None:
 
 def used(named: Iterable[tuple[str, str]]) -> dict[str, str]:
     """What a spec says of those of its parts, (kind, name), that come from outside."""
-    found = {f"{kind} {name}": registry.part(kind, name).origin for kind, name in named}
+    found = {f"{kind} {name}": registry.origin(kind, name) for kind, name in named}
     return {key: origin for key, origin in sorted(found.items()) if origin is not None}
 
 
@@ -78,33 +80,47 @@ def _load(origin: str) -> list[Part]:
     """The parts of a file, a folder or a module, which are then known."""
     path = Path(origin)
     content = path.read_bytes() if path.is_file() else b""
-    if origin in _loaded and _loaded[origin][0] == content:
-        for declared in _loaded[origin][1]:
-            registry.remember(declared)
-        return _loaded[origin][1]
+    if origin not in _loaded or _loaded[origin][0] != content:
+        former = _loaded[origin][2] if origin in _loaded else set()
+        before = _registered()
+        found = _declared_by(origin)
+        new = former | (_registered() - before)
+        if not found and not new:
+            kinds = ", ".join(f"@{kind}" for kind in KINDS)
+            raise InputError(f"parts: {origin} declares no part; above one belongs one of {kinds}")
+        _loaded[origin] = content, found, new
+    _, found, new = _loaded[origin]
+    for declared in found:
+        registry.remember(declared)
+    registry.environments.update(dict.fromkeys(new, origin))
+    return found
+
+
+def _declared_by(origin: str) -> list[Part]:
+    """Run a file, or import a folder or a module, and say what parts it declares."""
+    path = Path(origin)
     if path.exists():
-        place = str(path.parent.resolve())
-        if place not in sys.path:  # last, so that nothing installed is taken from there
-            sys.path.append(place)
+        here = str(path.parent.resolve())
+        if here not in sys.path:  # last, so that nothing installed is taken from there
+            sys.path.append(here)
     with registry.collected(origin) as found:
         if path.is_file():
             _run(path.resolve())
-        else:
-            name = path.name if path.is_dir() else origin
-            _import(name)
-            # Those too that it declared when it was imported sooner, for whatever reason.
-            found[:] = [
-                replace(declared, origin=origin)
-                for declared in registry.outside
-                if declared in found or f"{declared.make.__module__}.".startswith(f"{name}.")
-            ]
-    for declared in found:
-        registry.remember(declared)
-    if not found:
-        kinds = ", ".join(f"@{kind}" for kind in KINDS)
-        raise InputError(f"parts: {origin} declares no part; above one belongs one of {kinds}")
-    _loaded[origin] = content, found
-    return found
+            return found
+        name = path.name if path.is_dir() else origin
+        _import(name)
+        # Those too that it declared when it was imported sooner, for whatever reason.
+        return [
+            replace(declared, origin=origin)
+            for declared in registry.outside
+            if declared in found or f"{declared.make.__module__}.".startswith(f"{name}.")
+        ]
+
+
+def _registered() -> set[str]:
+    """Ids of gymnasium's environments so far; none before anything needed it."""
+    gymnasium = sys.modules.get("gymnasium")
+    return set(gymnasium.registry) if gymnasium else set()
 
 
 class _Loader(SourceFileLoader):

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from active_rlhf.compute import modules
 from active_rlhf.parts import reward_model
 from active_rlhf.rewards.ensemble import Ensemble, bootstrap
 from active_rlhf.rewards.settings import TorchMLPSettings
@@ -79,10 +80,8 @@ class TorchMLP(Ensemble):
                 self._seed()
                 last_epoch = []
                 for pairs, weights in epoch:
-                    rewards = member(inputs[pairs])[..., 0]
-                    loss = (
-                        bradley_terry(rewards, answers[pairs]) @ torch.from_numpy(weights).float()
-                    )
+                    each = bradley_terry(member(inputs[pairs])[..., 0], answers[pairs])
+                    loss = each @ torch.from_numpy(weights).float()
                     optimiser.zero_grad()
                     loss.backward()
                     nn.utils.clip_grad_norm_(member.parameters(), settings.max_grad_norm)
@@ -117,26 +116,19 @@ class TorchMLP(Ensemble):
         return nn.utils.parameters_to_vector(self.networks.parameters()).detach().numpy()
 
     def state_dict(self) -> dict[str, Any]:
-        state = {name: array.copy() for name, array in self.arrays().items()}
-        for e, optimiser in enumerate(self.optimisers):
-            for i, moments in optimiser.state_dict()["state"].items():
-                state |= {f"adam.{e}.{i}.{k}": v.numpy().copy() for k, v in moments.items()}
-        return state
+        pairs = zip(self.networks, self.optimisers, strict=True)
+        members = {f"{e}": modules.state(*pair) for e, pair in enumerate(pairs)}
+        return {"members": members} | self.scales()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        for name, array in self.arrays().items():
-            array[...] = state[name]
-        for name, array in state.items():
-            if name.startswith("adam."):
-                _, e, i, key = name.split(".")
-                parameter = list(self.networks[int(e)].parameters())[int(i)]
-                self.optimisers[int(e)].state[parameter][key] = torch.from_numpy(array.copy())
+        for e, (network, optimiser) in enumerate(zip(self.networks, self.optimisers, strict=True)):
+            modules.load_state(network, optimiser, state["members"][f"{e}"])
+        self.load_scales(state)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        named = self.networks.state_dict().items()
-        arrays = {f"members.{name}": tensor.numpy() for name, tensor in named}
+        members = {f"members.{name}": a for name, a in modules.arrays(self.networks).items()}
         sizes = np.array([self.observations, self.actions])
-        return arrays | self.scales() | {"sizes": sizes}
+        return members | self.scales() | {"sizes": sizes}
 
     @classmethod
     def sizes(cls, arrays: Mapping[str, np.ndarray], settings: TorchMLPSettings) -> tuple[int, int]:

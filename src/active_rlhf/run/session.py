@@ -41,7 +41,7 @@ class PreferenceLearner:
         sizes = task.observation_space.shape[0], choices(task.action_space)
         name, settings = spec.reward_model.name, spec.reward_model.settings
         self.model = rewards.build(name, settings, *sizes, streams["reward_model"])
-        self.teacher = teachers.build(spec.as_dict()["teacher"])
+        self.teacher = teachers.build(spec.teacher)
         self.selector = Selector(spec.selection)
         self.ledger = Ledger(spec.labels.total)
         self.vae = SegmentVAE(sizes[0], self.length, streams["vae"], spec.vae) if spec.vae else None
@@ -74,7 +74,7 @@ class PreferenceLearner:
         return selection
 
     def _context(self, agent: Agent, pool_size: int) -> Context:
-        trained, ledger = False, self.ledger
+        trained, ledger, model = False, self.ledger, self.model
 
         def segments(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             return self.behaviour.gather(ids, self.length)
@@ -95,8 +95,8 @@ class PreferenceLearner:
             segment_length=self.length,
             pool_size=pool_size,
             segments=segments,
-            member_rewards=lambda ids: self.model.member_rewards(*segments(ids)),
-            features=lambda ids: self.model.features(*segments(ids)),
+            member_rewards=lambda ids: model.member_rewards(*segments(ids)),
+            features=lambda ids: model.features(*segments(ids)),
             embed=embed,
             log_probabilities=agent.log_probabilities,
             train_accuracy=self.train_accuracy,
@@ -113,12 +113,11 @@ class PreferenceLearner:
         generator = self.streams["teacher"]
         uniform = self.behaviour.draw(generator, 2 * TIE_PAIRS, self.length).reshape(-1, 2)
         returns = self.behaviour.returns(uniform, self.length)
-        _, lengths, finished = self.behaviour.episodes()
-        recent = lengths[finished][-RECENT_RETURNS:]
+        recent = [length for _, length in self.behaviour.finished_episodes()][-RECENT_RETURNS:]
         history = teachers.History(
             uniform_gaps=np.abs(returns[:, 0] - returns[:, 1]),
             recent_returns=np.array(recent_returns[-RECENT_RETURNS:]),
-            episode_length=float(recent.mean()) if len(recent) else self.task.horizon,
+            episode_length=float(np.mean(recent)) if recent else self.task.horizon,
         )
         question = teachers.Question(
             rewards=self.behaviour.true_rewards(pairs, self.length),

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from active_rlhf.errors import line
+from active_rlhf import parts
+from active_rlhf.errors import InputError, line
 from active_rlhf.run.schedule import first_session, held_out_per_session, rollout_steps
 from active_rlhf.study.messages import ConfigError, Sources, closest
 from active_rlhf.study.settings import Composition, EnvironmentSettings
@@ -89,6 +90,13 @@ def _episode_steps(environment: str, options: dict[str, Any] | None, sources: So
     if environment in EPISODE_STEPS and not options:
         return EPISODE_STEPS[environment]
     where = sources.where(("environments", environment))
+    if parts.declared("task", environment):
+        try:
+            return int(parts.part("task", environment).build(options or {}, 0).horizon)
+        except parts.PartError:
+            raise
+        except InputError as error:
+            raise ConfigError(f"{where}: options.{line(error)}") from error
     return _horizon(environment, json.dumps(options), where)
 
 

@@ -34,18 +34,13 @@ TEACHER_PRESETS: Mapping[str, tuple[str, Mapping[str, Any], str]] = {
 
 def names(kind: str) -> list[str]:
     """What a study may name as a part of a kind, presets included."""
-    found = dict.fromkeys(parts.known(kind))
-    if kind == "agent":
-        found = dict.fromkeys(["ppo", *found])
-    return [*found, *(TEACHER_PRESETS if kind == "teacher" else ())]
+    return list(
+        dict.fromkeys([*parts.known(kind), *(TEACHER_PRESETS if kind == "teacher" else ())])
+    )
 
 
 def settings_of(kind: str, name: str) -> type[BaseModel]:
-    """The model of a part's settings. Raises PartError if it cannot be loaded."""
-    if (kind, name) == ("agent", "ppo") and name not in parts.known(kind):
-        from active_rlhf.agents.ppo.settings import PPOSettings
-
-        return PPOSettings
+    """The model of a part's settings."""
     return parts.part(kind, name).settings
 
 
@@ -62,8 +57,6 @@ def description(kind: str, name: str) -> str:
         return TEACHER_PRESETS[name][2]
     if name in own_modules(kind):
         return _first_line(own_modules(kind)[name], kind)
-    if (kind, name) == ("agent", "ppo"):
-        return settings_of(kind, name).__doc__ or ""
     return parts.part(kind, name).description
 
 

@@ -7,7 +7,7 @@ into the settings of each environment; `resolve_run` picks one run's Spec from t
 
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from functools import reduce
@@ -16,6 +16,7 @@ from typing import Any
 
 from active_rlhf import parts
 from active_rlhf.errors import InputError, line
+from active_rlhf.files import folder_name
 from active_rlhf.run.schedule import rollout_steps
 from active_rlhf.study import known
 from active_rlhf.study.checks import check_run, uses_latents
@@ -26,7 +27,6 @@ from active_rlhf.study.matrix import (
     asking,
     display_names,
     environments,
-    folder_name,
     selectors,
 )
 from active_rlhf.study.messages import (
@@ -194,7 +194,7 @@ def load_spec(path: str | Path) -> Spec:
     except parts.PartError:
         raise
     except InputError as error:
-        raise ConfigError(f"{label}: {line(error)}") from error
+        sources.fail(("parts",), str(error).removeprefix("parts: "))
     sections: dict[str, Any] = {"total_steps": spec.total_steps, "options": spec.options}
     for key in ("labels", "vae", "evaluation"):
         if given.get(key) is not None:
@@ -450,7 +450,7 @@ def _composition(given: Any, sources: Sources, place: Place) -> Composition:
         complete = validate_composition(given)
     except parts.PartError:
         raise
-    except ValueError as error:
+    except InputError as error:
         key, colon, message = line(error).partition(": ")
         if colon and " " not in key:
             sources.fail((*place, *key.split(".")), message)
@@ -487,20 +487,8 @@ def _spec(
         given |= {"reward_model": settings.reward_model, "selection": composition}
         if uses_latents(composition):
             given["vae"] = settings.vae
-    given["parts"] = parts.used(_named_parts(given)) or None
-    return validated(Spec, given, sources)
-
-
-def _named_parts(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The parts, (kind, name), that a spec in the making names and that may be a user's own."""
-    for kind in ("agent", "teacher", "reward_model"):
-        if kind in spec and spec[kind].name in parts.known(kind):
-            yield kind, spec[kind].name
-    composition = spec.get("selection")
-    for kind in ("candidates", "filter", "score", "picker") if composition else ():
-        choice = getattr(composition, kind)
-        if choice is not None and choice.name in parts.known(kind):
-            yield kind, choice.name
+    spec = validated(Spec, given, sources)
+    return spec.model_copy(update={"parts": parts.used(spec.named_parts()) or None})
 
 
 # --- methods and exclusions ----------------------------------------------------------------------

@@ -68,6 +68,10 @@ class Task(Protocol):
 
 def build(spec: "Spec", stream: np.random.Generator) -> Any:
     """The task of a run; `stream` gives the seed of its own."""
+    from active_rlhf import parts
     from active_rlhf.tasks.gym import GymTask
 
-    return GymTask(spec.environment, int(stream.integers(2**31)), spec.options)
+    seed = int(stream.integers(2**31))
+    if parts.declared("task", spec.environment):
+        return parts.part("task", spec.environment).build(spec.options or {}, seed)
+    return GymTask(spec.environment, seed, spec.options)

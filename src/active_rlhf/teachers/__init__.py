@@ -7,11 +7,14 @@ tires, learns or counts) is a class with `state_dict` and `load_state_dict`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from active_rlhf.parts import Working, part
+
+if TYPE_CHECKING:
+    from active_rlhf.study.settings import Choice
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,9 @@ class Teacher:
         self._part.load_state_dict(state)
 
 
-def build(choice: Mapping[str, Any]) -> Teacher:
-    """The teacher of a spec's `teacher` section: a name and settings.
+def build(choice: "Choice") -> Teacher:
+    """The teacher of a spec: a name and settings.
 
     Raises PartError if it cannot be made.
     """
-    settings = {key: value for key, value in choice.items() if key != "name"}
-    return Teacher(part("teacher", choice["name"]).start(settings))
+    return Teacher(part("teacher", choice.name).start(choice.settings))

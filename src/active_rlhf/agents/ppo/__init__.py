@@ -6,6 +6,7 @@ import numpy as np
 
 from active_rlhf.agents import Agent
 from active_rlhf.agents.ppo.settings import PPOSettings
+from active_rlhf.parts import agent
 
 
 def hindrance(task: Any, settings: PPOSettings) -> str | None:
@@ -38,3 +39,9 @@ def build(
     from active_rlhf.agents.ppo.update import TorchPPO
 
     return TorchPPO(task, settings, stream, because)
+
+
+@agent
+def ppo(task: Any, stream: np.random.Generator, settings: PPOSettings) -> Agent:
+    """Proximal policy optimisation, as in CleanRL's variant for continuous actions."""
+    return build(settings, task, stream)

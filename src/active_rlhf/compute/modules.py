@@ -1,0 +1,32 @@
+"""A torch module and its optimiser as arrays by name, for checkpoints and saved models."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+
+def arrays(module: nn.Module) -> dict[str, np.ndarray]:
+    """Parameters and buffers by name; writing into them changes the module."""
+    return {name: tensor.numpy() for name, tensor in module.state_dict().items()}
+
+
+def state(module: nn.Module, adam: torch.optim.Adam) -> dict[str, np.ndarray]:
+    """A copy of these and of Adam's moments of every parameter, `adam.<name>.<moment>`."""
+    found = dict(arrays(module))
+    for name, parameter in module.named_parameters():
+        for key, moment in adam.state.get(parameter, {}).items():
+            found[f"adam.{name}.{key}"] = moment.numpy()
+    return {name: array.copy() for name, array in found.items()}
+
+
+def load_state(module: nn.Module, adam: torch.optim.Adam, saved: Mapping[str, np.ndarray]) -> None:
+    """Take over what `state` gave of another module of the same kind."""
+    for name, array in arrays(module).items():
+        array[...] = saved[name]
+    parameters = dict(module.named_parameters())
+    for name, moment in saved.items():
+        if name.startswith("adam."):
+            of, _, key = name.removeprefix("adam.").rpartition(".")
+            adam.state[parameters[of]][key] = torch.from_numpy(moment.copy())
