@@ -69,6 +69,8 @@ def guarded(folder: Folder, path: str, check: Callable[..., Findings], *given: A
         inside, text = f"{folder.root}{os.sep}", str(error)
         if text.startswith(inside):
             path, _, text = text.removeprefix(inside).partition(": ")
+            path, colon, number = path.partition(":")
+            text = f"line {number}: {text}" if colon else text
         yield Finding(path, text)
     except Exception as error:  # whatever a library makes of a damaged file
         yield Finding(path, f"cannot be checked ({type(error).__name__}: {line(error)})")
