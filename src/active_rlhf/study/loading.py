@@ -244,6 +244,8 @@ def merge(base: Any, *changes: Any) -> Any:
 
 
 def _merge(base: Any, change: Any) -> Any:
+    if isinstance(base, str) and isinstance(change, Mapping):
+        base = {"name": base}  # a part may be given by its name alone
     if not isinstance(base, Mapping) or not isinstance(change, Mapping):
         return deepcopy(change)
     merged = deepcopy(dict(base))
@@ -429,8 +431,9 @@ def _settings(given: Mapping[str, Any], sources: Sources) -> EnvironmentSettings
 
 def _choice(kind: str, given: Any, sources: Sources) -> Choice:
     """A part with its complete settings; a preset becomes the part it is a preset of."""
+    given = {"name": given} if isinstance(given, str) else given
     if not isinstance(given, Mapping):
-        sources.fail((kind,), f"must be a mapping, not {show(given)}")
+        sources.fail((kind,), f"must be a name or a mapping with a name, not {show(given)}")
     name, names = given.get("name", known.DEFAULT[kind]), known.names(kind)
     if name not in names:
         where = sources.where((kind, "name"))
