@@ -484,7 +484,11 @@ def _spec(
         total_steps = min(total_steps, RANDOM_ROLLOUTS * rollout_steps(settings.agent))
     given: dict[str, Any] = {"environment": environment, "selector": selector, "seed": seed}
     given |= {"total_steps": total_steps, "options": settings.options or None}
-    given |= {"agent": settings.agent, "evaluation": settings.evaluation}
+    agent = settings.agent
+    if selector == RANDOM_POLICY:
+        kept = {"name": "uniform", "rollout_steps": rollout_steps(agent)}
+        agent = Choice.model_validate(kept)
+    given |= {"agent": agent, "evaluation": settings.evaluation}
     if composition is not None:
         given |= {"labels": settings.labels, "teacher": settings.teacher}
         given |= {"reward_model": settings.reward_model, "selection": composition}
