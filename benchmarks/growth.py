@@ -41,7 +41,7 @@ def steps(value: int) -> Spec:
 def labels(value: int) -> Spec:
     """Ten labels per session, as in the thesis: more labels mean more sessions on more labels."""
     changes = {"total": value, "initial": 10, "sessions": value // 10, "probe_pairs": 2}
-    return thesis_run(*(ENVIRONMENT, "random"), total_steps=2048 * (value // 10), labels=changes)
+    return thesis_run(ENVIRONMENT, "random", total_steps=2048 * (value // 10), labels=changes)
 
 
 def pool(value: int) -> Spec:
@@ -52,11 +52,11 @@ def pool(value: int) -> Spec:
 def members(value: int) -> Spec:
     changes = {"total": 200, "initial": 40, "sessions": 5, "probe_pairs": 2}
     return thesis_run(
-        *(ENVIRONMENT, "random"), **SHORT, labels=changes, reward_model={"members": value}
+        ENVIRONMENT, "random", **SHORT, labels=changes, reward_model={"members": value}
     )
 
 
-SERIES: dict[str, tuple[Callable[[int], dict[str, Any]], Sequence[int], Sequence[str]]] = {
+SERIES: dict[str, tuple[Callable[[int], Spec], Sequence[int], Sequence[str]]] = {
     "steps": (steps, (20_480, 40_960, 81_920, 163_840), ("environment", "policy_update")),
     "labels": (labels, (50, 100, 200, 400), ("reward_model",)),
     "pool size": (pool, (100, 200, 400, 800), ("score", "pick")),

@@ -24,7 +24,7 @@ from active_rlhf.study.loading import load_study
 
 RESULTS = Path(__file__).with_name("results.json")
 IMAGE = Path(__file__).parents[1] / "docs" / "images" / "seconds_by_stage"
-NAMES = {"true_reward": "true reward"} | load_study(STUDY).methods
+NAMES = {"true_reward": "true reward"} | dict(load_study(STUDY).methods or {})
 
 
 def rows(results: Path) -> list[dict[str, Any]]:
@@ -50,7 +50,7 @@ def rows(results: Path) -> list[dict[str, Any]]:
 
 def returns(found: list[dict[str, Any]]) -> str:
     """A Markdown table of final returns beside the published means and standard deviations."""
-    published = load_study(STUDY).as_dict()["published"]
+    published = load_study(STUDY).published
     lines = ["| environment | method | final returns | mean | published |", "|---|---|--:|--:|--:|"]
     for environment in published:
         for selector, name in NAMES.items():

@@ -131,13 +131,13 @@ DEFECTS = {
     "duplicate episode": "duplicate episode",
     "backwards": "steps do not increase",
     "infinite": "return is not finite",
-    "missing return": "return is missing or no number",
-    "text": "return is missing or no number",
-    "missing step": "step is missing or no number",
+    "missing return": "return is missing or not a number",
+    "text": "return is missing or not a number",
+    "missing step": "step is missing or not a number",
     "half a step": "step is not a whole number",
     "negative step": "step is not a whole number",
     "other seed": "seed differs from the one in exp_name",
-    "missing labels": "labels is missing or no number",
+    "missing labels": "labels is missing or not a number",
 }
 METHODS = {"rand": "Random", "duo": "DUO"}
 
@@ -250,8 +250,8 @@ def test_a_method_without_runs_names_file_and_key(write):
         (f"exp_name,seed,{METRIC},global_step\n,1,5,5\n", "row 1 has no exp_name"),
         (f"exp_name,seed,{METRIC},global_step\nAnt__duo__1__1,1,5,5\n", "it holds Ant"),
         (f"exp_name,seed,{METRIC},global_step\n{ENV}__duo__1__1,1,5,5,6\n", "more values"),
-        (f"exp_name,seed,{METRIC},global_step\n{ENV}__duo__1__1,1\n", "missing or no number"),
-        (f"exp_name,seed,{METRIC},global_step\n{ENV}__duo__1__1,1,True,5\n", "no number"),
+        (f"exp_name,seed,{METRIC},global_step\n{ENV}__duo__1__1,1\n", "missing or not a number"),
+        (f"exp_name,seed,{METRIC},global_step\n{ENV}__duo__1__1,1,True,5\n", "not a number"),
         (f"exp_name,seed,{METRIC},global_step\n{ENV}__duo__1__1,1,1e999,5\n", "not finite"),
         (f"exp_name,seed,{METRIC},global_step\n{ENV}__duo__1__1,1,1e51,5\n", "beyond 1e\\+50"),
         (f"exp_name,seed,{METRIC},global_step\n{ENV}__duo__1__1,1,1\x002,5\n", "zero bytes"),

@@ -1,0 +1,1 @@
+"""Statistics of runs: from data frames of episodes to tables, and what the tables say in words."""

@@ -30,10 +30,10 @@ PROGRESS = np.linspace(0.0, 1.0, 51)
 def baseline_returns(
     episodes: pd.DataFrame, returns: str, low: str, high: str, last: int = 10
 ) -> Baselines:
-    """(low, high) of each environment from the baselines' episodes, in order of their steps.
+    """The (low, high) returns of each environment, from the baselines' episodes in order of steps.
 
     episodes: `env, method, seed` and the column `returns`; low and high name the two methods. Each
-    is the mean over seeds of a run's mean return of its `last` episodes.
+    return is the mean over seeds of the mean over a run's last `last` episodes.
     """
     final = episodes.groupby(["env", "method", "seed"], observed=True)[returns].apply(
         lambda run: run.tail(last).mean()
@@ -48,8 +48,8 @@ def baseline_returns(
 def normalised(endpoints: pd.DataFrame, baselines: Baselines) -> pd.DataFrame:
     """The values as (value - low) / (high - low), the environment's baselines being (low, high).
 
-    0 is a random policy and 1 PPO on the true reward. Environments without baselines, or where the
-    second is not above the first, have no such scale and are left out.
+    0 is a random policy and 1 is PPO on the true reward. Environments without baselines, or where
+    high is not above low, have no such scale and are left out.
     """
     scaled = {env: pair for env, pair in baselines.items() if pair[1] > pair[0]}
     frame = endpoints[endpoints["env"].isin(list(scaled))]
@@ -166,7 +166,7 @@ def profiles(
 def improvements(
     endpoints: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_000
 ) -> pd.DataFrame:
-    """Probability that a run of a beats one of b, per environment and (`all`) their mean.
+    """Probability that a run of a beats one of b: in each environment, and their mean (`all`).
 
     Every ordered pair; runs of the two methods are resampled independently. Needs no baselines.
     """

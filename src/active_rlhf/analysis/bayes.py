@@ -24,7 +24,8 @@ def signed_rank_posterior(
 
     Weights of the observations and of one pseudo-observation at zero are drawn from a Dirichlet
     (prior, 1, ..., 1). Each draw gives the weighted shares of Walsh averages above rope, within
-    +-rope and below -rope; the result is how often each of the three is the largest. Seeded.
+    +-rope and below -rope; the result is how often each of the three is the largest. The random
+    numbers are seeded.
     """
     z = np.concatenate([[0.0], differences])
     weights = np.random.default_rng(0).dirichlet(np.r_[prior, np.ones(len(differences))], draws)
@@ -42,11 +43,12 @@ def pooled_sd(a: np.ndarray, b: np.ndarray) -> float:
 
 @needs(endpoints="env method seed metric_type value")
 def bayes(endpoints: pd.DataFrame) -> pd.DataFrame:
-    """Posterior probabilities of each pair, per endpoint: by environment and over `all`.
+    """Posterior probabilities of each pair and endpoint: in each environment and over `all`.
 
     The ROPE is +-0.1 pooled standard deviations of the two methods; `rope` gives it in units of
-    return. Over all environments the differences are divided by the pooled sd of their environment
-    and pooled, with `rope` in that unit. Pairs without two seeds or any spread are left out.
+    return. For `all`, the differences are divided by the pooled standard deviation of their
+    environment before they are put together, and `rope` is in that unit. Pairs with fewer than two
+    seeds or without any spread are left out.
     """
     rows = []
     for metric_type, values in endpoints.groupby("metric_type", sort=False):

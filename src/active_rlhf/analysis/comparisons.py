@@ -1,7 +1,7 @@
 """Pairwise comparisons of methods, paired by seed, and the summary of each method.
 
-The comparisons file is the one source of every p-value, interval and sentence of a report. All
-differences are a minus b, pairs in the order of the methods.
+The table of comparisons is the only source of the p-values, intervals and sentences of a report.
+All differences are a minus b, and pairs are in the order of the methods.
 """
 
 from itertools import combinations
@@ -75,7 +75,7 @@ def hedges_correction(df: int) -> float:
 
 
 def probability_of_improvement(a: np.ndarray, b: np.ndarray) -> float:
-    """P(a > b) + P(a = b) / 2 over all pairs of a run of each method, unpaired."""
+    """P(a > b) + P(a = b) / 2 over all pairs of a run of a and a run of b, whatever their seeds."""
     difference = np.subtract.outer(a, b)
     return float(np.mean(difference > 0) + np.mean(difference == 0) / 2)
 
@@ -83,7 +83,7 @@ def probability_of_improvement(a: np.ndarray, b: np.ndarray) -> float:
 def mann_whitney(a: np.ndarray, b: np.ndarray) -> float:
     """Two-sided p of the rank-sum test.
 
-    Exact up to 50 runs each; beyond, and with ties, the tie-corrected normal approximation.
+    Exact for up to 50 runs each without ties, otherwise by the tie-corrected normal approximation.
     """
     pooled = np.concatenate([a, b])
     if np.ptp(pooled) == 0:
@@ -94,7 +94,7 @@ def mann_whitney(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def compare(a: np.ndarray, b: np.ndarray, level: float = 0.95, resamples: int = 10_000) -> dict:
-    """All measures of one comparison, a[i] and b[i] being the values of the same seed."""
+    """All measures of one comparison; a[i] and b[i] are the values of the same seed."""
     d = a - b
     w, p = wilcoxon(d)
     bca, percentile = bootstrap_intervals(d, level, resamples)
@@ -133,10 +133,11 @@ def comparisons(
 ) -> pd.DataFrame:
     """One row per environment x endpoint x pair of methods (docs/statistics.md has the columns).
 
-    A pair is compared on the seeds both have. `family` says which p-values Holm corrects together:
-    `environment` those of an environment and endpoint, `study` all of the table. Intervals have
-    level 1 - alpha, so the Hodges-Lehmann interval excludes zero exactly where p <= alpha (without
-    ties). `power` and `n_for_80` are for the declared effect at alpha / tests of the family.
+    Two methods are compared on the seeds that both have. `family` says which p-values Holm's method
+    corrects together: `environment` those of one environment and endpoint, `study` those of the
+    whole table. Intervals have level 1 - alpha, so the Hodges-Lehmann interval excludes zero
+    exactly where p <= alpha (unless differences tie). `power` and `n_for_80` are for the declared
+    effect, at level alpha / tests in the family.
     """
     rows = []
     for (env, metric_type), group in endpoints.groupby(["env", "metric_type"], sort=False):

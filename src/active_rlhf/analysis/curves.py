@@ -12,14 +12,14 @@ POINTS = 101
 
 
 def running_mean(returns: np.ndarray, window: int = WINDOW) -> np.ndarray:
-    """Mean of each episode's return and up to window - 1 before it; the last is `final`."""
+    """Mean of each return and of up to window - 1 before it; the last value is `final`."""
     return pd.Series(returns).rolling(window, min_periods=1).mean().to_numpy()
 
 
 def smoothed(runs: pd.DataFrame, steps: np.ndarray) -> np.ndarray:
-    """Running means of these runs (one environment and method), interpolated linearly at steps.
+    """Running means [runs, steps] of the runs of one environment and method, at these steps.
 
-    [runs, steps]; steps must lie in the range common to the runs.
+    Interpolated linearly; the steps must lie in the range common to the runs.
     """
     return np.stack(
         [
@@ -32,7 +32,7 @@ def smoothed(runs: pd.DataFrame, steps: np.ndarray) -> np.ndarray:
 def band(values: np.ndarray, alpha: float = 0.05, resamples: int = 10_000) -> dict:
     """`n, mean, iqm, sd, ci_low, ci_high` of each column of values [runs, points].
 
-    The interval is a percentile bootstrap of the mean over runs, pointwise; runs are drawn whole.
+    The interval is a pointwise percentile bootstrap of the mean over runs, which are drawn whole.
     """
     n = len(values)
     draws = resample_counts(n, resamples, np.random.default_rng(0)) @ values / n
@@ -49,7 +49,7 @@ def band(values: np.ndarray, alpha: float = 0.05, resamples: int = 10_000) -> di
 
 @needs(runs=RUNS)
 def curves(runs: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_000) -> pd.DataFrame:
-    """One row per environment x method x step, at 101 steps that all of its runs cover."""
+    """One row per environment x method x step, at 101 steps that all its runs cover."""
     frames = []
     for env, group in runs.groupby("env", sort=False):
         steps = np.linspace(*common_range(group), POINTS)

@@ -1,4 +1,4 @@
-"""One number per run: the endpoints that comparisons are made of.
+"""One number for each run: the endpoints that comparisons are about.
 
 Each endpoint is a function of a run's episode returns [k] and the global steps [k] at which the
 episodes ended, both in time order.
@@ -51,8 +51,9 @@ ENDPOINTS: dict[str, Endpoint] = {
 def auc(returns: np.ndarray, steps: np.ndarray, low: float, high: float) -> float:
     """Area under the return curve by trapezoids, with steps low..high scaled to [0, 1].
 
-    A mean return over training, in units of return. The curve is cut (linearly interpolated) at
-    `low` and `high`, which must lie within the run's steps; if they coincide, its value there.
+    This is a mean return over training, in units of return. The curve is cut (with linear
+    interpolation) at `low` and `high`, which must lie within the run's steps; if they coincide, the
+    result is its value there.
     """
     inside = (steps > low) & (steps < high)
     x = np.concatenate([[low], steps[inside], [high]])
@@ -70,7 +71,7 @@ def common_range(runs: pd.DataFrame) -> tuple[float, float]:
     low, high = float(ends["first"].max()), float(ends["last"].min())
     if high < low:
         run = ", ".join(map(str, ends.index[int(ends["first"].argmax())]))
-        raise ExportError(f"{run}: first episode after another run's last: no common steps")
+        raise ExportError(f"{run}: begins after another run ends, so the runs have no common steps")
     return low, high
 
 
@@ -103,7 +104,7 @@ def endpoints(
 
 
 def methods_of(frame: pd.DataFrame) -> list[str]:
-    """The methods that occur, in table order (of the Categorical, else of appearance)."""
+    """The methods that occur, in table order: that of the Categorical, or else of appearance."""
     present = frame["method"].unique()
     if isinstance(frame["method"].dtype, pd.CategoricalDtype):
         return [method for method in frame["method"].cat.categories if method in present]
@@ -111,6 +112,6 @@ def methods_of(frame: pd.DataFrame) -> list[str]:
 
 
 def by_seed(values: pd.DataFrame) -> pd.DataFrame:
-    """Seeds x methods table of the `value`s of one environment and endpoint, NaN where no run."""
+    """The `value`s of one environment and endpoint, seeds x methods; NaN where there is no run."""
     wide = values.astype({"method": "str"}).pivot(index="seed", columns="method", values="value")
     return wide[methods_of(values)]

@@ -7,10 +7,10 @@ Interval = tuple[float, float]
 
 
 def signed_rank_null(ranks: np.ndarray) -> np.ndarray:
-    """P(W+ = w/2) for w = 0, 1, ...: each of these (mid)ranks is positive with probability 1/2.
+    """P(W+ = w/2) for w = 0, 1, ..., if each of these (mid)ranks is positive with probability 1/2.
 
-    Exact for any ranks that are whole or half, so with ties too: each rank convolves the
-    distribution with {0, rank}. Positions are doubled ranks, which are integers.
+    Exact for whole and half ranks, and so with ties: each rank convolves the distribution with
+    {0, rank}. Positions are doubled ranks, which are integers.
     """
     doubled = np.rint(2 * np.asarray(ranks)).astype(int)
     mass = np.zeros(doubled.sum() + 1)
@@ -22,22 +22,22 @@ def signed_rank_null(ranks: np.ndarray) -> np.ndarray:
 
 
 def walsh_averages(differences: np.ndarray) -> np.ndarray:
-    """The n(n+1)/2 means of two differences (each with itself too), ascending."""
+    """The n(n+1)/2 means of two differences (each is also paired with itself), ascending."""
     first, second = np.triu_indices(len(differences))
     return np.sort((differences[first] + differences[second]) / 2)
 
 
 def hodges_lehmann(differences: np.ndarray) -> float:
-    """Median of the Walsh averages: the shift that the signed-rank test likes best."""
+    """Median of the Walsh averages: the shift that the signed-rank test supports most."""
     return float(np.median(walsh_averages(differences)))
 
 
 def hodges_lehmann_interval(differences: np.ndarray, level: float = 0.95) -> Interval:
     """The shifts that the exact two-sided signed-rank test does not reject at 1 - level.
 
-    With c the largest W having 2 P(W+ <= c) <= 1 - level, these lie between the Walsh averages of
-    rank c + 1 from below and from above (n = 10, 95%: the 9th and 47th of 55). If no W is that
-    rare (n < 6 at 95%) the test rejects nothing and the interval is the whole line.
+    If c is the largest W with 2 P(W+ <= c) <= 1 - level, they lie between the Walsh averages of
+    rank c + 1 from below and from above (n = 10, 95%: the 9th and 47th of 55). If no W is that rare
+    (n < 6 at 95%), the test rejects nothing, and the interval is the whole line.
     """
     null = signed_rank_null(np.arange(1, len(differences) + 1))[::2]
     rejected = int(np.sum(2 * np.cumsum(null) <= 1 - level + 1e-12))
@@ -60,8 +60,8 @@ def bootstrap_intervals(
 ) -> tuple[Interval, Interval]:
     """BCa and percentile interval (Efron 1987) of the mean, from the same resamples.
 
-    Resamples depend on n only, so every comparison of a study, and a pair either way round, uses
-    the same draws. NaN for one value; a point if all values are equal.
+    Resamples depend on n only, so all comparisons of a study use the same draws, and so does a pair
+    in either order. NaN for one value; a point if all values are equal.
     """
     if len(values) < 2:
         return (np.nan, np.nan), (np.nan, np.nan)

@@ -1,4 +1,4 @@
-"""What a selector costs: time and memory of its runs against those of the random one."""
+"""What a selector costs: time and memory of its runs, compared with those of Random."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -33,10 +33,10 @@ def select(
 def overhead(runs: pd.DataFrame) -> pd.DataFrame:
     """Mean cost by environment and method, and its change relative to the reference method.
 
-    `runs` as `select` returns them. Columns: `env, method, n, wall_s, cpu_s, gpu_s, peak_rss_mb,
-    <measure>_change` (a fraction, .1 is ten per cent more; NaN where the reference's mean is zero),
-    `hosts` (sorted, joined by a comma), `reference`. The rows of environment "All environments"
-    are the means of the environments' means, over `shared_environments`.
+    runs: as `select` returns them. Columns: `env, method, n, wall_s, cpu_s, gpu_s, peak_rss_mb`,
+    `<measure>_change` (a fraction: .1 is ten per cent more; NaN where the reference's mean is
+    zero), `hosts` (sorted, joined by commas), `reference`. The rows of environment "All
+    environments" are means of the environments' means, over `shared_environments`.
     """
     groups = runs.groupby(["env", "method"], sort=False, observed=True)
     means = groups[list(MEASURES)].mean().assign(n=groups.size())
@@ -82,7 +82,7 @@ def hosts_differ(means: pd.DataFrame) -> bool:
 def stages(runs: pd.DataFrame, measure: str = "wall_s") -> pd.DataFrame:
     """Mean seconds of each stage of a run, long: `env, method, n, stage, seconds`.
 
-    What the column `measure` holds beyond the named stages is the stage `other`.
+    Time in the column `measure` that no named stage accounts for is the stage `other`.
     """
     named = [c for c in runs.columns if c.endswith("_s") and c not in MEASURES]
     rest = (runs[measure] - runs[named].sum(axis=1)).clip(lower=0)

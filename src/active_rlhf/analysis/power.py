@@ -1,10 +1,9 @@
 """What a study of n seeds could have detected.
 
-Power is that of the two-sided signed-rank test for normal differences with standardised mean dz,
-by its asymptotic relative efficiency: n pairs count as 3 n / pi in the power of the paired t test
-(Lehmann 1975; the method G*Power uses). It is 0 where the exact test cannot reject at all. The
-power is for an effect declared beforehand, never for the observed one, which would only repeat the
-p-value.
+Power is that of the two-sided signed-rank test for normal differences with standardised mean dz. It
+follows from the asymptotic relative efficiency: n pairs count as 3 n / pi in the power of the
+paired t test (Lehmann 1975; G*Power's method). It is 0 where the exact test cannot reject at all.
+The effect is declared beforehand: power for the observed effect would only repeat the p-value.
 """
 
 import numpy as np
@@ -33,7 +32,7 @@ def power(n: int, dz: float, alpha: float) -> float:
 
 
 def seeds_needed(dz: float, alpha: float, target: float = TARGET) -> int:
-    """Fewest seeds with which the test at level alpha finds an effect dz with this power.
+    """The fewest seeds with which the test at level alpha detects an effect dz with this power.
 
     Raises ValueError for dz = 0, which no number of seeds detects.
     """
@@ -49,7 +48,7 @@ def seeds_needed(dz: float, alpha: float, target: float = TARGET) -> int:
 
 
 def detectable(n: int, alpha: float, target: float = TARGET) -> float:
-    """Smallest dz that n seeds detect at level alpha with this power; inf where none is."""
+    """The smallest dz that n seeds detect at level alpha with this power; inf if there is none."""
     if smallest_p(n) > alpha:
         return np.inf
     high = 0.5
@@ -59,15 +58,15 @@ def detectable(n: int, alpha: float, target: float = TARGET) -> float:
 
 
 def family_warning(n: int, m: int, alpha: float) -> str | None:
-    """A sentence if Holm over m tests with n seeds each can reject nothing, whatever the data."""
+    """A sentence if m tests with n seeds each can reject nothing after Holm's correction."""
     if m * smallest_p(n) <= alpha:
         return None
     seeds = int(np.ceil(1 - np.log2(alpha / m)))
-    tests = "one test" if m == 1 else f"a family of {m} tests"
+    holm = min(1.0, m * smallest_p(n))
+    corrected = f", and {holm:.2g} after Holm's correction in a family of {m} tests" * (m > 1)
     return (
-        f"With {n} seeds the smallest exact p-value is {smallest_p(n):.3g}; in {tests} its Holm "
-        f"value is {min(1.0, m * smallest_p(n)):.2g}, so nothing can be rejected at {alpha:g}: "
-        f"this takes {seeds} seeds."
+        f"With {n} seeds the smallest exact p-value is {smallest_p(n):.3g}{corrected}. "
+        f"So nothing can be rejected at {alpha:g}; that takes {seeds} seeds."
     )
 
 
@@ -75,7 +74,8 @@ def family_warning(n: int, m: int, alpha: float) -> str | None:
 def power_table(comparisons: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
     """One row per family of a comparisons table, at the level of Holm's first step, alpha / tests.
 
-    `n` is the fewest seeds of a pair; `rejection_possible` and `warning` are for the most.
+    `n` is the smallest number of seeds of a pair; `rejection_possible` and `warning` are for the
+    largest.
     """
     rows = []
     for family, group in comparisons.groupby("family", sort=False):

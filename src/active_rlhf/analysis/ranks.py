@@ -36,7 +36,8 @@ def friedman(values: np.ndarray) -> tuple[float, float, float, float]:
 
 
 def critical_difference(k: int, n: int, alpha: float = 0.05) -> float:
-    """Nemenyi: mean ranks of k methods over n blocks that differ by this differ at level alpha.
+    """Nemenyi's critical difference: mean ranks of k methods over n blocks that are this far apart
+    differ at level alpha.
 
     q sqrt(k(k+1) / 6n), q the studentized range quantile (infinite df) / sqrt 2 (Demsar 2006).
     """
@@ -45,7 +46,7 @@ def critical_difference(k: int, n: int, alpha: float = 0.05) -> float:
 
 
 def _blocks(values: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """(environment, what the blocks are, blocks x methods) of one endpoint; incomplete ones go."""
+    """(environment, kind of blocks, blocks x methods) of one endpoint; only complete blocks."""
     methods = methods_of(values)
     tables = {
         str(env): by_seed(group).reindex(columns=methods).dropna()
@@ -61,7 +62,7 @@ def _blocks(values: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 @needs(endpoints="env method seed metric_type value")
 def ranks(endpoints: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
-    """Mean ranks and their tests, per endpoint: within each environment and over `all`.
+    """Mean ranks and their tests for each endpoint: within each environment and over `all`.
 
     Blocks are the seeds that all methods have. Over all environments they are either environments x
     seeds, which speaks about these environments, or environments with the mean over seeds

@@ -25,11 +25,11 @@ TEST = "Wilcoxon signed-rank test, exact, two-sided, paired by seed"
 
 @dataclass(frozen=True)
 class Terms:
-    """What the captions of a study state; the fields are its config's.
+    """What the captions of a study state.
 
-    `methods` are display names in table order (empty: the order of the frame at hand), `interval`
-    is that of curves (bootstrap, t, sd), `excluded` has `env, method, seed, reason` of each run
-    left out.
+    methods: display names in table order (empty: the order of the frame at hand); interval: that of
+    curves (bootstrap, t, sd); excluded: `env, method, seed, reason` of each run left out. The other
+    fields are the study's settings of that name.
     """
 
     methods: tuple[str, ...] = ()
@@ -104,7 +104,7 @@ def p_value(p: float) -> str:
 
 
 def duration(seconds: Iterable[float]) -> tuple[str, float]:
-    """The unit in which the longest of these times reads best, and its seconds."""
+    """The unit that suits the longest of these times, and the seconds in it."""
     longest = max((s for s in seconds if np.isfinite(s)), default=0.0)
     return ("h", 3600.0) if longest >= 10_800 else ("min", 60.0) if longest >= 300 else ("s", 1.0)
 
@@ -116,7 +116,7 @@ def seeds(counts: Iterable[float]) -> str:
 
 
 def capital(text: str) -> str:
-    """The text with its first letter large, the rest as it is."""
+    """The text with a capital first letter and the rest unchanged."""
     return text[:1].upper() + text[1:]
 
 
@@ -134,16 +134,16 @@ def family(comparisons: pd.DataFrame, terms: Terms) -> str:
 
 
 def power_notes(comparisons: pd.DataFrame, terms: Terms) -> list[str]:
-    """What these families can show: their power, and a warning if they can reject nothing."""
+    """The power of these families of tests, and a warning where they can reject nothing."""
     if comparisons.empty:
-        return ["There is one method only, so nothing is tested."]
+        return ["There is only one method, so nothing is tested."]
     table = power_table(comparisons, terms.alpha).drop_duplicates(["n", "tests", "warning"])
     notes = [text for text in table["warning"].unique() if text]
     for row in table[table["rejection_possible"]].itertuples():
         notes.append(
             f"Power at n = {row.n} and Holm's first level {terms.alpha:g}/{row.tests}: "
             f"{row.power:.2f} for an effect of dz = {row.dz:g}; "
-            f"80% needs {row.n_for_80} seeds."
+            f"80% takes {row.n_for_80} seeds."
         )
     return notes
 

@@ -1,12 +1,17 @@
-"""`active-rlhf check my_parts.py[:NAME]`: whether parts of one's own do what a run expects."""
+"""Try whether parts of your own do what a run expects of them; exit code 1 if one does not.
 
-import argparse
+Example:
+  active-rlhf check my_parts.py:my_score --set power=2
+"""
+
+from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from active_rlhf.cli.threads import one_thread
 from active_rlhf.errors import InputError
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "parts", help="a file or package, or one part of it, as in my_parts.py:my_score"
     )
@@ -20,8 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Namespace) -> int:
     """Print one line a check; returns 1 if any failed."""
+    one_thread()
     from active_rlhf.parts.conformance import outcomes, subjects
     from active_rlhf.study.loading import merge, parse_set
 

@@ -1,7 +1,11 @@
-"""`active-rlhf new KIND NAME`: a part of one's own to begin with, in a file that works as it is."""
+"""Write a part of your own to begin with: a commented file that works as it is.
 
-import argparse
+Example:
+  active-rlhf new score my_score
+"""
+
 import re
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from active_rlhf.errors import InputError
@@ -11,13 +15,13 @@ from active_rlhf.parts import KINDS
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("name", help="of the part, as in my_score")
     parser.add_argument("--out", type=Path, help="its file (NAME.py)")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Namespace) -> int:
     file = args.out or Path(f"{args.name}.py")
     if file.exists():
         raise InputError(f"{file}: is there already; give another --out")

@@ -1,12 +1,15 @@
-"""The one look of every figure: sizes, fonts, a method's colour, and how a figure is saved.
+"""The look that all figures share: sizes, fonts, a method's colour, and how a figure is saved.
 
-Sizes are those of print: a figure is drawn at the width it is set in (one column or the text),
-so its fonts, 6 to 8 points, are what the reader sees.
+Sizes are those of print: a figure is drawn at the width at which it will be printed (one column, or
+the whole text), so its fonts of 6 to 8 points are those that the reader sees. `look` changes width
+and colours.
 """
 
 import math
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -66,6 +69,44 @@ class MethodStyle:
     marker: str
 
 
+@dataclass(frozen=True)
+class _Look:
+    width: float | None = None
+    colours: Mapping[str, str] | Sequence[str] = ()
+
+    def colour(self, method: str, place: int) -> str:
+        if isinstance(self.colours, Mapping):
+            return self.colours.get(method, COLOURS[place % len(COLOURS)])
+        colours = self.colours or COLOURS
+        return colours[place % len(colours)]
+
+
+_USUAL = _Look()
+_look = ContextVar("look", default=_USUAL)
+
+
+@contextmanager
+def look(
+    width: float | None = None, colours: Mapping[str, str] | Sequence[str] = ()
+) -> Iterator[None]:
+    """Have the figures that are drawn inside of this context another look.
+
+    width: inches, of every figure, in place of one column's or the text's; panels and fonts keep
+    their sizes. colours: by method, the others keeping theirs, or for all methods in table order.
+    A colour is whatever matplotlib takes for one.
+    """
+    token = _look.set(_Look(width, colours))
+    try:
+        yield
+    finally:
+        _look.reset(token)
+
+
+def figure_width(whole: bool = True) -> float:
+    """Inches: of the text, or of one column; those of `look` where it says so."""
+    return _look.get().width or (TEXT_WIDTH if whole else COLUMN_WIDTH)
+
+
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     """Let a figure function draw in the house style without touching matplotlib's global state."""
 
@@ -77,19 +118,19 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return inner
 
 
-def save(figure: Figure, path_without_suffix: str | Path, mark: str = "") -> None:
-    """Write `<path>.pdf` and `<path>.png`; the same figure gives the same bytes on any day.
+def save(figure: Figure, paths: Iterable[str | Path], mark: str = "") -> None:
+    """Write the figure to each path (.pdf, .png); the same one gives the same bytes on any day.
 
-    mark: what it was made from (`provenance.mark`), kept in the metadata of both.
+    mark: what it was made from (`marks.mark`), kept in the metadata.
     """
     metadata: dict[str, dict[str, Any]] = {
         ".pdf": {"CreationDate": None, "Subject": mark or None},
         ".png": {"Software": None, "Source": mark or None},
     }
     with mpl.rc_context(RC):
-        for suffix, values in metadata.items():
-            with atomic(f"{path_without_suffix}{suffix}") as path:
-                figure.savefig(path, metadata=values)
+        for path in paths:
+            with atomic(path) as temporary:
+                figure.savefig(temporary, metadata=metadata[Path(path).suffix])
 
 
 def method_styles(frame: pd.DataFrame, terms: Terms) -> dict[str, MethodStyle]:
@@ -98,7 +139,7 @@ def method_styles(frame: pd.DataFrame, terms: Terms) -> dict[str, MethodStyle]:
     names = terms.methods or present
     return {
         method: MethodStyle(
-            COLOURS[i % len(COLOURS)], LINES[i % len(LINES)], MARKERS[i % len(MARKERS)]
+            _look.get().colour(method, i), LINES[i % len(LINES)], MARKERS[i % len(MARKERS)]
         )
         for i, method in enumerate(names)
         if method in present
@@ -116,8 +157,7 @@ def panels(
     """A figure of panels, `height` inches each: as wide as a column for one, the text for more."""
     columns = columns or across(count)
     rows = math.ceil(count / columns)
-    width = COLUMN_WIDTH if count == 1 else TEXT_WIDTH
-    figure = Figure(figsize=(width, height * rows), layout="constrained")
+    figure = Figure(figsize=(figure_width(count > 1), height * rows), layout="constrained")
     axes = [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
     return figure, axes
 

@@ -1,8 +1,9 @@
-"""Reading runs in the export format, and refusing those that must not be compared.
+"""Reading runs in the format of exports, and refusing those that must not be compared.
 
 One CSV per environment, one row per finished training episode, in time order within a run:
 `exp_name, seed, charts/episodic_return, global_step`, optionally `episode_length, labels`, with
-`exp_name = <env>__<method>__<seed>__<stamp>`. Any column order; further columns are ignored.
+`exp_name = <env>__<method>__<seed>__<stamp>`. Columns may be in any order; further ones are
+ignored.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,11 +35,12 @@ class ExportError(InputError):
 def read_csv(
     path: str | Path, numbers: Sequence[str] = (), optional: Sequence[str] = (), **options: Any
 ) -> pd.DataFrame:
-    """A CSV file by pandas; the columns `numbers` hold finite ones, the `optional` also nothing.
+    """Read a CSV file whose columns `numbers` hold finite numbers; `optional` ones may have gaps.
 
-    Names stay text, whatever they look like. Zero bytes, which a crashed machine leaves in a file,
-    would cut cells short unnoticed. Raises ExportError naming the file, also if its hash is not
-    that in the `.sha256` beside it (`<hash>  <file name>`, as by sha256sum).
+    Names stay text, whatever they look like. Zero bytes, which a crash of the machine can leave in
+    a file, are refused, since they would cut cells short unnoticed. Raises ExportError naming the
+    file, also if its hash differs from that in the `.sha256` beside it (`<hash>  <file name>`, as
+    sha256sum writes it).
     """
     path = Path(path)
     try:
@@ -63,11 +65,13 @@ def read_csv(
     listed = sums.read_text("utf-8", "replace").splitlines() if sums.exists() else []
     hashes = [line[:64] for line in listed if line[64:] == f"  {path.name}"]
     if hashes and sha256(path) not in hashes:
-        raise ExportError(f"{path}: changed since it was made; delete it, and snakemake mends it")
+        raise ExportError(
+            f"{path}: changed since it was made; delete it, and snakemake makes it again"
+        )
     for name in (*numbers, *optional):
         if name not in frame:
             held = ", ".join(map(str, frame))
-            raise ExportError(f"{path}: column {name} is missing (found {held})")
+            raise ExportError(f"{path}: column {name} is missing (found: {held})")
         values = pd.to_numeric(frame[name], errors="coerce").to_numpy(float)
         bad = ~np.isfinite(values) & ~(frame[name].isna() & (name in optional)).to_numpy()
         if bad.any():
@@ -86,16 +90,16 @@ def read_runs(
     """All runs of a study as one long frame: `env, method, seed, step, return[, length, labels]`.
 
     `paths` maps an environment to its file. `methods` maps the method part of `exp_name` to a
-    display name and so selects, names and orders the methods (several parts may share a name, since
-    files differ in them); None takes all, by name. Entries of `exclude` (`env, method, seed,
-    reason`, the method by either name) remove one run each. Rows are ordered by environment, method
-    (an ordered Categorical), seed and step; steps, lengths and labels are counts, returns are sums
-    of rewards over an episode.
+    display name, and so selects, names and orders the methods. Several parts may share a name, as a
+    method may be called differently in each file. None takes all methods, in the order of their
+    names. Each entry of `exclude` (`env, method, seed, reason`, the method by either name) removes
+    one run. Rows are ordered by environment, method (an ordered Categorical), seed and step. Steps,
+    lengths and labels are counts; returns are sums of rewards over an episode.
 
     Raises ExportError for files and runs that cannot be compared: unreadable or missing columns,
-    missing or non-finite values, steps that do not increase, two runs of one seed, a seed only some
-    methods have, a run that ends more than two of the longest episodes (its own, or that of the
-    median run if longer) before `total_steps` (None: before the file's longest run).
+    missing or non-finite values, steps that do not increase, two runs of one seed, a seed that only
+    some methods have, and a run that ends more than two of the longest episodes (its own, or the
+    median run's if that is longer) before `total_steps` (None: before the file's longest run).
     """
     for entry in exclude or ():
         if entry["env"] not in paths:
@@ -126,9 +130,9 @@ def read_records(
 ) -> pd.DataFrame:
     """Rows of `<env>.evaluations.csv` or `<env>.sessions.csv`: `env, method, seed` and the rest.
 
-    Methods are selected, named and ordered and runs excluded as in `read_runs`, but a method
-    without rows is no error: a baseline that asks nothing has no sessions. The first of `numbers`,
-    checked as in `read_csv`, increases within a run.
+    Methods are selected, named and ordered, and runs excluded, as in `read_runs`. But a method
+    without rows is no error: a baseline that asks nothing has no sessions. `numbers` and `optional`
+    are checked as in `read_csv`, and the first of `numbers` must increase within a run.
     """
     frames = []
     for env, path in paths.items():
@@ -164,7 +168,7 @@ def _of_environment(
     numbers: Sequence[str] = (),
     optional: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """The rows of one environment's wanted methods; `method` is the name, `part` what was given."""
+    """The rows of one environment's chosen methods: `method` as shown, `part` as in exp_name."""
     frame = _named(path, numbers, optional)
     rows = frame[frame["env"] == env]
     if rows.empty and len(frame):
@@ -194,7 +198,7 @@ def _without(
     excluded = set()
     for entry in exclude:
         method = _is_method(frame, entry)
-        # The seed may be one that only other methods have: the run is missing, and this says why.
+        # Only other methods may have the seed: then the run is missing, and the entry says why.
         if not method.any() or not (frame["seed"] == entry["seed"]).any():
             raise ExportError(f"exclude: {_shown(entry)}: no such run in {path}")
         excluded.add((frame.loc[method, "method"].iloc[0], entry["seed"]))
@@ -249,7 +253,7 @@ def _named(
 
 
 def _numeric(path: str | Path, frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-    """The run columns and these ones, renamed, as float64: NaN for what is no number."""
+    """The columns of the run, and these ones renamed, as float64: NaN for what is not a number."""
     numbers = {}
     for name, to in columns.items():
         if name not in frame:
@@ -271,17 +275,19 @@ def _refuse(path: str | Path, faults: Iterator[tuple[str, str]]) -> None:
 
 
 def _faults(frame: pd.DataFrame, rows: pd.Series, fault: str) -> Iterator[tuple[str, str]]:
-    """A fault for each run with a marked row, `{row}` being the first such row of the file."""
+    """A fault for each run with a marked row; `{row}` is the first such row of the file."""
     bad = frame.loc[rows, "exp_name"].drop_duplicates()
     for row, run in zip(bad.index, bad, strict=True):
         yield str(run), fault.format(row=row + 1)
 
 
 def _value_faults(frame: pd.DataFrame, columns: list[str]) -> Iterator[tuple[str, str]]:
-    """Values that are no number, not finite, negative counts, or a seed other than the name's."""
+    """Values that are not numbers or not finite, bad counts, a seed other than the name's."""
     for column in ["stated_seed", *columns]:
         values, name = frame[column], column.removeprefix("stated_")
-        yield from _faults(frame, values.isna(), f"{name} is missing or no number in row {{row}}")
+        yield from _faults(
+            frame, values.isna(), f"{name} is missing or not a number in row {{row}}"
+        )
         if column == "stated_seed":
             fault, wrong = "differs from the one in exp_name", values != frame["seed"]
         elif column == "return":
@@ -295,16 +301,16 @@ def _value_faults(frame: pd.DataFrame, columns: list[str]) -> Iterator[tuple[str
 def _run_faults(
     frame: pd.DataFrame, total_steps: int | None, excluded: set[tuple[str, int]]
 ) -> Iterator[tuple[str, str]]:
-    """Runs out of order, unfinished, there twice, or missing for a seed other methods have."""
+    """Runs out of order, unfinished, given twice, or missing for a seed that other methods have."""
     gap = frame.groupby("exp_name", observed=True)["step"].diff()
-    yield from _faults(frame, gap == 0, "duplicate episode: row {row} has the step before it again")
+    yield from _faults(frame, gap == 0, "duplicate episode: row {row} repeats the step before it")
     yield from _faults(frame, gap < 0, "steps do not increase at row {row}")
 
     gap = gap.fillna(frame["step"])
     length = frame.get("length", gap)
-    # One step between two episodes is the reset that some tools count.
+    # Some tools count the reset as a step between two episodes.
     lost = (gap - length > 1) & (gap > 0)
-    yield from _faults(frame, lost, "an episode is missing before row {row}, as its length says")
+    yield from _faults(frame, lost, "an episode is missing before row {row}, going by its length")
     runs = (
         frame.assign(length=length)
         .groupby("exp_name", observed=True)

@@ -31,6 +31,7 @@ class TemplateName:
         stream: np.random.Generator,  # draws what it begins with
         *,
         # Every keyword-only parameter is a setting, with its type, range and a sentence.
+        # A run reads this one: it is how many steps `act` is asked for.
         rollout_steps: Annotated[int, Field(ge=2, description="between two updates")] = 2048,
         learning_rate: Annotated[float, Field(gt=0, description="of the policy gradient")] = 0.01,
         gamma: Annotated[float, Field(ge=0, lt=1, description="discount of a step")] = 0.98,
@@ -38,8 +39,7 @@ class TemplateName:
     ):
         if hasattr(task.action_space, "n"):
             raise ValueError("acts in continuous action spaces only")
-        self.rollout_steps, self.discount = rollout_steps, gamma
-        self.learning_rate, self.spread = learning_rate, spread
+        self.discount, self.learning_rate, self.spread = gamma, learning_rate, spread
         inputs, outputs = task.observation_space.shape[0], task.action_space.shape[0]
         self.weights = stream.normal(0, 0.01, (outputs, inputs))
         self.moments = empty_moments(inputs)  # the reward model sees observations through them

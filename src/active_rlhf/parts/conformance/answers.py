@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from active_rlhf import teachers
 from active_rlhf.parts.conformance.made_up import (
     BATCH,
     LENGTH,
@@ -15,13 +16,12 @@ from active_rlhf.parts.conformance.made_up import (
     session,
 )
 from active_rlhf.parts.conformance.subject import Check, Subject, expect
-from active_rlhf.parts.working import Working
 from active_rlhf.run.checkpoint import pack, unpack
 from active_rlhf.selection.selector import Selector
-from active_rlhf.teachers import Teacher
+from active_rlhf.study.settings import Choice
 
 
-def _answer(kind: str, part: Working, turn: int) -> np.ndarray:
+def _answer(kind: str, part: Any, turn: int) -> np.ndarray:
     generator = np.random.default_rng(turn + 100)
     if kind == "score":
         return np.asarray(part(pairs(turn)))
@@ -34,22 +34,30 @@ def _answer(kind: str, part: Working, turn: int) -> np.ndarray:
         return np.asarray(part(whole.among(np.arange(2, POOL), scores), BATCH, generator))
     if kind == "candidates":
         return np.asarray(part(session(turn), POOL, generator))
-    answers = part(*question(turn), generator)
-    return np.stack([answers.preference, answers.confidence])
+    part.ask(BATCH * turn + np.arange(BATCH), *question(turn), generator)
+    found = [
+        np.stack([tickets, answers.preference, answers.confidence])
+        for tickets, answers in part.collect()
+    ]  # none yet, of one that takes its time
+    return np.concatenate([np.empty((3, 0)), *found], axis=1)
 
 
-def _started(subject: Subject, settings: Mapping[str, Any]) -> Working:
+def _started(subject: Subject, settings: Mapping[str, Any]) -> Any:
+    """The part at work."""
     assert subject.part is not None
+    if subject.kind == "teacher":
+        return teachers.build(Choice(name=subject.name, **settings))
     return subject.part.start(settings)
 
 
 def _works(subject: Subject, settings: Mapping[str, Any]) -> None:
     """Three sessions in a row, with everything that a run checks of the part's answers."""
     if subject.kind == "teacher":
-        teacher = Teacher(_started(subject, settings))
+        teacher = _started(subject, settings)
         for turn in range(3):
-            answers = teacher(*question(turn), np.random.default_rng(turn))
-            sure = np.asarray(answers.confidence)
+            tickets, _, sure = _answer("teacher", teacher, turn)
+            asked = BATCH * (turn + 1)
+            expect((tickets < asked).all(), f"tickets {tickets} were not all asked about")
             expect(((sure >= 0) & (sure <= 1)).all(), f"confidence must be 0 to 1, not {sure}")
         return
     choice = {"name": subject.name, **settings}
