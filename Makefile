@@ -11,9 +11,9 @@ CORES ?= all
 READY := .venv/.ready
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SNAKEMAKE := snakemake --profile profiles/local --cores $(CORES) --configfile $(CONFIG)
-ANALYSIS := statistics learning_curves endpoint_distributions effects rankings label_figures \
-	aggregate_figures overhead overhead_figure tables findings config config_page findings_page tables_page \
-	overhead_page provenance all
+ANALYSIS := statistics overhead learning_curves endpoints effects rankings profiles label_efficiency \
+	run_time summary significance aggregates labels costs document findings config config_page \
+	findings_page tables_page overhead_page provenance all
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from active_rlhf.files import sha256
-from active_rlhf.results.collect import EPISODES, EVALUATIONS, SESSIONS
-from active_rlhf.study.settings import Spec
+from active_rlhf.results.collect import EPISODES, EVALUATIONS, SESSIONS, collect
+from active_rlhf.study.loading import resolve_run
+from active_rlhf.study.matrix import baselines, selectors
+from active_rlhf.study.settings import Spec, Study
 
 STUDY: dict[str, Any] = {
     "study": "tiny",
@@ -65,6 +67,15 @@ def write_run(directory: Path, given: Spec, code: str = "0" * 64) -> None:
         "steps": 4096,
     }
     (directory / "run.json").write_text(json.dumps(result))
+
+
+def export_runs(study: Study, environment: str, runs: Path, exports: Path) -> None:
+    """`collect` of a loaded study, as the workflow calls it."""
+    asked, compared = (
+        {name: resolve_run(study, environment, name, 0).as_dict() for name in names}
+        for names in (selectors(study), baselines(study))
+    )
+    collect(runs, exports, environment, asked, compared, study.seeds)
 
 
 # What a run's result says about time and place, and nothing else of it, may differ.

@@ -23,7 +23,7 @@ from active_rlhf.agents.ppo.policy import Policy
 from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.cli import main
 from active_rlhf.compute import compilation
-from active_rlhf.files import sha256
+from active_rlhf.files import folder_name, sha256
 from active_rlhf.rewards import build
 from active_rlhf.run.checkpoint import Unusable, unpack
 from active_rlhf.run.saved import (
@@ -34,7 +34,7 @@ from active_rlhf.run.saved import (
     save_arrays,
 )
 from active_rlhf.study.loading import load_spec, load_study, parse_set, resolve_run
-from active_rlhf.study.matrix import folder_name, study_runs
+from active_rlhf.study.matrix import study_runs
 from active_rlhf.study.messages import ConfigError
 from active_rlhf.study.reading import dump_yaml, parse_yaml
 from active_rlhf.tasks.gym import make
@@ -71,11 +71,11 @@ FORBIDDEN_IMPORTS = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal",
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "read_pickle"}
 NEEDED = {"np.load": ("allow_pickle", False), "torch.load": ("weights_only", True)}
 IMPORTERS = {
+    "cli/main.py",
     "parts/outside.py",
     "parts/registry.py",
-    "study/parts.py",
-    "teachers/__init__.py",
-}  # of this package's files, by a checked name
+    "run/identity.py",
+}  # of parts and environments, which a study names to be run
 
 
 def calls(tree: ast.AST) -> list[tuple[str, ast.Call]]:
@@ -146,7 +146,8 @@ def run(tmp_path) -> Path:
     policy = Policy.initial(4, 2, rng)
     policy.parameters.flat[:] = rng.normal(size=policy.parameters.flat.size)
     policy.moments.mean[:] = rng.normal(size=4)
-    ensemble = build("mlp", spec["reward_model"], 4, 2, rng)
+    settings = {key: spec["reward_model"][key] for key in spec["reward_model"] if key != "name"}
+    ensemble = build("mlp", settings, 4, 2, rng)
     ensemble.observe(policy.moments)
     ensemble.calibrate(rng.normal(2, 3, (3, 50)))
     directory = tmp_path / "run"
@@ -247,6 +248,7 @@ def test_a_reward_model_of_another_description_is_refused(spec, run):
         load_reward_model(run)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("how", ["torch", "plain pickle", "in a tensor's place"])
 @pytest.mark.parametrize("saved", ["run", "former"])
 @pytest.mark.parametrize("load", [load_policy, load_reward_model])

@@ -1,6 +1,10 @@
-"""What the commands say about bad input and a failing machine, in one line, not a traceback."""
+"""What commands and scripts say about bad input and a failing machine: a line, no traceback."""
 
 import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 
 class InputError(ValueError):
@@ -29,3 +33,24 @@ def explained(error: BaseException) -> str:
         todo = "free some space" if full else "mend that"
         return f"{said}; {todo} and run the same command again: nothing finished is lost"
     return said
+
+
+@contextmanager
+def logged(path: str) -> Iterator[None]:
+    """Print to a file meanwhile; a failure is said there, and ends the process with 1."""
+    with open(path, "w") as log, redirect_stdout(log), redirect_stderr(log):
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, InputError | OSError):  # the message says what and where
+                said = f"error: {explained(error)}\n"
+            else:
+                import traceback
+
+                said = traceback.format_exc()
+            try:
+                print(said, end="", flush=True)
+            except OSError:  # the log is on a full disk
+                os.write(2, said.encode())
+                os.dup2(os.open(os.devnull, os.O_WRONLY), log.fileno())
+            sys.exit(1)

@@ -2,10 +2,12 @@
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 # What a run leaves beside its run.json, and what one that asks for preferences leaves besides.
 RUN_FILES = ("episodes.csv", "evaluations.csv", "policy.safetensors")
@@ -51,3 +53,17 @@ def remove_unfinished(folder: Path) -> None:
     """Remove what killed writers left in `folder`, where nothing may be writing meanwhile."""
     for path in folder.glob(f".*.{_UNFINISHED}*"):
         path.unlink()
+
+
+def folder_name(environment: str) -> str:
+    """An environment's id as the name of a folder or file and as a part of `exp_name`.
+
+    What may not stand there is percent-encoded (`ALE/Pong-v5`: `ALE%2FPong-v5`), the second of two
+    underscores too, which separate the parts of an `exp_name`. `environment_of` turns it back.
+    """
+    return re.sub(r"(?<=_)_", "%5F", quote(environment, safe=""))
+
+
+def environment_of(folder: str) -> str:
+    """The id that `folder_name` was given."""
+    return unquote(folder)

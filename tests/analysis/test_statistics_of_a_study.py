@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from active_rlhf.analysis.study import read_table, statistics, write_table
-from active_rlhf.results.export import ExportError
+from active_rlhf.analysis.files import TableError, read_table, write_table
+from active_rlhf.analysis.study import statistics
+from active_rlhf.results.export import read_csv
 
 BASELINES = {"A": (0.0, 1000.0), "B": (0.0, 1200.0)}
 DOCUMENT = Path(__file__).parents[2] / "docs" / "statistics.md"
@@ -54,35 +55,36 @@ def test_another_environment_does_not_change_a_comparison(make_runs):
     pd.testing.assert_frame_equal(part, alone, check_exact=True)
 
 
-def test_tables_read_back_exactly(make_runs, tmp_path):
-    table = statistics(make_runs(seeds=3), resamples=50)["comparisons"]
-    path = tmp_path / "new folder" / "comparisons.csv"
-    write_table(table, path)
-    pd.testing.assert_frame_equal(read_table(path), table, check_exact=True, check_dtype=False)
-    parquet = pd.read_parquet(path.with_suffix(".parquet"))
-    pd.testing.assert_frame_equal(parquet, table, check_exact=True, check_dtype=False)
-    assert np.isinf(table["ci_hl_low"]).all()
-    assert sorted(p.name for p in path.parent.iterdir()) == [
-        "comparisons.csv",
-        "comparisons.parquet",
-    ]
+def test_tables_read_back_as_they_were_and_the_csv_says_the_same(make_runs, tmp_path):
+    for name, table in statistics(make_runs(seeds=3), resamples=50, baselines=BASELINES).items():
+        path = tmp_path / "new folder" / f"{name}.parquet"
+        write_table(table, path)
+        pd.testing.assert_frame_equal(read_table(path), table, check_exact=True)
+        text = read_csv(path.with_suffix(".csv"))
+        assert text.to_csv() == table.to_csv()
+    assert {file.suffix for file in path.parent.iterdir()} == {".csv", ".parquet"}
 
 
 def test_names_stay_names(tmp_path):
     """Methods and environments may be called what pandas takes for a number or for nothing."""
     table = pd.DataFrame({"env": ["1", "nan"], "method": ["01", "None"], "mean": [0.5, np.nan]})
-    write_table(table, tmp_path / "table.csv")
-    found = read_table(tmp_path / "table.csv")
-    assert found.to_csv() == table.to_csv() and found["env"].tolist() == ["1", "nan"]
+    write_table(table, tmp_path / "table.parquet")
+    for found in (read_table(tmp_path / "table.parquet"), read_csv(tmp_path / "table.csv")):
+        assert found.to_csv() == table.to_csv() and found["env"].tolist() == ["1", "nan"]
 
 
-def test_an_edited_table_is_refused(make_runs, tmp_path):
-    path = tmp_path / "summary.csv"
+def test_a_damaged_table_is_refused(make_runs, tmp_path):
+    path = tmp_path / "summary.parquet"
     write_table(statistics(make_runs(seeds=3), resamples=50)["summary"], path)
-    text = path.read_text()
+    content = path.read_bytes()
     read_table(path)
-    for edited in (text[: len(text) // 2], text.replace("final", "best", 1) + "x\n", ""):
-        path.write_text(edited)
-        with pytest.raises(ExportError) as caught:
+    numbers = content.index(b"\0" * 4)
+    flipped = content[:numbers] + b"\1" + content[numbers + 1 :]
+    for damaged in (content[: len(content) // 2], flipped, b"", b"env,method\n"):
+        path.write_bytes(damaged)
+        with pytest.raises(TableError) as caught:
             read_table(path)
-        assert str(caught.value).startswith(f"{path}: ")
+        assert str(caught.value).startswith(f"{path}: ") and "delete it" in str(caught.value)
+    path.unlink()
+    with pytest.raises(TableError, match="no such file"):
+        read_table(path)

@@ -1,20 +1,25 @@
 import json
 import os
+import resource
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from active_rlhf.cli import main
-from active_rlhf.cli.main import THREAD_VARIABLES
+from active_rlhf.cli.main import COMMANDS, parser_of
+from active_rlhf.cli.threads import THREAD_VARIABLES
 from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.selection.presets import PRESETS
 from active_rlhf.study import known
 from active_rlhf.study.loading import load_study, parse_set, resolve_run
+from active_rlhf.study.reference import KINDS
 from active_rlhf.study.settings import Spec
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +71,9 @@ def test_the_list_names_everything_and_imports_nothing_heavy():
     assert heavy == "heavy: set()"
     listed = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines if line[0] == " "}
     expected = {"HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5", "true_reward"}
-    assert set(listed) == expected | set(PRESETS) | set(known.names("teacher")) | {"random_policy"}
+    for kind in KINDS:
+        expected |= set(known.names(kind))
+    assert set(listed) == expected | set(PRESETS) | {"random_policy"}
     assert all(len(description) > 10 for description in listed.values())
 
 
@@ -188,12 +195,48 @@ def test_the_results_folder_of_a_study(capsys):
     assert capsys.readouterr().out == "results/demo\n"
 
 
-COMMANDS = ["train", "spec", "list", "results", "verify", "provenance", "warm-up", "watch"]
-
-
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help(name, capsys):
+def test_every_command_says_what_it_does_and_gives_an_example_that_it_takes(name, capsys):
     with pytest.raises(SystemExit) as done:
         main([name, "--help"])
     assert done.value.code == 0
-    assert f"active-rlhf {name}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith(f"usage: active-rlhf {name} ")
+    description, example = said.split("\nexample:\n")
+    assert len(description.split("\n\n")[1]) > 20
+    program, command, *arguments = shlex.split(example.replace("\\\n", " "))
+    assert (program, command) == ("active-rlhf", name)
+    parser_of(name).parse_args(arguments)
+
+
+def test_help_names_every_command_and_costs_little():
+    code = (
+        "import sys; from active_rlhf.cli import main; main(['--help']);"
+        "print(len([name for name in sys.modules if name.startswith('active_rlhf')]))"
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    *lines, modules = done.stdout.splitlines()
+    listed = {line.split()[0] for line in lines if line.startswith("  ")}
+    assert listed == COMMANDS.keys()
+    assert int(modules) <= 5
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["trian"], "unknown command 'trian', did you mean 'train'?; known: train, spec, "),
+        (["xyz"], "unknown command 'xyz'; known: train"),
+        ([], "no command is given; see active-rlhf --help"),
+    ],
+)
+def test_a_command_that_is_none(arguments, expected, capsys):
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith(f"error: {expected}")
+
+
+def test_the_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"active-rlhf {version('active-rlhf')}\n"

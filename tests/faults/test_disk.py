@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from run_files import assert_same_results
+from run_files import assert_same_results, export_runs
 
 from active_rlhf.cli import main
 from active_rlhf.files import atomic
-from active_rlhf.results.collect import collect
 from active_rlhf.run import reporting
 from active_rlhf.run.training import train
 from active_rlhf.study.loading import load_study, resolve_run
@@ -155,14 +154,14 @@ def test_exports_on_a_full_disk(reference, mount, tmp_path):
     runs = tmp_path / "runs"
     shutil.copytree(reference, runs / ENVIRONMENT / "hybrid" / "1")
     disk = mount("size=16m")
-    collect(study, ENVIRONMENT, runs, disk / "exports")
+    export_runs(study, ENVIRONMENT, runs, disk / "exports")
     whole = {path.name: path.read_bytes() for path in (disk / "exports").iterdir()}
     (disk / "ballast").write_bytes(bytes(16 * 2**20 - occupied(disk) - 8192))
     with pytest.raises(OSError, match="No space left"):
-        collect(study, ENVIRONMENT, runs, disk / "exports")
+        export_runs(study, ENVIRONMENT, runs, disk / "exports")
     assert {path.name: path.read_bytes() for path in (disk / "exports").iterdir()} == whole
     (disk / "ballast").unlink()
-    collect(study, ENVIRONMENT, runs, disk / "exports")
+    export_runs(study, ENVIRONMENT, runs, disk / "exports")
     assert {path.name: path.read_bytes() for path in (disk / "exports").iterdir()} == whole
 
 

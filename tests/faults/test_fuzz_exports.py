@@ -18,10 +18,10 @@ import pandas as pd
 import pytest
 from fuzzing import accepted
 from hypothesis import strategies as st
-from run_files import STUDY, write_run
+from run_files import STUDY, export_runs, write_run
 
-from active_rlhf.analysis.study import statistics, write_table
-from active_rlhf.results.collect import collect
+from active_rlhf.analysis.files import write_table
+from active_rlhf.analysis.study import statistics
 from active_rlhf.results.export import METRIC, ExportError, read_runs
 from active_rlhf.study.loading import load_study, resolve_run
 
@@ -111,9 +111,9 @@ def test_legal_forms_give_identical_tables(tmp_path):
     )
     for path in (clean, other):
         for name, frame in statistics(read_runs({ENV: path}), resamples=100).items():
-            write_table(frame, tmp_path / path.stem / f"{name}.csv")
-    files = sorted((tmp_path / "clean").glob("*.csv"))
-    assert len(files) > 10
+            write_table(frame, tmp_path / path.stem / f"{name}.parquet")
+    files = sorted((tmp_path / "clean").iterdir())
+    assert len(files) > 20
     for file in files:
         assert file.read_bytes() == (tmp_path / "other" / file.name).read_bytes(), file.name
 
@@ -289,7 +289,7 @@ def test_damaged_runs(tmp_path):
             begin = len(content) * place // 1000
             (victim / name).write_bytes(content[:begin] + junk + content[begin + lost :])
         try:
-            collect(study, ENV, runs, exports)
+            export_runs(study, ENV, runs, exports)
         except ExportError as error:
             assert str(victim) in str(error) and len(str(error).splitlines()) == 1
             assert not list(exports.iterdir())
@@ -300,7 +300,7 @@ def test_damaged_runs(tmp_path):
         return True
 
     clean = tmp_path / "clean"
-    collect(study, ENV, runs, clean)
+    export_runs(study, ENV, runs, clean)
     assert check([])
     assert accepted(check, 150, damage()) < 0.9
 
@@ -332,8 +332,9 @@ def script(name: str, study: dict[str, Any], inputs: Files, outputs: Files, log:
         log=[str(log)],
         params=SimpleNamespace(study=json.dumps(study), code="of a test"),
     )
+    path = WORKFLOW / "scripts" / f"{name}.py"
     try:
-        runpy.run_path(str(WORKFLOW / "scripts" / name), init_globals={"snakemake": stage})
+        runpy.run_path(str(path), init_globals={"snakemake": stage})
     except SystemExit:
         said = log.read_text().splitlines()
         assert len(said) == 1 and said[0].startswith("error: "), log.read_text()
@@ -386,6 +387,9 @@ def odd_studies(draw: Any) -> tuple[dict[str, str], dict[str, Any]]:
         "figures": {"interval": "bootstrap"},
         "total_steps": None,
         "baselines": {},
+        "references": [],
+        "asking": {},
+        "environments": [],
         "published": draw(
             st.sampled_from([None, {envs[0]: {parts[0]: {"mean": 1e300, "sd": 0.0, "n": 1}}}])
         ),
@@ -398,41 +402,53 @@ def analysed(folder: Path, files: dict[str, str], study: dict[str, Any], figures
     exports = {env: folder / f"{i}.csv" for i, env in enumerate(files)}
     for env, path in exports.items():
         path.write_text(files[env])
-    study = study | {"exports": {env: str(path) for env, path in exports.items()}}
+    scopes = ["", *files]
+    study |= {"exports": {env: str(path) for env, path in exports.items()}, "scopes": scopes}
     names = [*("summary", "comparisons", "labels", "aggregates"), *("curves", "endpoints")]
-    names += ["improvement", "ranks", "label_curves"]
-    made = Files({name: str(folder / "statistics" / f"{name}.csv") for name in names})
+    names += ["improvement", "ranks", "label_curves", "profiles", "efficiency", "power", "bayes"]
+    made = Files({name: str(folder / "statistics" / f"{name}.parquet") for name in names})
     log = folder / "log"
-    if not script("statistics.py", study, Files(), made, log):
+
+    def of(*inputs: str) -> Files:
+        return Files({name: made[name] for name in inputs})
+
+    def each(*names: str, kinds: tuple[str, str]) -> Files:
+        return Files(
+            {
+                kind: [str(folder / scope / f"{name}.{kind}") for scope in scopes for name in names]
+                for kind in kinds
+            }
+        )
+
+    def pair(name: str) -> list[str]:
+        return [str(folder / f"{name}.{kind}") for kind in ("png", "pdf")]
+
+    if not script("statistics", study, Files(), made, log):
         return False
-    tables = folder / "tables"
-    outputs = {
-        f"{env}/{name}": str(tables / env / f"{name}.md") for env in files for name in TABLES
-    }
-    outputs |= {name: str(tables / f"{name}.md") for name in TABLES}
-    assert script(
-        "tables.py", study, made, Files(outputs, document=str(tables / "tables.tex")), log
-    )
-    two = Files({name: made[name] for name in ("comparisons", "summary")})
-    assert script("findings.py", study, two, Files(findings=str(folder / "findings.md")), log)
+    text = ("tex", "md")
+    assert script("tables/summary", study, of("summary"), each("summary", kinds=text), log)
+    two = each("significance_endpoint", "significance_auc", kinds=text)
+    assert script("tables/significance", study, of("comparisons"), two, log)
+    page = Files(findings=str(folder / "findings.md"))
+    assert script("findings", study, of("comparisons", "summary"), page, log)
     if figures:
-        drawn = ("learning_curves", "endpoints", "effects", "improvement", "critical_difference")
-        pngs = {name: str(folder / f"{name}.png") for name in (*drawn, "label_efficiency")}
-        assert script("figures.py", study, made, Files(pngs), log)
+        drawn = ("png", "pdf")
+        for name, frame in (("learning_curves", "curves"), ("effects", "comparisons")):
+            assert script(f"figures/{name}", study, of(frame), each(name, kinds=drawn), log)
+        points = Files(zip(drawn, pair("endpoints"), strict=True))
+        assert script("figures/endpoints", study, of("endpoints", "summary"), points, log)
+        ranked = ("improvement", "critical_difference")
+        ranking = Files({name: pair(name) for name in ranked})
+        assert script(
+            "figures/rankings", study, of("improvement", "summary", "ranks"), ranking, log
+        )
     return True
 
 
-@pytest.fixture
-def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(WORKFLOW / "scripts")  # as Snakemake does
-
-
-@pytest.mark.usefixtures("scripts")
 def test_odd_results_are_analysed_or_refused(tmp_path):
     assert accepted(lambda case: analysed(tmp_path, *case, figures=False), 20, odd_studies()) > 0.5
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("scripts")
 def test_odd_results_are_drawn(tmp_path):
     assert accepted(lambda case: analysed(tmp_path, *case, figures=True), 6, odd_studies()) > 0.5

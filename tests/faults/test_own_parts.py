@@ -1,12 +1,11 @@
-"""Errors in scores, pickers and teachers of one's own: the part, its file and line are named.
+"""Errors in parts of one's own: the part, its file and line are named.
 
-The files are added to a copy of the package, as the README says, and runs are trained with them.
+The files lie beside the study that names them, as the README says, and runs are trained with them.
 """
 
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,17 +13,24 @@ from typing import Any
 
 import pytest
 
-PACKAGE = Path(__file__).parents[2] / "src" / "active_rlhf"
-FOLDERS = {"score": "selection/scores", "picker": "selection/pickers", "teacher": "teachers"}
 HEADS = {
-    "score": "def score(differences):\n",
+    "score": "from active_rlhf.parts import score\n@score\ndef {name}(pairs):\n{body}\n",
     "picker": (
-        "from active_rlhf.selection.pool import Picker\n"
-        "def pick(pool, batch, generator):\n{}PICKER = Picker(pick)\n"
+        "from active_rlhf.parts import picker\n@picker\n"
+        "def {name}(pool, batch, generator):\n{body}\n"
+    ),
+    "filter": "from active_rlhf.parts import filter\n@filter\ndef {name}(pairs):\n{body}\n",
+    "candidates": (
+        "from active_rlhf.parts import candidates\n@candidates\n"
+        "def {name}(context, count, generator):\n{body}\n"
     ),
     "teacher": (
-        "from active_rlhf.teachers import Answers\n"
-        "def answer(question, history, generator):\n{}def build():\n    return answer\n"
+        "from active_rlhf.parts import teacher; from active_rlhf.teachers import Answers\n"
+        "@teacher\ndef {name}(question, history, generator):\n{body}\n"
+    ),
+    "class": (
+        "from active_rlhf.parts import teacher; from active_rlhf.teachers import Answers\n"
+        "@teacher(name='{name}')\nclass Mine:\n{body}\n"
     ),
 }
 STUDY: dict[str, Any] = {
@@ -45,75 +51,83 @@ STUDY: dict[str, Any] = {
 CASES = {
     "crash": (
         "score",
-        "    return differences[0] / [][3]",
-        ", line 3): IndexError: list index out",
+        "    return pairs.differences[0] / [][3]",
+        ", line 4): IndexError: list ind",
     ),
-    "many_lines": ("score", "    raise OSError('one\\ntwo')", ", line 3): OSError: one two"),
-    "says_nothing": ("score", "    assert False", ", line 3): AssertionError; "),
+    "many_lines": ("score", "    raise OSError('one\\ntwo')", ", line 4): OSError: one two"),
+    "says_nothing": ("score", "    assert False", ", line 4): AssertionError; "),
     "deeper": (
         "score",
-        "    import numpy\n    return numpy.linalg.inv(differences)",
-        ", line 4): Lin",
+        "    import numpy\n    return numpy.linalg.inv(pairs.differences)",
+        ", line 5): Lin",
     ),
-    "leaves": ("score", "    import sys; sys.exit(3)", ", line 3): SystemExit: 3"),
-    "endless": ("score", "    return score(differences)", ", line 3): RecursionError: maximum"),
+    "leaves": ("score", "    import sys; sys.exit(3)", ", line 4): SystemExit: 3"),
+    "endless": ("score", "    return endless(pairs)", ", line 4): RecursionError: maximum"),
     "nothing": ("score", "    pass", "): ValueError: gave scores (), not one a pair (16,)"),
     "transposed": (
         "score",
-        "    return differences.T",
+        "    return pairs.differences.T",
         "gave scores (16, 3), not one a pair (16,)",
     ),
     "nan_scores": (
         "score",
-        "    return differences[0] * float('nan')",
+        "    return pairs.differences[0] * float('nan')",
         "gave 16 scores that are not",
     ),
-    "writes": ("score", "    differences[:] = 0", ", line 3): ValueError: assignment destination"),
-    "too_few": ("picker", "    return [0, 1]\n", "must give 4 different indices below 16, not arr"),
-    "twice": ("picker", "    return [0, 1, 1, 2]\n", "must give 4 different indices below 16"),
-    "too_far": ("picker", "    return [0, 1, 2, 16]\n", "must give 4 different indices below 16"),
-    "negative": ("picker", "    return [0, 1, 2, -1]\n", "must give 4 different indices below 16"),
-    "fractions": (
-        "picker",
-        "    return [0.0, 1, 2, 3]\n",
-        "must give 4 different indices below 16",
+    "texts": ("score", "    return ['a'] * len(pairs)", "gave 16 scores that are not finite"),
+    "writes": (
+        "score",
+        "    pairs.differences[:] = 0",
+        ", line 4): ValueError: assignment destination",
     ),
-    "none": ("picker", "    pass\n", "must give 4 different indices below 16"),
+    "undeclared": ("score", "    return pairs.latents", "declare it with latents=True, as in"),
+    "too_few": ("picker", "    return [0, 1]", "must give 4 different indices below 16, not arr"),
+    "twice": ("picker", "    return [0, 1, 1, 2]", "must give 4 different indices below 16"),
+    "too_far": ("picker", "    return [0, 1, 2, 16]", "must give 4 different indices below 16"),
+    "negative": ("picker", "    return [0, 1, 2, -1]", "must give 4 different indices below 16"),
+    "fractions": ("picker", "    return [0.0, 1, 2, 3]", "must give 4 different indices below 16"),
+    "picks_none": ("picker", "    pass", "must give 4 different indices below 16"),
     "picks_badly": (
         "picker",
-        "    return pool.nothing\n",
-        ", line 4): AttributeError: 'Pool' object",
+        "    return pool.nothing",
+        ", line 4): AttributeError: 'Pairs' object",
     ),
-    "answers_badly": ("teacher", "    return 1 / 0\n", ", line 4): ZeroDivisionError: division"),
-    "no_answers": (
-        "teacher",
-        "    pass\n",
-        "): AttributeError: 'NoneType' object has no attribute",
+    "lets_pass": ("filter", "    return [1, 2]", "gave int64 (2,), not a bool a pair (16,)"),
+    "draws_badly": ("candidates", "    return [[1, 1]]", "gave a pair of a segment with itself"),
+    "draws_few": (
+        "candidates",
+        "    return [[1, 2]]",
+        "labels: 1 pairs of segments seen so far are too few to ask 4 queries",
     ),
-    "few_answers": (
-        "teacher",
-        "    return Answers([1.0], [1.0])\n",
-        "gave answers (1,), not one a",
-    ),
+    "answers_badly": ("teacher", "    return 1 / 0", ", line 4): ZeroDivisionError: division"),
+    "no_answers": ("teacher", "    pass", "): AttributeError: 'NoneType' object has no attribute"),
+    "few_answers": ("teacher", "    return Answers([1.0], [1.0])", "gave answers (1,), not one a"),
     "odd_answers": (
         "teacher",
-        "    return Answers([.3] * 4, [1] * 4)\n",
+        "    return Answers([.3] * 4, [1] * 4)",
         "an answer is 1, 0, 0.5 or",
     ),
+    "counts": (
+        "class",
+        "    count = 0\n    def __call__(self, *given):\n        self.count += 1\n"
+        "        return Answers([1.0] * 4, [1.0] * 4)",
+        "changes itself (count) and has no state_dict and load_state_dict: after a resume",
+    ),
+    "not_made": ("class", "    def __init__(self):\n        [][0]", ", line 5): IndexError: list"),
+    "not_called": ("class", "    pass", "): TypeError: needs __call__"),
+    "half": (
+        "class",
+        "    def __call__(self): ...\n    def state_dict(self): ...",
+        "): TypeError: needs both state_dict and load_state_dict, or neither",
+    ),
 }
+SAID_BY_THE_SELECTOR = {"draws_few"}  # not of the part
 DRIVER = """
 import contextlib, io, json, pathlib, sys
-from active_rlhf.study import loading as config
-from active_rlhf.study import parts
 from active_rlhf.cli import main
-from active_rlhf.selection.pickers import PICKERS
-from active_rlhf.selection.scores import SCORES
 
 folder, outcomes = pathlib.Path(sys.argv[1]), {}
-for name, (kind, study) in json.load(sys.stdin).items():
-    SCORES.update(parts.load("score", "score"))
-    PICKERS.update(parts.load("picker", "PICKER"))
-    config.TEACHERS["mine"] = config.TEACHERS[name] = {"name": name}
+for name, study in json.load(sys.stdin).items():
     path, errors = folder / f"{name}.yaml", io.StringIO()
     path.write_text(json.dumps(study))
     command = ["train", "--study", path, "--env", "Pendulum-v1", "--selector", "mine", "--seed", 1]
@@ -124,17 +138,9 @@ print(json.dumps(outcomes))
 """
 
 
-def copy_of_the_package(folder: Path) -> dict[str, str]:
-    """Copy it and return the environment of processes that are to use the copy."""
-    shutil.copytree(PACKAGE, folder / "active_rlhf", ignore=shutil.ignore_patterns("__pycache__"))
-    return os.environ | {"PYTHONPATH": str(folder), "NUMBA_DISABLE_JIT": "1"}
-
-
 def add(folder: Path, kind: str, name: str, body: str) -> Path:
-    head = HEADS[kind]
-    source = "import math\n" + (head.format(body) if "{}" in head else f"{head}{body}\n")
-    path = folder / "active_rlhf" / FOLDERS[kind] / f"{name}.py"
-    path.write_text(source)
+    path = folder / f"{name}.py"
+    path.write_text(HEADS[kind].format(name=name, body=body))
     return path
 
 
@@ -142,17 +148,19 @@ def add(folder: Path, kind: str, name: str, body: str) -> Path:
 def outcomes(tmp_path_factory) -> dict[str, Any]:
     """Of each case: its file, the run's directory, the exit code and what was said."""
     folder = tmp_path_factory.mktemp("o ü 研究")
-    environment, files, cases = copy_of_the_package(folder), {}, {}
-    for name, (kind, body, _) in CASES.items():
-        files[name] = add(folder, kind, name, body)
+    files, cases = {}, {}
+    for name, (head, body, _) in CASES.items():
+        files[name] = add(folder, head, name, body)
+        kind = "teacher" if head == "class" else head
         mine = {"score": "range", "picker": "top", "candidates": "uniform"}
         mine |= {} if kind == "teacher" else {kind: name}
         teacher = {"teacher": {"name": name}} if kind == "teacher" else {}
-        cases[name] = kind, STUDY | teacher | {"selectors": {"mine": mine}}
+        study = STUDY | teacher | {"parts": [f"{name}.py"], "selectors": {"mine": mine}}
+        cases[name] = study
     done = subprocess.run(
         [sys.executable, "-c", DRIVER, str(folder)],
         input=json.dumps(cases),
-        env=environment,
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
         capture_output=True,
         text=True,
     )
@@ -164,9 +172,13 @@ def outcomes(tmp_path_factory) -> dict[str, Any]:
 @pytest.mark.parametrize("case", CASES)
 def test_a_part_that_fails_in_a_run_is_named(case, outcomes):
     kind, _, said = CASES[case]
+    kind = "teacher" if kind == "class" else kind
     file, out, code, errors = outcomes[case]
     (line,) = errors.splitlines()
     assert code == 1
+    if case in SAID_BY_THE_SELECTOR:
+        assert line == f"error: Pendulum-v1 mine seed 1: {said}"
+        return
     assert line.startswith(f"error: Pendulum-v1 mine seed 1: {kind} {case} ({file}")
     assert said in line and line.endswith(f"; its traceback is in {out / 'failure.txt'}")
     account = (out / "failure.txt").read_text()
@@ -175,27 +187,20 @@ def test_a_part_that_fails_in_a_run_is_named(case, outcomes):
 
 
 BROKEN = {
-    "no_python": ("score", "def score(:\n", "): SyntaxError: invalid syntax"),
-    "no_score": (
-        "score",
-        "def scores(d):\n    return d[0]\n",
-        "): AttributeError: module 'active_r",
-    ),
-    "no_module": ("picker", "import nowhere\n", ", line 1): ModuleNotFoundError: No module named"),
+    "no_python": ("def no_python(pairs) return 3", ", line 1): SyntaxError: expected ':'"),
+    "no_module": ("import nowhere", ", line 1): ModuleNotFoundError: No module named"),
+    "no_part": ("x = 1", "no_part.py declares no part; above one belongs one of @task"),
 }
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_part_that_cannot_be_loaded_is_named_before_anything_runs(case, tmp_path):
-    kind, source, said = BROKEN[case]
-    environment = copy_of_the_package(tmp_path)
-    file = tmp_path / "active_rlhf" / FOLDERS[kind] / f"{case}.py"
-    file.write_text(source)
+def test_a_file_that_cannot_be_loaded_is_named_before_anything_runs(case, tmp_path):
+    source, said = BROKEN[case]
+    (tmp_path / f"{case}.py").write_text(f"{source}\n")
     study = tmp_path / "study.yaml"
-    study.write_text(json.dumps(STUDY | {"selectors": ["random"]}))
-    options = {"env": environment, "cwd": tmp_path, "capture_output": True, "text": True}
+    study.write_text(json.dumps(STUDY | {"parts": [f"{case}.py"], "selectors": ["random"]}))
     command = [sys.executable, "-m", "active_rlhf.cli", "results", str(study)]
-    done = subprocess.run(command, **options)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     (line,) = done.stderr.splitlines()
     assert done.returncode == 2 and not done.stdout
-    assert line.startswith(f"error: {kind} {case} ({file}") and re.search(re.escape(said), line)
+    assert line.startswith("error: ") and f"{case}.py" in line and re.search(re.escape(said), line)

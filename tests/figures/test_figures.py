@@ -20,17 +20,17 @@ from synthetic import NASTY, names, overhead, runs, sessions, study
 from active_rlhf.analysis import overhead as cost
 from active_rlhf.analysis.curves import curves
 from active_rlhf.analysis.wording import Terms
-from active_rlhf.figures.aggregates import (
-    critical_difference_diagram,
-    improvement_matrix,
-    indistinguishable,
-    performance_profiles,
-)
-from active_rlhf.figures.curves import band, efficiency, learning_curves
+from active_rlhf.figures.curves import band, learning_curves
 from active_rlhf.figures.effects import forest
 from active_rlhf.figures.endpoints import endpoint_distributions
 from active_rlhf.figures.labels import label_efficiency, reward_accuracy
 from active_rlhf.figures.overhead import overhead_bars
+from active_rlhf.figures.profiles import efficiency, performance_profiles
+from active_rlhf.figures.rankings import (
+    critical_difference_diagram,
+    improvement_matrix,
+    indistinguishable,
+)
 from active_rlhf.figures.style import RC, method_styles, save
 
 ENVS = ["HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5", "A-Rather-Long-Environment-Name-v0"]
@@ -47,9 +47,8 @@ def draw_all(methods: list[str], envs: list[str], n: int) -> dict[str, Figure]:
     frames, terms = study(methods, envs, n, effect=0.1, excluded=EXCLUDED)
     tables = frames["summary"], terms
     costs = cost.select(overhead(methods, envs, n), {name: name for name in methods})
-    one = frames["curves"][frames["curves"]["env"] == envs[0]]
     return {
-        "curve": learning_curves(one, terms),
+        "curve": learning_curves(frames["curves"], terms, envs[0]),
         "curves": learning_curves(frames["curves"], terms),
         "efficiency": efficiency(frames["efficiency"], frames["aggregates"], terms),
         "endpoints": endpoint_distributions(frames["endpoints"], *tables),
@@ -271,13 +270,13 @@ def test_what_is_not_there_is_said():
 
 def draw_and_save(path: str | Path) -> None:
     frames, terms = study(names(3), ["Hopper-v5"], 3)
-    save(learning_curves(frames["curves"], terms), path)
+    save(learning_curves(frames["curves"], terms), [f"{path}.pdf", f"{path}.png"])
 
 
 def test_same_figure_same_bytes_in_another_process_at_another_time(tmp_path):
     draw_and_save(tmp_path / "here")
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[:2])),
+        "PYTHONPATH": os.pathsep.join([*map(str, Path(__file__).parents[:2]), *sys.path]),
         "PYTHONHASHSEED": "7",
         "TZ": "Pacific/Auckland",
         "SOURCE_DATE_EPOCH": "1000000000",
@@ -295,6 +294,7 @@ def test_style_leaves_matplotlib_as_it_was(tmp_path):
 
     before = {key: mpl.rcParams[key] for key in RC}
     frames, terms = study(names(2), ENVS[:1], 2)
-    save(learning_curves(frames["curves"], terms), tmp_path / "v5.0")
+    figure = learning_curves(frames["curves"], terms)
+    save(figure, [tmp_path / "v5.0.pdf", tmp_path / "v5.0.png"])
     assert {key: mpl.rcParams[key] for key in RC} == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["v5.0.pdf", "v5.0.png"]

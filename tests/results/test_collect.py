@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from run_files import STUDY, write_run
+from run_files import STUDY, export_runs, write_run
 
 from active_rlhf.files import sha256
-from active_rlhf.results.collect import collect, export_name, gather_overhead
+from active_rlhf.results.collect import export_name, gather_overhead
 from active_rlhf.results.export import ExportError, read_csv, read_runs
 from active_rlhf.study.loading import load_study, resolve_run
 
@@ -31,7 +31,7 @@ def results(tmp_path, study):
 
 
 def export(study, results: Path, name: str = "exports") -> Path:
-    collect(study, ENVIRONMENT, results / "runs", results / name)
+    export_runs(study, ENVIRONMENT, results / "runs", results / name)
     return results / name
 
 
@@ -55,7 +55,7 @@ def test_the_stamp_is_ten_digits_of_the_specs_hash(study):
     spec = resolve_run(study, ENVIRONMENT, "random", 3)
     digest = hashlib.sha256(json.dumps(spec.as_dict(), sort_keys=True).encode()).digest()
     stamp = str(int.from_bytes(digest, "big"))[-10:]
-    assert export_name(spec) == f"{ENVIRONMENT}__random__3__{stamp}"
+    assert export_name(spec.as_dict()) == f"{ENVIRONMENT}__random__3__{stamp}"
 
 
 def test_the_same_runs_give_the_same_bytes(study, results):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from active_rlhf.behaviour.store import SegmentStore
-from active_rlhf.selection.composition import Context
+from active_rlhf.selection.context import Context
 from active_rlhf.tasks.rollout import Rollout
 
 OBSERVATIONS, ACTIONS, MEMBERS, LATENTS = 4, 2, 3, 3
@@ -19,12 +19,11 @@ def store(lengths: list[int], open_end: int = 0, seed: int = 0) -> SegmentStore:
     ended[np.cumsum(lengths, dtype=int) - 1] = bool(lengths)
     observations = generator.normal(size=(steps, OBSERVATIONS)).astype(np.float32)
     actions = 2 * generator.normal(size=(steps, ACTIONS)).astype(np.float32)
-    limit = np.ones(ACTIONS, np.float32)
-    result = SegmentStore(steps, -limit, limit, OBSERVATIONS)
-    nan = np.full(steps, np.nan)
-    result.append(
-        Rollout(observations, observations, actions, nan, ended, np.zeros_like(ended), observations)
-    )
+    schema = {"observation": ((OBSERVATIONS,), np.float32), "action": ((ACTIONS,), np.float32)}
+    result = SegmentStore(steps, schema)
+    nan, finals = np.full(steps, np.nan), observations[ended]
+    origins = [None] * len(finals)
+    result.append(Rollout(observations, actions, nan, ended, np.zeros_like(ended), finals, origins))
     return result
 
 
@@ -40,9 +39,14 @@ def member_rewards(observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
 def context(
     behaviour: SegmentStore, length: int, size: int, seed: int = 0, **changes: Any
 ) -> Context:
-    def latents(ids: np.ndarray) -> np.ndarray:
-        observations, _ = behaviour.gather(ids, length)
-        return observations.mean(1)[:, :LATENTS]
+    def segments(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return behaviour.gather(ids, length)
+
+    def embed(ids: np.ndarray) -> np.ndarray:
+        return segments(ids)[0].mean(1)[:, :LATENTS]
+
+    def features(ids: np.ndarray) -> np.ndarray:
+        return np.stack([(e + 1) * segments(ids)[1].sum(1) for e in range(MEMBERS)])
 
     streams = np.random.SeedSequence(seed).spawn(2)
     given: dict[str, Any] = {
@@ -50,10 +54,15 @@ def context(
         "segment_length": length,
         "pool_size": size,
         "log_probabilities": log_probabilities,
-        "member_rewards": member_rewards,
+        "segments": segments,
+        "member_rewards": lambda ids: member_rewards(*segments(ids)),
+        "features": features,
+        "embed": embed,
         "train_accuracy": 0.9,
         "labelled": np.empty((0, 2), np.int64),
-        "latents": latents,
+        "answers": np.empty(0),
+        "session": 0,
+        "step": behaviour.steps,
         "candidate_generator": np.random.default_rng(streams[0]),
         "selector_generator": np.random.default_rng(streams[1]),
     }

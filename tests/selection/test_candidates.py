@@ -9,12 +9,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from some_behaviour import log_probabilities, store, unordered
 
-from active_rlhf.selection.candidates import (
-    independent_pairs,
-    on_policy_weights,
-    pairs_across_clusters,
-    recent_weights,
-)
+from active_rlhf.selection.candidates import independent_pairs
+from active_rlhf.selection.candidates.on_policy import on_policy_weights
+from active_rlhf.selection.candidates.pairing import pairs_across_clusters
+from active_rlhf.selection.candidates.recent import recent_weights
 
 LENGTH = 5
 
@@ -26,21 +24,34 @@ def windows(behaviour, length, episodes=None):
     return [int(starts[k]) + i for k in chosen for i in range(lengths[k] - length + 1)]
 
 
-def test_on_policy_weights_are_clipped_z_scores_of_summed_log_probabilities():
-    behaviour = store([9, 5, 12, 30, 4, 7], open_end=8)
+@pytest.mark.parametrize(
+    ("lengths", "long_enough"),
+    [
+        ([9, 5, 12, 30, 4, 7], [0, 1, 2, 3, 5]),  # the fifth is too short, the last unfinished
+        ([9, 9, 4, 9, 9], [0, 1, 3, 4]),  # of one length where they count
+    ],
+)
+def test_on_policy_weights_are_clipped_z_scores_of_log_probabilities(lengths, long_enough):
+    behaviour = store(lengths, open_end=8)
     starts, lengths, _ = behaviour.episodes()
-    sums = [
+    likelihoods = [
         log_probabilities(behaviour.observations[s : s + n], behaviour.actions[s : s + n]).sum(
             dtype=np.float64
         )
+        / (n if len(set(lengths[long_enough])) > 1 else 1)  # a mean where they differ
         for s, n in zip(starts, lengths, strict=True)
     ]
-    long_enough = [0, 1, 2, 3, 5]  # the fifth is too short, the last unfinished
-    z = stats.zscore([sums[k] for k in long_enough])
-    expected = np.zeros(7)
+    z = stats.zscore([likelihoods[k] for k in long_enough])
+    expected = np.zeros(len(lengths))
     expected[long_enough] = np.maximum(z, 0)
     weights = on_policy_weights(behaviour, LENGTH, log_probabilities)
     np.testing.assert_allclose(weights / weights.sum(), expected / expected.sum(), rtol=1e-6)
+
+
+def test_a_long_episode_is_not_unlikely_for_its_length():
+    behaviour = store([8, 80, 8, 80, 8])
+    weights = on_policy_weights(behaviour, LENGTH, lambda o, a: np.full(len(o), -1.0))
+    assert weights.tolist() == [1, 1, 1, 1, 1]
 
 
 def test_on_policy_takes_the_open_episode_while_none_is_finished():

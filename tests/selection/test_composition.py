@@ -2,27 +2,29 @@
 
 import json
 from itertools import combinations, product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy import stats
 from some_behaviour import context, log_probabilities, member_rewards, store, unordered
 
-from active_rlhf.selection import candidates, scores
-from active_rlhf.selection.composition import (
-    STAGES,
-    needs_latents,
-    select,
-    validate_composition,
-)
-from active_rlhf.selection.pickers import PICKERS
-from active_rlhf.selection.pool import Pool
+from active_rlhf import parts
+from active_rlhf.selection.candidates import independent_pairs
+from active_rlhf.selection.candidates.on_policy import on_policy_weights
+from active_rlhf.selection.candidates.pairing import pairs_across_clusters
+from active_rlhf.selection.composition import needs_latents, validate_composition
 from active_rlhf.selection.presets import DESCRIPTIONS, PRESETS
+from active_rlhf.selection.selector import STAGES, Selector
 
 LENGTH, SIZE, BATCH = 5, 30, 6
 BEHAVIOUR = store([20, 15, 25, 18, 22], open_end=9)
 GENERATORS = ["uniform", "on_policy", {"name": "recent", "episodes": 2}]
 PAIRINGS = [{}, {"pairing": "cross_cluster", "clusters": 3}]
+
+
+def select(composition, made, batch):
+    return Selector(composition).select(made, batch)
 
 
 def candidates_of(generator, pairing):
@@ -31,7 +33,7 @@ def candidates_of(generator, pairing):
 
 @pytest.mark.parametrize(
     ("generator", "pairing", "score", "picker"),
-    [*product(GENERATORS, PAIRINGS, ["none", *scores.SCORES], PICKERS)],
+    [*product(GENERATORS, PAIRINGS, ["none", *parts.known("score")], parts.known("picker"))],
 )
 def test_every_cell_of_generator_score_and_picker_selects(generator, pairing, score, picker):
     for gate, keep in ((None, None), ("consensual", 0.5)):
@@ -84,7 +86,7 @@ def test_random_asks_any_pair_with_equal_chance():
 def independent(seed, weights=None):
     """The pool that `select` sees with this seed, and its generator afterwards."""
     generator = context(BEHAVIOUR, LENGTH, SIZE, seed).candidate_generator
-    return candidates.independent_pairs(BEHAVIOUR, LENGTH, SIZE, weights, generator), generator
+    return independent_pairs(BEHAVIOUR, LENGTH, SIZE, weights, generator), generator
 
 
 def predictions(pairs):
@@ -105,8 +107,8 @@ def test_variquery_asks_the_widest_ranges_of_pairs_across_clusters(seed):
     made = context(BEHAVIOUR, LENGTH, SIZE, seed)
     first, generator = independent(seed)
     ids = np.unique(first)
-    latents = stats.zscore(made.latents(ids), axis=0)
-    pairs = candidates.pairs_across_clusters(ids, latents, 10, SIZE, generator)
+    latents = stats.zscore(made.embed(ids), axis=0)
+    pairs = pairs_across_clusters(ids, latents, 10, SIZE, generator)
     best = np.argsort(-range_of(predictions(pairs)[0]), kind="stable")[:BATCH]
     assert select(PRESETS["variquery"], made, BATCH).pairs.tolist() == pairs[best].tolist()
 
@@ -114,7 +116,7 @@ def test_variquery_asks_the_widest_ranges_of_pairs_across_clusters(seed):
 @pytest.mark.parametrize("accuracy", [None, 0.5, 0.8, 0.81])
 @pytest.mark.parametrize("seed", range(4))
 def test_duo_filters_halves_and_takes_one_of_each_cluster(accuracy, seed):
-    weights = candidates.on_policy_weights(BEHAVIOUR, LENGTH, log_probabilities)
+    weights = on_policy_weights(BEHAVIOUR, LENGTH, log_probabilities)
     pairs, _ = independent(seed, weights)
     members, differences = predictions(pairs)
     score = range_of(members)
@@ -123,26 +125,27 @@ def test_duo_filters_halves_and_takes_one_of_each_cluster(accuracy, seed):
         stay = [i for i in stay if members[:, i].min() <= 0 <= members[:, i].max()]
     stay = sorted(stay[: max(BATCH, -(-len(stay) // 2))])
     made = context(BEHAVIOUR, LENGTH, SIZE, seed, train_accuracy=accuracy)
-    pool = Pool(score[stay], differences[stay])
-    chosen = PICKERS["kmeans"].pick(
-        pool, BATCH, context(BEHAVIOUR, LENGTH, SIZE, seed).selector_generator
-    )
+    pool = SimpleNamespace(scores=score[stay], step_differences=differences[stay])
+    kmeans = parts.part("picker", "kmeans").start({})
+    chosen = kmeans(pool, BATCH, context(BEHAVIOUR, LENGTH, SIZE, seed).selector_generator)
     expected = unordered(pairs[np.array(stay)[chosen]])
     assert unordered(select(PRESETS["duo"], made, BATCH).pairs) == expected
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_hybrid_is_a_determinantal_process_over_on_policy_pairs(seed):
-    weights = candidates.on_policy_weights(BEHAVIOUR, LENGTH, log_probabilities)
+    weights = on_policy_weights(BEHAVIOUR, LENGTH, log_probabilities)
     pairs, generator = independent(seed, weights)
     made = context(BEHAVIOUR, LENGTH, SIZE, seed)
     ids = np.unique(pairs)
-    latents = dict(zip(ids.tolist(), stats.zscore(made.latents(ids), axis=0), strict=True))
+    latents = dict(zip(ids.tolist(), stats.zscore(made.embed(ids), axis=0), strict=True))
     members, differences = predictions(pairs)
-    pool = Pool(
-        range_of(members), differences, np.array([[latents[i] for i in p] for p in pairs.tolist()])
+    pool = SimpleNamespace(
+        scores=range_of(members),
+        step_differences=differences,
+        latents=np.array([[latents[i] for i in p] for p in pairs.tolist()]),
     )
-    chosen = PICKERS["dpp"].pick(pool, BATCH, generator, beta=0.5, q_min=0.5, temperature=1.0)
+    chosen = parts.part("picker", "dpp").start({})(pool, BATCH, generator)
     selected = select(PRESETS["hybrid"], made, BATCH)
     assert selected.pairs.tolist() == pairs[chosen].tolist()
     assert selected.score_pool == pytest.approx(pool.scores.mean())
@@ -154,15 +157,19 @@ def test_no_member_dominates_the_mean_difference(picker):
     def scaled(observations, actions):
         return member_rewards(observations, actions) * np.array([1.0, 1000, 1e-3])[:, None, None]
 
-    one, other = (
-        select({"picker": picker}, context(BEHAVIOUR, LENGTH, SIZE, member_rewards=model), BATCH)
+    def predicting(model):
+        return lambda ids: model(*BEHAVIOUR.gather(ids, LENGTH))
+
+    made = (
+        context(BEHAVIOUR, LENGTH, SIZE, member_rewards=predicting(model))
         for model in (member_rewards, scaled)
     )
+    one, other = (select({"picker": picker}, given, BATCH) for given in made)
     assert one.pairs.tolist() == other.pairs.tolist()
 
 
 def test_identical_latents_leave_variquery_the_independent_pairs():
-    made = context(BEHAVIOUR, LENGTH, SIZE, latents=lambda ids: np.zeros((len(ids), 2)))
+    made = context(BEHAVIOUR, LENGTH, SIZE, embed=lambda ids: np.zeros((len(ids), 2)))
     pairs, _ = independent(0)
     assert unordered(select(PRESETS["variquery"], made, SIZE).pairs) == unordered(pairs)
 
@@ -171,7 +178,7 @@ def test_only_selectors_that_need_a_vae_ask_for_latents():
     def refuse(ids):
         raise AssertionError("asked for latents")
 
-    made = context(BEHAVIOUR, LENGTH, SIZE, latents=refuse)
+    made = context(BEHAVIOUR, LENGTH, SIZE, embed=refuse)
     assert [name for name in PRESETS if needs_latents(PRESETS[name])] == ["variquery", "hybrid"]
     for name in set(PRESETS) - {"variquery", "hybrid"}:
         select(PRESETS[name], made, BATCH)
@@ -211,17 +218,17 @@ def test_what_a_composition_leaves_out_is_as_in_random():
     [
         ("top", "must be a mapping"),
         ({"scor": "range"}, "scor: unknown here"),
-        ({"score": "ranje"}, "score: unknown 'ranje', did you mean 'range'?"),
-        ({"score": ["range"]}, r"score: unknown \['range'\]"),
-        ({"picker": "dppp"}, "picker.name: unknown 'dppp', did you mean 'dpp'?"),
+        ({"score": "ranje"}, "score.name: unknown score 'ranje', did you mean 'range'?"),
+        ({"score": ["range"]}, r"score: must be a name or a mapping with a name, not"),
+        ({"picker": "dppp"}, "picker.name: unknown picker 'dppp', did you mean 'dpp'?"),
         ({"picker": 3}, "picker: must be a name or a mapping"),
         ({"picker": {"name": "top", "beta": 0.5}}, "picker.beta: unknown here; known: name"),
-        ({"picker": {"name": "dpp", "beta": 1.5}}, "picker.beta: must be a number from 0.0 to 1.0"),
+        ({"picker": {"name": "dpp", "beta": 1.5}}, "picker.beta: must be a number from 0 to 1, no"),
         ({"picker": {"name": "dpp", "beta": True}}, "picker.beta: must be a number"),
         ({"picker": {"name": "dpp", "beta": float("nan")}}, "picker.beta: must be a number"),
         ({"picker": {"name": "dpp", "temperature": 0}}, "picker.temperature: must be"),
-        ({"candidates": "offline"}, "candidates.name: unknown 'offline'"),
-        ({"candidates": {"pairing": "x"}}, "candidates.pairing: unknown 'x'"),
+        ({"candidates": "offline"}, "candidates.name: unknown candidates 'offline'"),
+        ({"candidates": {"pairing": "x"}}, "candidates.pairing: unknown pairing 'x'"),
         ({"candidates": {"clusters": 3}}, "candidates.clusters: unknown here"),
         (
             {"candidates": {"pairing": "cross_cluster", "clusters": 1}},
@@ -231,10 +238,10 @@ def test_what_a_composition_leaves_out_is_as_in_random():
             {"candidates": {"name": "recent", "episodes": 2.5}},
             "candidates.episodes: must be a whole",
         ),
-        ({"filter": {"train_accuracy": 0.8}}, "filter.name: unknown None"),
+        ({"filter": {"train_accuracy": 0.8}}, "filter.name: unknown filter nothing"),
         ({"filter": {"name": "consensual", "train_accuracy": 2}}, "filter.train_accuracy: must be"),
-        ({"keep": 0}, "keep: must be more than 0"),
-        ({"keep": 1.2}, "keep: must be a number from 0.0 to 1.0"),
+        ({"keep": 0}, "keep: must be a number above 0"),
+        ({"keep": 1.2}, "keep: must be a number above 0 and at most 1"),
     ],
 )
 def test_a_wrong_composition_is_refused_in_one_line_that_names_the_key(composition, line):

@@ -1,6 +1,7 @@
 """The pair kernel's four properties, and greedy MAP against determinants."""
 
 from itertools import combinations, product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,11 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from active_rlhf.selection.pickers import PICKERS
+from active_rlhf.parts import part
 from active_rlhf.selection.pickers.dpp import greedy_map, latent_kernel, quality, reward_kernel
-from active_rlhf.selection.pool import Pool
 
 SETTINGS = {"beta": 0.5, "q_min": 0.5, "temperature": 1.0}
+
+
+def pick(scores, differences, latents, batch, generator, **changes):
+    pool = SimpleNamespace(scores=scores, step_differences=differences, latents=latents)
+    return part("picker", "dpp").start(SETTINGS | changes)(pool, batch, generator)
 
 
 @st.composite
@@ -118,8 +123,7 @@ def test_greedy_map_stops_when_nothing_new_is_left_and_the_picker_fills_by_quali
     scores = np.array([3, 1, 2, 6, 4, 5, 9, 7, 8.0])
     same = np.repeat(np.repeat(np.eye(3), 3, 0), 3, 1)
     assert len(greedy_map(same, 9)) == 3
-    pool = Pool(scores, differences, latents)
-    chosen = PICKERS["dpp"].pick(pool, 6, np.random.default_rng(0), **SETTINGS)
+    chosen = pick(scores, differences, latents, 6, np.random.default_rng(0))
     assert sorted(chosen[:3].tolist()) == [0, 3, 6]  # the best of each kind
     assert chosen[3:].tolist() == [8, 7, 5]  # then by quality
 
@@ -133,8 +137,7 @@ def test_equal_scores_are_chosen_by_diversity_alone_and_alike_pairs_are_avoided(
     kinds = generator.normal(size=(3, 2, 4)) * 3
     latents = np.concatenate([kinds[[0]] + 0.01 * generator.normal(size=(8, 2, 4)), kinds[1:]])
     latents[1:8:2] = latents[1:8:2, ::-1]  # the same pair in the other order is the same pair
-    pool = Pool(np.ones(10), np.zeros((10, 3)), latents)
-    chosen = PICKERS["dpp"].pick(pool, 3, generator, **SETTINGS | {"beta": 0.0})
+    chosen = pick(np.ones(10), np.zeros((10, 3)), latents, 3, generator, beta=0.0)
     assert {8, 9} < set(chosen.tolist())
 
 
@@ -147,7 +150,7 @@ def test_beta_weighs_latents_against_rewards(beta, blind):
     }
     other = given | {blind: generator.normal(size=given[blind].shape)}
     chosen = [
-        PICKERS["dpp"].pick(Pool(np.ones(12), **parts), 5, generator, **SETTINGS | {"beta": beta})
+        pick(np.ones(12), **parts, batch=5, generator=generator, beta=beta)
         for parts in (given, other)
     ]
     unused = "differences" if beta == 0 else "latents"

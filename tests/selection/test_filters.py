@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from active_rlhf.selection.filters import consensual, shortlist
+from active_rlhf.selection.filters.consensual import undecided
+from active_rlhf.selection.selector import shortlist
 
 
 @given(st.lists(st.tuples(*[st.floats(-5, 5)] * 3), min_size=1, max_size=20))
@@ -14,7 +15,7 @@ def test_consensual_pairs_have_one_half_between_the_members_probabilities(column
     expected = [bool(p.min() <= 0.5 <= p.max()) for p in theta.T]
     # a difference below rounding gives a probability of exactly one half
     clear = (np.abs(members) > 1e-12).all(axis=0)
-    assert consensual(members)[clear].tolist() == np.array(expected)[clear].tolist()
+    assert undecided(members)[clear].tolist() == np.array(expected)[clear].tolist()
 
 
 @given(st.data())

@@ -8,30 +8,36 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from active_rlhf.selection.pickers import PICKERS
+from active_rlhf import parts
 from active_rlhf.selection.pickers.k_center import squared_distances
-from active_rlhf.selection.pool import Pool
+
+PICKERS = parts.known("picker")
+
+
+class Pool:
+    """What pickers look at, made up."""
+
+    def __init__(self, scores, step_differences=None, latents=None, points=None, asked=None):
+        self.scores, self.step_differences, self.latents = scores, step_differences, latents
+        self.points, self.labelled_points = points, asked
+
+    def __len__(self):
+        return len(self.scores)
 
 
 def pick(name, pool, batch, seed=0, **settings):
-    return PICKERS[name].pick(pool, batch, np.random.default_rng(seed), **settings)
+    return parts.part("picker", name).start(settings)(pool, batch, np.random.default_rng(seed))
 
 
 def made_up(m, seed=0, asked=3):
     generator = np.random.default_rng(seed)
     return Pool(
         scores=generator.integers(0, 4, m).astype(float),
-        differences=generator.normal(size=(m, 5)),
+        step_differences=generator.normal(size=(m, 5)),
         latents=generator.normal(size=(m, 2, 3)),
-        segments=generator.normal(size=(m, 2, 6)),
+        points=generator.normal(size=(m, 2, 6)),
         asked=generator.normal(size=(asked, 2, 6)),
     )
-
-
-DEFAULTS = {
-    name: {key: bounds[0] for key, bounds in picker.settings.items()}
-    for name, picker in PICKERS.items()
-}
 
 
 @pytest.mark.parametrize("name", PICKERS)
@@ -40,15 +46,16 @@ DEFAULTS = {
 def test_picks_are_distinct_and_as_many_as_asked_and_repeatable(name, m, data):
     batch, seed = data.draw(st.integers(1, m)), data.draw(st.integers(0, 1000))
     pool = made_up(m, seed)
-    chosen = pick(name, pool, batch, seed, **DEFAULTS[name])
+    chosen = pick(name, pool, batch, seed)
     assert len(chosen) == len(set(chosen.tolist())) == batch
     assert set(chosen.tolist()) <= set(range(m))
-    assert pick(name, pool, batch, seed, **DEFAULTS[name]).tolist() == chosen.tolist()
+    assert pick(name, pool, batch, seed).tolist() == chosen.tolist()
 
 
 def test_random_takes_every_subset_with_equal_chance():
     pool, generator = Pool(np.arange(5.0)), np.random.default_rng(0)
-    seen = [frozenset(PICKERS["random"].pick(pool, 2, generator).tolist()) for _ in range(5000)]
+    random = parts.part("picker", "random").start({})
+    seen = [frozenset(random(pool, 2, generator).tolist()) for _ in range(5000)]
     counts = [seen.count(frozenset(pair)) for pair in combinations(range(5), 2)]
     assert sum(counts) == 5000
     assert stats.chisquare(counts).pvalue > 1e-3
@@ -95,17 +102,17 @@ def pair_distance(first, second):
 @pytest.mark.parametrize("seed", range(5))
 def test_k_center_is_farthest_first_from_what_was_asked(asked, seed):
     pool = made_up(9, seed, asked)
-    covered = list(pool.asked)
+    covered = list(pool.labelled_points)
     expected = []
     for _ in range(5):
         if covered:
             distance = [
-                min(pair_distance(pair, other) for other in covered) for pair in pool.segments
+                min(pair_distance(pair, other) for other in covered) for pair in pool.points
             ]
             expected.append(int(np.argmax(distance)))
         else:
             expected.append(int(np.argmax(pool.scores)))
-        covered.append(pool.segments[expected[-1]])
+        covered.append(pool.points[expected[-1]])
     assert pick("k_center", pool, 5).tolist() == expected
 
 

@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from active_rlhf.files import environment_of, folder_name
 from active_rlhf.study.loading import load_study
-from active_rlhf.study.matrix import environment_of, folder_name, methods_trained, study_runs
+from active_rlhf.study.matrix import methods_trained, study_runs
 
 SMALL = {
     "study": "small",

@@ -13,9 +13,15 @@ from hypothesis import strategies as st
 from synthetic import NASTY, names, overhead, study
 
 from active_rlhf.analysis import overhead as cost
+from active_rlhf.analysis.text import latex_text, markdown_text
 from active_rlhf.analysis.wording import Terms, decimals, number, p_value
-from active_rlhf.tables import build as tables
-from active_rlhf.tables.build import Table, latex, latex_text, markdown, markdown_text
+from active_rlhf.tables.aggregates import aggregates
+from active_rlhf.tables.cells import Cell, Table
+from active_rlhf.tables.costs import costs
+from active_rlhf.tables.format import document, latex, markdown, write
+from active_rlhf.tables.labels import labels
+from active_rlhf.tables.significance import significance
+from active_rlhf.tables.summary import summary
 
 ENVS = ["HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5"]
 EXCLUDED = (
@@ -27,25 +33,15 @@ def build_all(methods: list[str], envs: list[str], n: int, hosts: int = 1) -> li
     frames, terms = study(methods, envs, n, effect=0.1, excluded=EXCLUDED)
     runs = cost.select(overhead(methods, envs, n, hosts), {name: name for name in methods})
     means = cost.overhead(runs)
-    combined = [
-        tables.summary_combined(frames["summary"], terms),
-        tables.summary_combined(frames["summary"], terms, "auc"),
-        tables.significance_combined(frames["comparisons"], terms),
-        tables.aggregates(frames["aggregates"], terms),
-        tables.overhead(means, terms),
-    ]
-    of_env = [
-        table
-        for env in envs
-        for table in (
-            tables.summary(frames["summary"], terms, env),
-            tables.significance(frames["comparisons"], terms, env),
-            tables.significance(frames["comparisons"], terms, env, "auc"),
-            tables.overhead(means, terms, env),
-            tables.labels(frames["labels"], terms, env),
-        )
-    ]
-    return combined + of_env
+    built = [aggregates(frames["aggregates"], terms)]
+    for env in ("", *envs):
+        built += [
+            summary(frames["summary"], terms, env),
+            significance(frames["comparisons"], terms, env),
+            significance(frames["comparisons"], terms, env, "auc"),
+            costs(means, terms, env),
+        ]
+    return built + [labels(frames["labels"], terms, env) for env in envs]
 
 
 def column(table: Table, head: str) -> list[str]:
@@ -72,9 +68,9 @@ def typeset(built: list[Table], folder: Path) -> list[str]:
     if shutil.which("pdflatex") is None:
         pytest.skip("no pdflatex: install texlive-latex-base, texlive-latex-recommended, lmodern")
     for i, table in enumerate(built):
-        tables.write(table, folder / f"sub_folder/table_{i}")
-    sections = {f"Part {NASTY[0]}": [f"sub_folder/table_{i}" for i in range(len(built))]}
-    (folder / "tables.tex").write_text(tables.document(NASTY[0], sections), encoding="utf-8")
+        write(table, [folder / f"sub_folder/table_{i}.{suffix}" for suffix in ("tex", "md")])
+    text = document(NASTY[0], {"sub_folder": [f"table_{i}" for i in range(len(built))], "": []})
+    (folder / "tables.tex").write_text(text, encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-no-shell-escape", "tables.tex"]
     run = subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=False)
     log = (folder / "tables.log").read_text(encoding="utf-8", errors="replace")
@@ -104,7 +100,7 @@ def test_latex_sets_every_character(tmp_path):
     """In a cell, a caption and a note: all of ASCII, Latin and Greek, and some beyond."""
     text = " ".join(ALL_CHARACTERS) + " −±×≤≥∞→…–— 日本 🙂 \u200b \x07 e\u0301 a--b---c ,, ?` !`"
     words = text.split(" ")
-    rows = [[tables.Cell(" ".join(words[i : i + 20])) for _ in range(2)] for i in range(0, 900, 20)]
+    rows = [[Cell(" ".join(words[i : i + 20])) for _ in range(2)] for i in range(0, 900, 20)]
     table = Table("all", text[:600], ("Name", text[:60]), tuple(map(tuple, rows)), (text,))
     assert typeset([table], tmp_path) == []
 
@@ -171,7 +167,7 @@ def test_markdown_has_the_same_cells_in_every_row():
 
 def test_markdown_reads_back_as_the_text(markdown_it):
     for text in [*NASTY, "*a* _b_ `c` ~~d~~ [e](f) <b> a|b"]:
-        table = Table("t", "caption", ("a",), ((tables.Cell(text),),))
+        table = Table("t", "caption", ("a",), ((Cell(text),),))
         html = markdown_it.render(markdown(table))
         (cell,) = re.findall(r"<td[^>]*>(.*?)</td>", html)
         assert cell.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") == text
@@ -199,18 +195,18 @@ def test_best_is_bold_with_ties_at_the_shown_precision():
             for kind in ("endpoint", "auc")
         ]
     )
-    table = tables.summary(frame, Terms(), "E")
+    table = summary(frame, Terms(), "E")
     assert column(table, "Mean ± sd") == ["100 ± 1", "100 ± 1", "99 ± 1", "12 ± 1"]
     for head in ("Mean ± sd", "Median", "IQM", "AUC ± sd"):
         assert bold(table, head) == [True, True, False, False]
     assert "| **100 ± 1** |" in markdown(table)
     assert r"\textbf{100 $\pm$ 1}" in latex(table)
-    assert bold(tables.summary_combined(frame, Terms()), "E") == [True, True, False, False]
+    assert bold(summary(frame, Terms()), "E") == [True, True, False, False]
 
 
 def test_lowest_optimality_gap_is_the_best():
     frames, terms = study(names(3), ENVS[:2], 4, effect=0.5)
-    table = tables.aggregates(frames["aggregates"], terms)
+    table = aggregates(frames["aggregates"], terms)
     assert bold(table, "IQM") == [False, False, True]
     assert bold(table, "Optimality gap") == [False, False, True]
     cell = frames["aggregates"].query("method == 'DUO' and statistic == 'iqm'").iloc[0]
@@ -221,7 +217,7 @@ def test_lowest_optimality_gap_is_the_best():
 
 def test_summary_of_the_published_runs(published):
     """Means and sds are those the thesis prints."""
-    from active_rlhf.analysis.comparisons import summary
+    from active_rlhf.analysis.comparisons import summary as statistic
     from active_rlhf.analysis.endpoints import endpoints
     from active_rlhf.results.export import read_runs
 
@@ -232,7 +228,7 @@ def test_summary_of_the_published_runs(published):
         "prefppo_hybrid_prio": "Hybrid",
     }
     runs = read_runs({"Walker2d-v5": published / "runs_walker_400.csv"}, methods)
-    table = tables.summary(summary(endpoints(runs)), Terms(), "Walker2d-v5")
+    table = summary(statistic(endpoints(runs)), Terms(), "Walker2d-v5")
     assert column(table, "Method") == ["Random", "VARIQuery", "DUO", "Hybrid"]
     assert column(table, "Mean ± sd") == ["1600 ± 641", "1624 ± 700", "1730 ± 483", "1387 ± 435"]
     assert bold(table, "Mean ± sd") == [False, False, True, False]
@@ -240,10 +236,10 @@ def test_summary_of_the_published_runs(published):
 
 def test_combined_summary_has_the_fewer_as_columns():
     frames, terms = study(names(2), ENVS, 2)
-    wide = tables.summary_combined(frames["summary"], terms)
+    wide = summary(frames["summary"], terms)
     assert wide.columns == ("Environment", "Random", "VARIQuery")
     frames, terms = study(names(4), ENVS[:2], 2)
-    high = tables.summary_combined(frames["summary"], terms)
+    high = summary(frames["summary"], terms)
     assert high.columns == ("Method", *ENVS[:2])
     row = frames["summary"].query("env == 'Hopper-v5' and metric_type == 'endpoint'").iloc[1]
     assert column(high, "Hopper-v5")[1] == f"{row['mean']:.0f} ± {row['sd']:.0f}"
@@ -252,13 +248,13 @@ def test_combined_summary_has_the_fewer_as_columns():
 def test_significance_shows_the_comparisons():
     frames, terms = study(names(4), ENVS[:2], 10, effect=0.25)
     rows = frames["comparisons"].query("env == 'Hopper-v5' and metric_type == 'endpoint'")
-    table = tables.significance(frames["comparisons"], terms, "Hopper-v5")
+    table = significance(frames["comparisons"], terms, "Hopper-v5")
     assert column(table, "Comparison")[0] == "Random − VARIQuery"
     assert column(table, "W") == [f"{w:g}" for w in rows["w_statistic"]]
     assert column(table, "Holm p") == [p_value(p) for p in rows["p_value_holm"]]
     assert bold(table, "Holm p") == list(rows["reject_null"])
     assert any(rows["reject_null"]) and not all(rows["reject_null"])
-    combined = tables.significance_combined(frames["comparisons"], terms)
+    combined = significance(frames["comparisons"], terms)
     assert bold(combined, "Hopper-v5") == list(rows["reject_null"])
 
 
@@ -271,8 +267,8 @@ def test_captions_state_n_test_family_interval_power_and_exclusions(family, test
     table = comparisons(frames["endpoints"], family, resamples=100)
     scope = "the whole study" if family == "study" else "environment × endpoint"
     for built in (
-        tables.significance(table, terms, "Hopper-v5"),
-        tables.significance_combined(table, terms),
+        significance(table, terms, "Hopper-v5"),
+        significance(table, terms),
     ):
         assert "n = 10 seeds" in built.caption
         assert "Wilcoxon signed-rank test, exact, two-sided, paired by seed" in built.caption
@@ -280,26 +276,26 @@ def test_captions_state_n_test_family_interval_power_and_exclusions(family, test
         notes = " ".join(built.notes)
         assert "DUO seed 7 on Hopper-v5 (stopped at 671k_steps & 5%)" in notes
         assert f"first level 0.05/{tests}" in notes
-    assert "exact interval" in tables.significance(table, terms, "Hopper-v5").caption
-    other = tables.significance(table, terms, "HalfCheetah-v5")
+    assert "exact interval" in significance(table, terms, "Hopper-v5").caption
+    other = significance(table, terms, "HalfCheetah-v5")
     assert not any("Left out" in text for text in other.notes)
 
 
 def test_a_family_that_can_reject_nothing_is_named():
     frames, terms = study(names(4), ENVS[:1], 5)
-    table = tables.significance(frames["comparisons"], terms, ENVS[0])
+    table = significance(frames["comparisons"], terms, ENVS[0])
     assert any("nothing can be rejected at 0.05" in text for text in table.notes)
     assert not any(text.startswith("Power") for text in table.notes)
     frames, terms = study(names(4), ENVS[:1], 10)
-    table = tables.significance(frames["comparisons"], terms, ENVS[0])
+    table = significance(frames["comparisons"], terms, ENVS[0])
     assert not any("nothing can be rejected" in text for text in table.notes)
 
 
 def test_one_method_is_compared_with_nothing():
     frames, terms = study(names(1), ENVS[:2], 3)
     for table in (
-        tables.significance(frames["comparisons"], terms, ENVS[0]),
-        tables.significance_combined(frames["comparisons"], terms),
+        significance(frames["comparisons"], terms, ENVS[0]),
+        significance(frames["comparisons"], terms),
     ):
         assert table.rows == () and "nothing is tested" in table.notes[0]
 
@@ -311,7 +307,7 @@ def test_labels_that_were_not_enough_are_not_reached():
         columns=["env", "method", "share", "threshold", "n", "reached", "median", "ci_low",
                  "ci_high"],
     )  # fmt: skip
-    table = tables.labels(frame, Terms(), "E")
+    table = labels(frame, Terms(), "E")
     assert column(table, "50%: return 10.0") == ["50 [40, 60] 3/3", "∞ [70, ∞] 1/3"]
 
 
@@ -356,7 +352,7 @@ def test_overhead_of_published_runs(published):
         assert means.loc[name, "wall_s"] / 60 == pytest.approx(row["wall_clock_min"])
         assert means.loc[name, "gpu_s"] / 3600 == pytest.approx(row["gpu_h"])
         assert means.loc[name, "peak_rss_mb"] / 1000 == pytest.approx(row["peak_ram_gb"])
-    table = tables.overhead(cost.overhead(cost.select(frame)), Terms(), "Walker2d-v5")
+    table = costs(cost.overhead(cost.select(frame)), Terms(), "Walker2d-v5")
     change = expected["wall_clock_min"] / expected.loc["Random", "wall_clock_min"] - 1
     at = column(table, "Method").index("VARIQuery")
     assert table.rows[at][3].text == f"{100 * change['VARIQuery']:+.1f}%"
@@ -397,7 +393,7 @@ def test_hosts_are_named_and_differing_ones_warned_of():
         means = cost.overhead(runs)
         assert cost.hosts_differ(means) == warned
         for env in (ENVS[0], cost.COMBINED):
-            caption = tables.overhead(means, Terms(), env).caption
+            caption = costs(means, Terms(), env).caption
             assert ("Warning: the methods ran on different hosts" in caption) == warned
             assert "node-0" in caption
     assert "Random on node-0; VARIQuery on node-1" in caption

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, norm
 
-from active_rlhf.study.loading import TEACHER_DESCRIPTIONS, TEACHERS
+from active_rlhf.study import known
 from active_rlhf.teachers import History, Question, build
 from active_rlhf.teachers.human_simulated import criteria
 
@@ -67,8 +67,9 @@ def test_without_noise_it_is_sure_or_indifferent():
 
 
 def test_every_teacher_has_one_line_of_description_and_can_be_built():
-    assert set(TEACHER_DESCRIPTIONS) == set(TEACHERS)
     question = Question(np.ones((3, 2, 4)), np.zeros((3, 2, 4, 2)))
-    for settings in TEACHERS.values():
-        answers = build(settings)(question, GAPS, np.random.default_rng(0))
+    for name in known.names("teacher"):
+        assert known.description("teacher", name)
+        part, settings = known.resolved("teacher", name)
+        answers = build({"name": part} | settings)(question, GAPS, np.random.default_rng(0))
         assert answers.preference.shape == answers.confidence.shape == (3,)

@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from active_rlhf.study.loading import TEACHERS
+from active_rlhf.errors import InputError
+from active_rlhf.parts import part
 from active_rlhf.teachers import History, Question, build
 
 RNG = np.random.default_rng(7)
@@ -12,7 +14,7 @@ def ask(rewards, gaps=(), **settings):
     rewards = np.asarray(rewards, float)
     question = Question(rewards, np.zeros((*rewards.shape, 1)))
     history = History(np.asarray(gaps, float), np.array([]), 1000)
-    teacher = build({"name": "oracle", **settings})
+    teacher = build({"name": "oracle", **(settings or {"tie_quantile": 0.0})})
     return teacher(question, history, np.random.default_rng(0))
 
 
@@ -33,7 +35,7 @@ def test_the_quantile_is_the_share_of_ties_among_uniform_pairs():
     gaps = np.abs(returns[:, 0, 0] - returns[:, 1, 0])
     answers = ask(returns, gaps, tie_quantile=0.2)
     assert np.mean(answers.preference == 0.5) == 0.2
-    assert TEACHERS["oracle"] == {"name": "oracle", "tie_quantile": 0.2}
+    assert part("teacher", "oracle").complete({}).tie_quantile == 0.2
 
 
 @given(st.integers(1, 40), st.integers(0, 2**32 - 1))
@@ -51,3 +53,12 @@ def test_an_answer_does_not_depend_on_which_other_pairs_were_selected(chosen, se
 def test_no_quantile_means_no_forced_ties():
     returns = RNG.normal(size=(500, 2, 1))
     assert not np.any(ask(returns, [1.0, 2.0], tie_quantile=0.0).preference == 0.5)
+
+
+def test_a_quantile_and_a_threshold_exclude_each_other():
+    oracle = part("teacher", "oracle")
+    chosen = oracle.complete({"tie_threshold": 3})
+    assert (chosen.tie_quantile, chosen.tie_threshold) == (0.0, 3.0)
+    assert oracle.complete(chosen.model_dump()) == chosen
+    with pytest.raises(InputError, match="give tie_quantile or tie_threshold, not both"):
+        oracle.complete({"tie_quantile": 0.2, "tie_threshold": 3})

@@ -184,7 +184,12 @@ DAMAGE = {
         "statistics",
         "changed since it was made",
     ),
-    "a cut table": ("results/tiny/statistics/summary.csv", cut, "tables", "edited or damaged"),
+    "a cut table": (
+        "results/tiny/statistics/summary.parquet",
+        lambda path: os.truncate(path, path.stat().st_size // 2),
+        "summary",
+        "not the statistics that were written",
+    ),
 }
 
 
@@ -199,7 +204,6 @@ def test_damaged_results_are_refused_and_deleting_them_is_the_cure(case, study):
     (line,) = {x for x in output(result).splitlines() if x.startswith("error: ")}
     assert said in line and "delete" in line and str(Path(name).parent) in line
     path.unlink()
-    path.with_suffix(".parquet").unlink(missing_ok=True)
     plan = study.plan()
     assert plan.get("train", 0) == ("cut run" in case or "edited run" in case)
 

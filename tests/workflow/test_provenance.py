@@ -14,7 +14,8 @@ from PIL import Image
 from studies import REPOSITORY
 
 from active_rlhf.cli import main
-from active_rlhf.results.provenance import mark, trace
+from active_rlhf.results.marks import mark
+from active_rlhf.results.provenance import trace
 from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.study.loading import load_study, resolve_run
 
@@ -108,7 +109,8 @@ def test_the_same_files_give_the_same_record(study, results):
 
 
 def test_drawn_again_a_figure_has_the_same_bytes(study, results, record):
-    assert study.snakemake("--forcerun", "effects", "tables", "config_page").returncode == 0
+    forced = ("effects", "summary", "costs", "config_page")
+    assert study.snakemake("--forcerun", *forced).returncode == 0
     names = [name for name in record["artefacts"] if name.startswith(("figures", "tables", "rep"))]
     assert len(names) > 20
     for name in names:
@@ -118,7 +120,7 @@ def test_drawn_again_a_figure_has_the_same_bytes(study, results, record):
 def test_a_file_is_traced_to_its_runs_and_config(results, capsys):
     assert main(["provenance", str(results / "figures/Hopper-v5/effects.pdf")]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert list(found["made from"]) == ["statistics/comparisons.csv", "exports/Hopper-v5.csv"]
+    assert list(found["made from"]) == ["statistics/comparisons.parquet", "exports/Hopper-v5.csv"]
     for name, expected in found["made from"].items():
         assert digest(results / name) == expected
     assert found["runs"].keys() == {
@@ -180,7 +182,7 @@ def test_a_run_of_an_edited_package_is_recorded_as_such(editable):
     """The record tells code from code even where the version is the same."""
     path = editable.repository / "src/active_rlhf/results/provenance.py"
     before = json.loads((editable.folder / "results/tiny/provenance.json").read_text())
-    path.write_text(path.read_text() + "\n# edited\n")
+    path.write_text(path.read_text() + "\nEDITED = True\n")
     assert editable.snakemake().returncode == 0
     after = json.loads((editable.folder / "results/tiny/provenance.json").read_text())
     assert after["package"]["sha256"] != before["package"]["sha256"]

@@ -8,16 +8,17 @@ from tiny_study import TINY
 
 ALL_RUNS = {"random/1", "random/2", "hybrid/1", "hybrid/2"}
 FIGURES = {
-    "learning_curves",
-    "endpoint_distributions",
-    "effects",
-    "rankings",
-    "label_figures",
-    "overhead_figure",
+    *("learning_curves", "endpoints", "effects", "rankings"),
+    *("label_efficiency", "run_time"),
 }
+TABLES = {"summary", "significance", "labels", "costs", "document"}
+PAGES = {"config_page", "findings_page", "tables_page", "overhead_page"}
+OF_TABLES = {"tables_page", "overhead_page"}
+COSTS = {"overhead", "run_time", "costs", "overhead_page"}
+ANALYSIS = {"statistics", "overhead", "findings", *FIGURES, *TABLES} | PAGES - {"config_page"}
 
 
-def edit(study: Study, file: str, text: str = "\n# edited\n") -> None:
+def edit(study: Study, file: str, text: str = "\nEDITED = True\n") -> None:
     path = study.repository / file
     path.write_text(path.read_text() + text)
 
@@ -74,7 +75,8 @@ def test_a_plot_style_redraws_and_trains_nothing(study):
 def test_a_statistics_setting_computes_again_and_trains_nothing(study):
     study.configure(statistics={"bootstrap": 300})
     plan = study.plan()
-    assert {"statistics", "tables", *FIGURES} <= plan.keys() and not {"train", "export"} & set(plan)
+    assert plan.keys() >= {"statistics", *TABLES, *FIGURES}
+    assert not {"train", "export"} & plan.keys()
 
 
 def test_display_names_train_nothing(study):
@@ -102,8 +104,6 @@ def test_a_fresh_copy_of_the_repository_changes_nothing(editable):
         ("selection/vae.py", {"hybrid/1", "hybrid/2"}),
         ("selection/pickers/kmeans.py", set()),
         ("analysis/comparisons.py", set()),
-        ("cli/watch.py", set()),
-        ("results/provenance.py", set()),
     ],
 )
 def test_editing_code_retrains_the_runs_that_use_it(editable, file, runs):
@@ -112,21 +112,47 @@ def test_editing_code_retrains_the_runs_that_use_it(editable, file, runs):
     assert "Params have changed" in editable.planned or not runs
 
 
-def test_editing_statistics_computes_them_again(editable):
-    edit(editable, "src/active_rlhf/analysis/comparisons.py")
-    plan = editable.plan()
-    assert "statistics" in plan and not {"train", "export"} & set(plan)
+@pytest.mark.parametrize(
+    ("file", "rules"),
+    {
+        # Scripts, each the one of its rule (and of its variants).
+        "workflow/scripts/export.py": {"export", *ANALYSIS},
+        "workflow/scripts/statistics.py": ANALYSIS - COSTS,
+        "workflow/scripts/overhead.py": COSTS | {"document"},
+        "workflow/scripts/figures/effects.py": {"effects"},
+        "workflow/scripts/tables/significance.py": {"significance", "document", "tables_page"},
+        "workflow/scripts/tables/document.py": {"document"},
+        "workflow/scripts/findings.py": {"findings", "findings_page"},
+        "workflow/scripts/findings_page.py": PAGES - {"config_page"},
+        "workflow/scripts/config.py": {"config", "config_page"},
+        "workflow/scripts/config_page.py": {"config_page"},
+        "workflow/scripts/provenance.py": set(),
+        # Modules, near and far.
+        "src/active_rlhf/results/collect.py": {"export", *ANALYSIS},
+        "src/active_rlhf/results/provenance.py": set(),
+        "src/active_rlhf/study/reading.py": {"config", "config_page"},
+        "src/active_rlhf/results/page.py": PAGES,
+        "src/active_rlhf/tables/templates/table.tex.jinja": TABLES | OF_TABLES,
+        "src/active_rlhf/tables/cells.py": TABLES | OF_TABLES,
+        "src/active_rlhf/figures/rankings.py": {"rankings"},
+        "src/active_rlhf/figures/style.py": FIGURES,
+        "src/active_rlhf/analysis/findings.py": {"findings", "findings_page"},
+        "src/active_rlhf/results/verify/recomputed.py": None,
+        "src/active_rlhf/cli/watch.py": None,
+        "src/active_rlhf/selection/presets.py": None,
+    }.items(),
+)
+def test_an_edit_makes_again_what_the_edited_code_makes(editable, file, rules):
+    edit(editable, file, "\n% edited\n" if file.endswith("jinja") else "\nEDITED = True\n")
+    expected = set() if rules is None else rules | {"provenance"}
+    assert editable.plan().keys() == expected
 
 
-def test_editing_a_figure_redraws_figures_only(editable):
-    edit(editable, "src/active_rlhf/figures/style.py")
-    assert editable.plan().keys() == FIGURES | {"provenance"}
-
-
-def test_editing_a_tables_caption_writes_tables_only(editable):
-    edit(editable, "src/active_rlhf/tables/templates/table.tex.jinja", "% edited\n")
-    plan = editable.plan()
-    assert "tables" in plan and not {"train", "export", "statistics", *FIGURES} & set(plan)
+@pytest.mark.parametrize("text", ["\n# A remark.\n", "\n\n\n"], ids=["a remark", "empty lines"])
+def test_what_code_does_not_do_makes_nothing_again(editable, text):
+    edit(editable, "workflow/scripts/figures/effects.py", text)
+    edit(editable, "src/active_rlhf/analysis/comparisons.py", text)
+    assert editable.plan() == {}
 
 
 def test_a_reports_caption_needs_only_another_report(editable):

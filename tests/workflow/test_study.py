@@ -15,7 +15,8 @@ from active_rlhf.study.loading import load_study, resolve_run
 THESIS = REPOSITORY.parent / "shared" / "thesis"
 RETURNS_ONLY = """
     config.yaml provenance.json findings.md statistics/comparisons.csv statistics/summary.parquet
-    tables/tables.tex tables/summary.tex tables/{0}/summary.md tables/{0}/significance_endpoint.tex
+    statistics/summary.csv tables/tables.tex tables/summary.tex tables/{0}/summary.md
+    tables/{0}/significance_endpoint.tex
     figures/learning_curves.pdf figures/{0}/learning_curves.png figures/{0}/effects.pdf
     figures/endpoints.png figures/improvement.png figures/critical_difference.pdf
 """

@@ -242,11 +242,11 @@ FORGED: dict[str, tuple[Callable[[Path], None], str, str]] = {
         "returns have the mean",
     ),
     "episode gone": (table(EPISODES, lambda f: f.drop(1)), EPISODES, "3 episodes, run.json says 4"),
-    "episode twice": (double_episode, EPISODES, "line 6 does not end after the line before"),
+    "episode twice": (double_episode, EPISODES, "step in line 6 is 4000, the lengths of episodes"),
     "episode in between": (
         table(EPISODES, cell("length", 900, 1)),
         EPISODES,
-        "line 3 ends at step 2000, which is not the sum of lengths",
+        "step in line 3 is 2000, the lengths of episodes give 1900",
     ),
     "labels too early": (
         table(EPISODES, cell("labels", 16, 0)),
@@ -261,9 +261,9 @@ FORGED: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "answered": (
         table(SESSIONS, cell("answered", 1)),
         SESSIONS,
-        "answered and skipped are not all",
+        "answered in line 2 is 1, labels.npz gives 8",
     ),
-    "tied": (table(SESSIONS, cell("tied", 8)), f"{RUN}/labels.npz", "tied by session"),
+    "tied": (table(SESSIONS, cell("tied", 8)), SESSIONS, "tied in line 2 is 8, labels.npz gives"),
     "session gone": (table(SESSIONS, lambda f: f.head(1)), SESSIONS, "1 rows"),
     "a word": (table(SESSIONS, cell("asked", "x")), SESSIONS, "asked is x in line 2"),
     "a column": (
@@ -340,7 +340,7 @@ FORGED: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "another figure": (
         swap("figures/effects.png", "figures/overhead.png"),
         "figures/effects.png",
-        "its mark says it was not made from statistics/comparisons.csv",
+        "its mark says it was not made from statistics/comparisons.parquet",
     ),
     "no mark": (
         text("tables/summary.tex", "inputs=", "outputs="),

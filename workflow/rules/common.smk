@@ -9,21 +9,15 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from active_rlhf.errors import InputError, explained
+from active_rlhf.files import atomic, environment_of, folder_name
+from active_rlhf.results.sources import code_of
+from active_rlhf.run.identity import code_fingerprint
+from active_rlhf.run.schedule import steps_of_runs
 from active_rlhf.study.loading import load_study, resolve_run, stored_study
-from active_rlhf.study.matrix import (
-    TRUE_REWARD,
-    baselines,
-    environment_of,
-    folder_name,
-    methods_trained,
-    selectors,
-)
+from active_rlhf.study.matrix import asking, baselines, methods_trained, selectors
 from active_rlhf.study.messages import ConfigError
 from active_rlhf.study.reading import read_yaml
-from active_rlhf.errors import InputError, explained
-from active_rlhf.files import atomic
-from active_rlhf.run.identity import PACKAGE, code_fingerprint
-from active_rlhf.run.schedule import steps_of_runs
 
 FROZEN = "ACTIVE_RLHF_STUDY"  # names the file of the study as the workflow began with it
 
@@ -49,7 +43,8 @@ except InputError as error:
 
 RESULTS = f"results/{config['study']}"
 TRAINED = STUDY.environments
-ASKING = set(selectors(STUDY)) - {TRUE_REWARD}  # selectors that use labels
+# Selectors that use labels, and what they are called.
+ASKING = {name: (STUDY.methods or {}).get(name, name) for name in asking(selectors(STUDY))}
 
 # What the returns are normalised between, by environment; empty unless the study trains them.
 BASELINES = {
@@ -59,15 +54,13 @@ BASELINES = {
 }
 
 # Where each environment's returns are: exported by this study, or made elsewhere.
-EXPORTS = {
-    name: f"{RESULTS}/exports/{folder_name(name)}.csv" for name in TRAINED
-} or STUDY.imported
+EXPORTS = {name: f"{RESULTS}/exports/{folder_name(name)}.csv" for name in TRAINED} or STUDY.imported
 # How long the runs of an environment have to be: whole rollouts. Imported ones: as the longest.
 TOTAL_STEPS = steps_of_runs(TRAINED)
 
-SCOPES = ("", *EXPORTS)  # what a table or figure is about: all environments, or one of them
+SCOPES = ["", *EXPORTS]  # what a table or figure is about: all environments, or one of them
 STATISTICS = {
-    name: f"{RESULTS}/statistics/{name}.csv"
+    name: f"{RESULTS}/statistics/{name}.parquet"
     for name in (
         *("endpoints", "summary", "comparisons", "power", "improvement", "ranks", "bayes"),
         *("aggregates", "profiles", "efficiency", "labels", "label_curves", "curves"),
@@ -112,6 +105,11 @@ def code(wildcards):
     return cell(wildcards.environment, wildcards.selector)[1]
 
 
+def cells(environment, names):
+    """Selectors and the specs of their runs, in the study's order, as one text; of its first seed."""
+    return json.dumps([(name, cell(environment, name)[0]) for name in names], sort_keys=True)
+
+
 def runs(wildcards):
     """Results of the runs of one environment or, for `all`, of the study."""
     every = map(folder_name, TRAINED)
@@ -131,11 +129,10 @@ def settings(*keys, **more):
     return lambda wildcards: text  # what a function returns is not searched for wildcards
 
 
-@cache
-def sources(*patterns):
-    """Hash of the package's files of an analysis step, so that an edit does the step again."""
-    files = sorted({file for pattern in patterns for file in PACKAGE.glob(pattern)})
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+def script_code(name):
+    """The hash of a script and of what it uses, for a rule's parameters: an edit does it again."""
+    script = workflow.source_path(f"../scripts/{name}")
+    return lambda wildcards: code_of(script)  # only where a job of the rule is planned
 
 
 def require_room(folder):
@@ -166,28 +163,26 @@ def table_names(scope):
     return names + (["overhead"] if TRAINED else [])
 
 
-def drawn(name, scopes=("",), category="Figures"):
-    """The files of a figure, drawn for each scope; the report shows the PNG."""
-    files = []
-    for scope in scopes:
-        labels = {"result": name.replace("_", " "), "environment": scope or "all"}
-        png, pdf = (place("figures", f"{name}.{suffix}", scope) for suffix in ("png", "pdf"))
-        shown = report(png, caption=f"../report/{name}.rst", category=category, labels=labels)
-        files += [shown, pdf]
-    return files
+def figure(name, scope="", category="Figures"):
+    """The PNG of a figure, which the report shows, and its PDF."""
+    labels = {"result": name.replace("_", " "), "environment": scope or "all"}
+    png, pdf = (place("figures", f"{name}.{suffix}", scope) for suffix in ("png", "pdf"))
+    return report(png, caption=f"../report/{name}.rst", category=category, labels=labels), pdf
 
 
-TABLES = [
-    place("tables", f"{name}.{suffix}", scope)
-    for scope in SCOPES
-    for name in table_names(scope)
-    for suffix in ("tex", "md")
-]
+def tables(names, scopes=SCOPES):
+    """LaTeX and Markdown of tables, in the order of `scopes` and, within one, of `names`."""
+    return {
+        suffix: [place("tables", f"{name}.{suffix}", scope) for scope in scopes for name in names]
+        for suffix in ("tex", "md")
+    }
+
+
+# By scope, as the document of all tables has them.
+TABLES = {scope: table_names(scope) for scope in SCOPES}
 
 
 def tables_of(scope):
     """Markdown tables that the report's page about a scope shows; costs have their own page."""
     scope = "" if scope == "all" else scope
-    return [
-        place("tables", f"{name}.md", scope) for name in table_names(scope) if name != "overhead"
-    ]
+    return [place("tables", f"{name}.md", scope) for name in TABLES[scope] if name != "overhead"]

@@ -17,6 +17,9 @@ rule export:
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        code=sources("results/collect.py"),
+        selectors=lambda wildcards: cells(wildcards.environment, selectors(STUDY)),
+        baselines=lambda wildcards: cells(wildcards.environment, baselines(STUDY)),
+        seeds=json.dumps(STUDY.seeds),
+        code=script_code("export.py"),
     script:
         "../scripts/export.py"

@@ -1,87 +1,133 @@
 # One rule a family of figures. All draw from the statistics, so that none can contradict a table.
 
+LOOK = ("study", "methods", "exclude", "statistics", "figures")  # settings that figures depend on
+
 
 rule learning_curves:
     input:
         curves=STATISTICS["curves"],
     output:
-        drawn("learning_curves", SCOPES),
+        png=[figure("learning_curves", scope)[0] for scope in SCOPES],
+        pdf=[figure("learning_curves", scope)[1] for scope in SCOPES],
     log:
         f"{RESULTS}/logs/figures/learning_curves.log",
     localrule: True
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings("methods", "exclude", "statistics", "figures", exports=EXPORTS),
-        code=sources("results/export.py", "analysis/*.py", "figures/*.py"),
+        study=settings(*LOOK, scopes=SCOPES),
+        code=script_code("figures/learning_curves.py"),
     script:
-        "../scripts/figures.py"
+        "../scripts/figures/learning_curves.py"
 
 
-use rule learning_curves as endpoint_distributions with:
+rule endpoints:
     input:
         endpoints=STATISTICS["endpoints"],
         summary=STATISTICS["summary"],
     output:
-        drawn("endpoints"),
+        figure("endpoints"),
     log:
         f"{RESULTS}/logs/figures/endpoints.log",
     localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*LOOK),
+        code=script_code("figures/endpoints.py"),
+    script:
+        "../scripts/figures/endpoints.py"
 
 
-use rule learning_curves as effects with:
+rule effects:
     input:
         comparisons=STATISTICS["comparisons"],
     output:
-        drawn("effects", SCOPES),
+        png=[figure("effects", scope)[0] for scope in SCOPES],
+        pdf=[figure("effects", scope)[1] for scope in SCOPES],
     log:
         f"{RESULTS}/logs/figures/effects.log",
     localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*LOOK, scopes=SCOPES),
+        code=script_code("figures/effects.py"),
+    script:
+        "../scripts/figures/effects.py"
 
 
-use rule learning_curves as rankings with:
+rule rankings:
     input:
         improvement=STATISTICS["improvement"],
         summary=STATISTICS["summary"],
         ranks=STATISTICS["ranks"],
     output:
-        drawn("improvement"),
-        drawn("critical_difference"),
+        improvement=figure("improvement"),
+        critical_difference=figure("critical_difference"),
     log:
         f"{RESULTS}/logs/figures/rankings.log",
     localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*LOOK),
+        code=script_code("figures/rankings.py"),
+    script:
+        "../scripts/figures/rankings.py"
 
 
-use rule learning_curves as aggregate_figures with:
+rule profiles:
     input:
         profiles=STATISTICS["profiles"],
         efficiency=STATISTICS["efficiency"],
         aggregates=STATISTICS["aggregates"],
     output:
-        drawn("profiles"),
-        drawn("efficiency"),
+        profiles=figure("profiles"),
+        efficiency=figure("efficiency"),
     log:
-        f"{RESULTS}/logs/figures/aggregates.log",
+        f"{RESULTS}/logs/figures/profiles.log",
     localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*LOOK),
+        code=script_code("figures/profiles.py"),
+    script:
+        "../scripts/figures/profiles.py"
 
 
-use rule learning_curves as label_figures with:
+rule label_efficiency:
     input:
         label_curves=STATISTICS["label_curves"],
         sessions=[f"{RESULTS}/exports/{folder_name(name)}.sessions.csv" for name in TRAINED],
     output:
-        drawn("label_efficiency"),
-        drawn("reward_accuracy"),
+        label_efficiency=figure("label_efficiency"),
+        reward_accuracy=figure("reward_accuracy"),
     log:
-        f"{RESULTS}/logs/figures/labels.log",
+        f"{RESULTS}/logs/figures/label_efficiency.log",
     localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*LOOK, asking=ASKING, environments=list(TRAINED)),
+        code=script_code("figures/label_efficiency.py"),
+    script:
+        "../scripts/figures/label_efficiency.py"
 
 
-use rule learning_curves as overhead_figure with:
+rule run_time:
     input:
-        overhead=f"{RESULTS}/exports/overhead.csv",
+        runs=f"{RESULTS}/exports/overhead.csv",
     output:
-        drawn("overhead", category="Overhead"),
+        figure("overhead", category="Overhead"),
     log:
-        f"{RESULTS}/logs/figures/overhead.log",
+        f"{RESULTS}/logs/figures/run_time.log",
     localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*LOOK),
+        code=script_code("figures/run_time.py"),
+    script:
+        "../scripts/figures/run_time.py"

@@ -6,13 +6,13 @@ rule overhead:
         [f"{RESULTS}/exports/{folder_name(environment)}.overhead.csv" for environment in TRAINED],
     output:
         runs=f"{RESULTS}/exports/overhead.csv",
-        means=report(
+        means=f"{RESULTS}/statistics/overhead.parquet",
+        csv=report(
             f"{RESULTS}/statistics/overhead.csv",
             caption="../report/overhead_means.rst",
             category="Overhead",
             labels={"result": "means as CSV", "environment": "each and all"},
         ),
-        parquet=f"{RESULTS}/statistics/overhead.parquet",
     log:
         f"{RESULTS}/logs/overhead.log",
     localrule: True
@@ -20,6 +20,6 @@ rule overhead:
         "../envs/active-rlhf.yaml"
     params:
         study=settings("methods", "exclude"),
-        code=sources("results/collect.py", "analysis/overhead.py"),
+        code=script_code("overhead.py"),
     script:
         "../scripts/overhead.py"

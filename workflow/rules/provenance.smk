@@ -4,14 +4,14 @@
 MADE = {
     path: [named(item) for item in rule.input]
     for rule in (
-        *(rules.config, rules.config_page, rules.statistics, rules.tables),
-        *(rules.findings, rules.findings_page, rules.learning_curves, rules.effects),
-        *(rules.endpoint_distributions, rules.rankings),
+        *(rules.config, rules.config_page, rules.statistics),
+        *(rules.learning_curves, rules.endpoints, rules.effects, rules.rankings),
+        *(rules.summary, rules.significance, rules.document, rules.findings, rules.findings_page),
         # What only the study's own runs record.
-        *((rules.overhead, rules.overhead_figure, rules.overhead_page) if TRAINED else ()),
-        *((rules.label_figures,) if ASKING else ()),
+        *((rules.overhead, rules.run_time, rules.costs, rules.overhead_page) if TRAINED else ()),
+        *((rules.label_efficiency, rules.labels) if ASKING else ()),
         # What needs baselines.
-        *((rules.aggregate_figures,) if BASELINES else ()),
+        *((rules.profiles, rules.aggregates) if BASELINES else ()),
     )
     for path in rule.output
 }
@@ -19,7 +19,8 @@ for name in TRAINED:
     folder = folder_name(name)
     MADE |= dict.fromkeys(expand(rules.export.output, environment=folder), [f"runs/{folder}"])
 for scope in ("all", *EXPORTS):
-    MADE[f"{RESULTS}/report/tables/{folder_name(scope)}.html"] = [named(path) for path in tables_of(scope)]
+    page = f"{RESULTS}/report/tables/{folder_name(scope)}.html"
+    MADE[page] = [named(path) for path in tables_of(scope)]
 
 
 rule provenance:
@@ -33,7 +34,12 @@ rule provenance:
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        made=json.dumps({named(path): inputs for path, inputs in MADE.items()}),
-        code=sources("results/provenance.py"),
+        study=settings(
+            "study",
+            "imported",
+            made={named(path): inputs for path, inputs in MADE.items()},
+            runs=[list(map(folder_name, TRAINED)), methods_trained(STUDY), STUDY.seeds],
+        ),
+        code=script_code("provenance.py"),
     script:
         "../scripts/provenance.py"

@@ -11,6 +11,7 @@ rule config:
         "../envs/active-rlhf.yaml"
     params:
         study=settings(*config),
+        code=script_code("config.py"),
     script:
         "../scripts/config.py"
 
@@ -30,11 +31,14 @@ rule config_page:
     localrule: True
     conda:
         "../envs/active-rlhf.yaml"
+    params:
+        study=settings("study"),
+        code=script_code("config_page.py"),
     script:
-        "../scripts/page.py"
+        "../scripts/config_page.py"
 
 
-use rule config_page as findings_page with:
+rule findings_page:
     input:
         f"{RESULTS}/findings.md",
     output:
@@ -47,9 +51,16 @@ use rule config_page as findings_page with:
     log:
         f"{RESULTS}/logs/report/findings.log",
     localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings("study"),
+        code=script_code("findings_page.py"),
+    script:
+        "../scripts/findings_page.py"
 
 
-use rule config_page as tables_page with:
+use rule findings_page as tables_page with:
     input:
         lambda wildcards: tables_of(environment_of(wildcards.scope)),
     output:
@@ -64,9 +75,9 @@ use rule config_page as tables_page with:
     localrule: True
 
 
-use rule config_page as overhead_page with:
+use rule findings_page as overhead_page with:
     input:
-        [path for path in TABLES if Path(path).name == "overhead.md"],
+        [place("tables", "overhead.md", scope) for scope in SCOPES],
     output:
         report(
             f"{RESULTS}/report/overhead.html",

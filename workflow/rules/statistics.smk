@@ -1,4 +1,4 @@
-# Every number that tables, figures and sentences show, computed once.
+# Every number that tables, figures and sentences show, computed once: Parquet, and CSV to look at.
 
 
 rule statistics:
@@ -7,19 +7,23 @@ rule statistics:
         list(BASELINES.values()),
     output:
         report(
-            STATISTICS["summary"],
+            f"{RESULTS}/statistics/summary.csv",
             caption="../report/summary.rst",
             category="Results",
             labels={"result": "summary as CSV"},
         ),
         report(
-            STATISTICS["comparisons"],
+            f"{RESULTS}/statistics/comparisons.csv",
             caption="../report/comparisons.rst",
             category="Results",
             labels={"result": "comparisons as CSV"},
         ),
-        [path for name, path in STATISTICS.items() if name not in ("summary", "comparisons")],
-        [str(Path(path).with_suffix(".parquet")) for path in STATISTICS.values()],
+        [
+            f"{RESULTS}/statistics/{name}.csv"
+            for name in STATISTICS
+            if name not in ("summary", "comparisons")
+        ],
+        **STATISTICS,
     log:
         f"{RESULTS}/logs/statistics.log",
     localrule: True
@@ -33,7 +37,8 @@ rule statistics:
             exports=EXPORTS,
             total_steps=TOTAL_STEPS,
             baselines=BASELINES,
+            references=baselines(STUDY),
         ),
-        code=sources("results/export.py", "analysis/*.py"),
+        code=script_code("statistics.py"),
     script:
         "../scripts/statistics.py"

@@ -1,23 +1,109 @@
-# Tables in LaTeX and Markdown, and the findings in words, from the same statistics.
+# One rule a family of tables, each in LaTeX and Markdown, and the findings in words, from the same
+# statistics.
+
+WORDS = ("study", "methods", "exclude", "statistics")  # settings that tables and findings depend on
 
 
-rule tables:
+rule summary:
     input:
-        **{name: STATISTICS[name] for name in ("summary", "comparisons", "labels", "aggregates")},
-        **({"overhead": f"{RESULTS}/statistics/overhead.csv"} if TRAINED else {}),
+        summary=STATISTICS["summary"],
     output:
-        TABLES,
-        document=f"{RESULTS}/tables/tables.tex",
+        **tables(["summary"]),
     log:
-        f"{RESULTS}/logs/tables.log",
+        f"{RESULTS}/logs/tables/summary.log",
     localrule: True
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings("study", "methods", "exclude", "statistics", exports=EXPORTS),
-        code=sources("analysis/*.py", "tables/*.py", "tables/templates/*"),
+        study=settings(*WORDS, scopes=SCOPES),
+        code=script_code("tables/summary.py"),
     script:
-        "../scripts/tables.py"
+        "../scripts/tables/summary.py"
+
+
+rule significance:
+    input:
+        comparisons=STATISTICS["comparisons"],
+    output:
+        **tables(["significance_endpoint", "significance_auc"]),
+    log:
+        f"{RESULTS}/logs/tables/significance.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*WORDS, scopes=SCOPES),
+        code=script_code("tables/significance.py"),
+    script:
+        "../scripts/tables/significance.py"
+
+
+rule aggregates:
+    input:
+        aggregates=STATISTICS["aggregates"],
+    output:
+        **tables(["aggregates"], [""]),
+    log:
+        f"{RESULTS}/logs/tables/aggregates.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*WORDS),
+        code=script_code("tables/aggregates.py"),
+    script:
+        "../scripts/tables/aggregates.py"
+
+
+rule labels:
+    input:
+        labels=STATISTICS["labels"],
+    output:
+        **tables(["labels"], list(EXPORTS)),
+    log:
+        f"{RESULTS}/logs/tables/labels.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*WORDS, environments=list(EXPORTS)),
+        code=script_code("tables/labels.py"),
+    script:
+        "../scripts/tables/labels.py"
+
+
+rule costs:
+    input:
+        overhead=f"{RESULTS}/statistics/overhead.parquet",
+    output:
+        **tables(["overhead"]),
+    log:
+        f"{RESULTS}/logs/tables/costs.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*WORDS, scopes=SCOPES),
+        code=script_code("tables/costs.py"),
+    script:
+        "../scripts/tables/costs.py"
+
+
+rule document:
+    input:
+        [place("tables", f"{name}.tex", scope) for scope in SCOPES for name in TABLES[scope]],
+    output:
+        f"{RESULTS}/tables/tables.tex",
+    log:
+        f"{RESULTS}/logs/tables/document.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings("study", tables=TABLES),
+        code=script_code("tables/document.py"),
+    script:
+        "../scripts/tables/document.py"
 
 
 rule findings:
@@ -32,7 +118,7 @@ rule findings:
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings("study", "methods", "exclude", "statistics", "published", exports=EXPORTS),
-        code=sources("analysis/*.py"),
+        study=settings(*WORDS, "published"),
+        code=script_code("findings.py"),
     script:
         "../scripts/findings.py"

@@ -1,10 +1,10 @@
 import json
 
+from active_rlhf.analysis.files import read_table
 from active_rlhf.analysis.findings import findings
-from active_rlhf.analysis.study import read_table
 from active_rlhf.analysis.wording import Terms
+from active_rlhf.errors import logged
 from active_rlhf.files import atomic
-from logged import logged
 
 with logged(snakemake.log[0]), atomic(snakemake.output[0]) as path:
     study = json.loads(snakemake.params.study)

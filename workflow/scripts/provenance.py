@@ -1,11 +1,12 @@
 import json
+from itertools import product
 from pathlib import Path
 
+from active_rlhf.errors import logged
 from active_rlhf.results.provenance import write_record
-from active_rlhf.study.loading import stored_study
-from logged import logged
 
 with logged(snakemake.log[0]):
-    made = json.loads(snakemake.params.made)
+    study = json.loads(snakemake.params.study)
+    runs = ["/".join(map(str, run)) for run in product(*study["runs"])]
     results, workflow = Path(snakemake.output[0]).parent, Path(snakemake.scriptdir).parent
-    write_record(stored_study(snakemake.config), made, results, workflow)
+    write_record(study["study"], runs, study["imported"] or {}, study["made"], results, workflow)

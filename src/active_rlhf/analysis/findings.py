@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from active_rlhf.analysis.text import markdown_text
 from active_rlhf.analysis.wording import (
     TEST,
     Terms,
@@ -25,7 +26,6 @@ from active_rlhf.analysis.wording import (
     power_notes,
     seeds,
 )
-from active_rlhf.tables.build import markdown_text
 
 Published = Mapping[str, Mapping[str, Mapping[str, float]]]
 
@@ -36,7 +36,7 @@ def findings(
     terms: Terms,
     published: Published | None = None,
 ) -> str:
-    """The findings page in Markdown, from the whole comparisons.csv and summary.csv.
+    """The findings page in Markdown, from the whole statistics `comparisons` and `summary`.
 
     `published` gives values to compare with: environment -> method -> mean, sd, n of the main
     endpoint.

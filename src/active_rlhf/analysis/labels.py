@@ -4,13 +4,17 @@ The only input beyond returns is the export's `labels` column: queries asked whe
 Baselines that ask nothing are left out.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from active_rlhf.analysis.curves import band, running_mean
 from active_rlhf.analysis.endpoints import WINDOW, methods_of
 from active_rlhf.analysis.frames import RUNS, needs
+from active_rlhf.results.export import Exclusions, read_records
 
+ACCURACIES = ("train_accuracy", "validation_accuracy", "probe_accuracy")
 SHARES = (0.5, 0.75, 1.0)
 
 
@@ -97,3 +101,15 @@ def labels_needed(runs: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_0
                 rows.append((env, method, share, threshold, n, reached, median, low, high))
     columns = "env method share threshold n reached median ci_low ci_high"
     return pd.DataFrame(rows, columns=columns.split())
+
+
+def read_sessions(
+    exports: Mapping[str, str], asking: Mapping[str, str], exclude: Exclusions
+) -> pd.DataFrame:
+    """The query sessions of all runs: `env, method, seed, session, labels`, ACCURACIES and more.
+
+    exports: environment -> its `.sessions.csv`; asking: the selectors that ask for labels and what
+    they are called, in table order; exclude: the study's. Raises ExportError.
+    """
+    excluded = [run for run in exclude if run["method"] in {*asking, *asking.values()}]
+    return read_records(exports, asking, excluded, ("session", "labels"), ACCURACIES)

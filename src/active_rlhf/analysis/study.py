@@ -1,7 +1,6 @@
 """All statistics of a study, from its runs to the tables under results/<study>/statistics/."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -22,9 +21,7 @@ from active_rlhf.analysis.frames import require_runs
 from active_rlhf.analysis.labels import label_curves, labels_needed
 from active_rlhf.analysis.power import power_table
 from active_rlhf.analysis.ranks import ranks
-from active_rlhf.files import atomic
-from active_rlhf.results.export import METRIC, ExportError, read_csv, read_records, read_runs
-from active_rlhf.study.matrix import RANDOM_POLICY, TRUE_REWARD
+from active_rlhf.results.export import METRIC, read_records, read_runs
 
 
 def statistics(
@@ -69,14 +66,15 @@ def statistics_of_exports(study: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     """Every table of a study, from its exports.
 
     study: `methods`, `exclude` and `statistics` as in the config; by environment, `exports` and
-    `baselines` (paths) and `total_steps`. Raises ExportError for runs that cannot be compared.
+    `baselines` (paths) and `total_steps`; `references`, the baselines that are 0 and 1 in
+    normalised returns. Raises ExportError for runs that cannot be compared.
     """
     methods, exclude, choices = (study[key] for key in ("methods", "exclude", "statistics"))
     runs = read_runs(study["exports"], methods, exclude, study["total_steps"])
     baselines: Baselines = {}
     if study["baselines"]:
         episodes = read_records(study["baselines"], numbers=("global_step", METRIC))
-        baselines = baseline_returns(episodes, METRIC, RANDOM_POLICY, TRUE_REWARD)
+        baselines = baseline_returns(episodes, METRIC, *study["references"])
     return statistics(
         runs,
         endpoint=choices["endpoint"],
@@ -86,24 +84,3 @@ def statistics_of_exports(study: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         resamples=choices["bootstrap"],
         baselines=baselines,
     )
-
-
-def write_table(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write `path` (a .csv) and its .parquet twin; floats read back exactly equal."""
-    path = Path(path)
-    with atomic(path) as temporary:
-        frame.to_csv(temporary, index=False)
-    with atomic(path.with_suffix(".parquet")) as temporary:
-        frame.to_parquet(temporary, index=False)
-
-
-def read_table(path: str | Path) -> pd.DataFrame:
-    """A table written by `write_table`; raises ExportError if the twins have become unlike."""
-    path, twin = Path(path), Path(path).with_suffix(".parquet")
-    frame = read_csv(path)
-    if twin.exists() and pd.read_parquet(twin).to_csv(index=False) != path.read_text("utf-8"):
-        raise ExportError(
-            f"{path}: edited or damaged, it differs from {twin.name}; delete both, and snakemake "
-            "makes them again"
-        )
-    return frame

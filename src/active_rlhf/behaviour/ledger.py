@@ -121,6 +121,12 @@ class Ledger:
         """The answered queries held out to validate it."""
         return self._labels(self.column("held_out"))
 
+    def visible_answers(self) -> np.ndarray:
+        """Preferences [asked] as a selector may see them: nan where held out, or skipped."""
+        if not self._columns:
+            return np.empty(0)
+        return np.where(self.column("held_out"), np.nan, self.column("preferences"))
+
     def _labels(self, chosen: np.ndarray) -> Labels:
         chosen = chosen & np.isfinite(self.column("preferences"))
         return Labels(**{field.name: self.column(field.name)[chosen] for field in fields(Labels)})

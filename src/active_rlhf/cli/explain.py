@@ -1,17 +1,19 @@
-"""`active-rlhf explain KEY`: what a setting means, its unit, default and range."""
+"""Say what a setting, section or part means: a sentence, its unit, default and range.
 
-import argparse
+Example:
+  active-rlhf explain agent.clip
+"""
+
+from argparse import ArgumentParser, Namespace
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `active-rlhf explain`."""
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "key", help="a setting, section or part, as in agent.clip, ppo.clip, labels or dpp"
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print what is to be said of the key."""
+def run(args: Namespace) -> int:
     from active_rlhf.study.reference import explain
 
     print(explain(args.key))

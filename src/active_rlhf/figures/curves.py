@@ -1,17 +1,16 @@
-"""Learning curves: return against environment steps, or against progress over all environments."""
+"""Learning curves: return against environment steps."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, PercentFormatter
+from matplotlib.ticker import EngFormatter
 from scipy import stats
 
-from active_rlhf.analysis.wording import Terms, excluded_runs, seeds
+from active_rlhf.analysis.wording import Terms, excluded_runs
 from active_rlhf.figures.style import (
     MethodStyle,
     across,
-    blank,
     legend,
     method_styles,
     note,
@@ -28,12 +27,13 @@ INTERVALS = {
 
 
 @styled
-def learning_curves(curves: pd.DataFrame, terms: Terms) -> Figure:
-    """Mean return against steps with `terms.interval`, one panel per environment of the frame.
+def learning_curves(curves: pd.DataFrame, terms: Terms, env: str = "") -> Figure:
+    """Mean return against steps with `terms.interval`, one panel per environment or just `env`.
 
-    Needs `env, method, step, n, mean, sd, ci_low, ci_high` (curves.csv); give the rows of one
-    environment for a figure of one column's width.
+    Needs the statistic `curves`: `env, method, step, n, mean, sd, ci_low, ci_high`.
     """
+    if env:
+        curves = curves[curves["env"] == env]
     return curve_panels(curves, terms, "step", "environment steps")
 
 
@@ -59,43 +59,6 @@ def curve_panels(frame: pd.DataFrame, terms: Terms, x: str, x_label: str) -> Fig
         *(excluded_runs(terms, str(env)) for env in envs),
     )
     return figure
-
-
-@styled
-def efficiency(frame: pd.DataFrame, aggregates: pd.DataFrame, terms: Terms) -> Figure:
-    """Sample efficiency: normalised IQM over environments against progress through training.
-
-    Needs `method, progress, iqm, ci_low, ci_high` (efficiency.csv) and, for the number of runs,
-    `method, environments, runs` (aggregates.csv).
-    """
-    if frame.empty:
-        return blank("No environment has baselines to normalise returns by.")
-    styles = method_styles(frame, terms)
-    figure, (axes,) = panels(1)
-    for method, curve in by_method(frame, styles):
-        line(axes, styles[method], curve["progress"], *(curve[c] for c in CURVE))
-    axes.set_xlabel("progress through training")
-    axes.set_ylabel("normalised return (IQM)")
-    axes.xaxis.set_major_formatter(PercentFormatter(1))
-    axes.margins(x=0)
-    legend(figure, styles)
-    note(figure, f"Line: interquartile mean of {pooled(aggregates)}", bootstrap(terms), NORMALISED)
-    return figure
-
-
-CURVE = ("iqm", "ci_low", "ci_high")
-NORMALISED = "Normalised: 0 is a random policy, 1 PPO on the true reward. No test."
-
-
-def bootstrap(terms: Terms) -> str:
-    """The interval of all statistics over environments."""
-    return f"Band: {terms.level} percentile bootstrap, stratified by environment, pointwise."
-
-
-def pooled(aggregates: pd.DataFrame) -> str:
-    """'all runs of a method (n = 40; A, B, C, D).' from the aggregates of these methods."""
-    envs = "; ".join(aggregates["environments"].unique())
-    return f"all runs of a method ({seeds(aggregates['runs'])}; {envs})."
 
 
 def by_method(

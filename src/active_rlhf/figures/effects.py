@@ -19,21 +19,21 @@ from active_rlhf.figures.style import blank, note, panels, styled, title, wrap
 def forest(
     comparisons: pd.DataFrame,
     terms: Terms,
-    env: str | None = None,
+    env: str = "",
     metric_type: str = "endpoint",
 ) -> Figure:
-    """Hodges-Lehmann differences with their intervals, and dz; one or all environments.
+    """Hodges-Lehmann differences with their intervals, and dz; on all environments or just `env`.
 
-    Needs the whole comparisons.csv, whose families say what Holm corrects together.
+    Needs the whole statistic `comparisons`, whose families say what Holm corrects together.
     """
     rows = comparisons[comparisons["metric_type"] == metric_type]
-    if env is not None:
+    if env:
         rows = rows[rows["env"] == env]
     if rows.empty:
         return blank("Fewer than two methods.")
     envs = list(rows["env"].unique())
     pairs = list(dict.fromkeys(zip(rows["method_a"], rows["method_b"], strict=True)))
-    labels = [wrap(f"{a} − {b}", 30 if env is None else 24) for a, b in pairs]
+    labels = [wrap(f"{a} − {b}", 24 if env else 30) for a, b in pairs]
     heights = np.array([0.2 + 0.11 * label.count("\n") for label in labels])  # inches
     places = dict(zip(pairs, heights / 2 - heights.cumsum(), strict=True))
     columns = 2 if len(envs) == 4 else min(len(envs), 3)

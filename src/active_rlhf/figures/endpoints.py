@@ -14,8 +14,8 @@ def endpoint_distributions(
 ) -> Figure:
     """One point per run, beside them mean, interval and median, a panel per environment.
 
-    Needs `env, method, seed, metric_type, value` (endpoints.csv) and `env, method, metric_type, n,
-    mean, median, ci_low, ci_high` (summary.csv). A seed has the same place in each method's row.
+    Needs `env, method, seed, metric_type, value` (`endpoints`) and `env, method, metric_type, n,
+    mean, median, ci_low, ci_high` (`summary`). A seed has the same place in each method's row.
     """
     endpoints, summary = (
         frame[frame["metric_type"] == metric_type] for frame in (endpoints, summary)

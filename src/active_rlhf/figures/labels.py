@@ -4,22 +4,19 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from active_rlhf.analysis.curves import band as statistics_of
+from active_rlhf.analysis.labels import ACCURACIES
 from active_rlhf.analysis.wording import Terms, excluded_runs, seeds
 from active_rlhf.figures.curves import band, band_note, by_method, curve_panels, line
 from active_rlhf.figures.style import TEXT_WIDTH, blank, legend, method_styles, note, styled, wrap
 
-ACCURACIES = {
-    "train_accuracy": "training pairs",
-    "validation_accuracy": "held-out pairs",
-    "probe_accuracy": "probe pairs",
-}
+PAIRS = dict(zip(ACCURACIES, ("training pairs", "held-out pairs", "probe pairs"), strict=True))
 
 
 @styled
 def label_efficiency(label_curves: pd.DataFrame, terms: Terms) -> Figure:
     """Mean return against labels used with `terms.interval`, a panel per environment.
 
-    Needs `env, method, labels, n, mean, sd, ci_low, ci_high` (label_curves.csv).
+    Needs `env, method, labels, n, mean, sd, ci_low, ci_high` (`label_curves`).
     """
     if label_curves.empty:
         return blank("These runs do not record labels.")
@@ -31,7 +28,7 @@ def reward_accuracy(sessions: pd.DataFrame, terms: Terms) -> Figure:
     """Accuracy of the reward model after each session, a row per environment.
 
     Needs `env, method, seed, session, labels, train_accuracy, validation_accuracy, probe_accuracy`
-    (`export.read_records` of the sessions exports).
+    (`labels.read_sessions`).
     """
     if sessions.empty:
         return blank("These runs do not record sessions.")
@@ -40,10 +37,10 @@ def reward_accuracy(sessions: pd.DataFrame, terms: Terms) -> Figure:
     styles = method_styles(sessions, terms)
     height = max(1.05, min(1.8, 8.4 / len(envs)))
     figure = Figure(figsize=(TEXT_WIDTH, height * len(envs) + 0.3), layout="constrained")
-    grid = figure.subplots(len(envs), len(ACCURACIES), sharex="row", sharey=True, squeeze=False)
+    grid = figure.subplots(len(envs), len(PAIRS), sharex="row", sharey=True, squeeze=False)
     for i, env in enumerate(envs):
         rows = sessions[sessions["env"] == env]
-        for axes, (column, pairs) in zip(grid[i], ACCURACIES.items(), strict=True):
+        for axes, (column, pairs) in zip(grid[i], PAIRS.items(), strict=True):
             for method, runs in by_method(rows, styles):
                 table = runs.pivot(index="seed", columns="session", values=column)
                 curve = pd.DataFrame(statistics_of(table.to_numpy(), terms.alpha))

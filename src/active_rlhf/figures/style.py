@@ -118,19 +118,19 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return inner
 
 
-def save(figure: Figure, path_without_suffix: str | Path, mark: str = "") -> None:
-    """Write `<path>.pdf` and `<path>.png`; the same figure gives the same bytes on any day.
+def save(figure: Figure, paths: Iterable[str | Path], mark: str = "") -> None:
+    """Write the figure to each path (.pdf, .png); the same one gives the same bytes on any day.
 
-    mark: what it was made from (`provenance.mark`), kept in the metadata of both.
+    mark: what it was made from (`marks.mark`), kept in the metadata.
     """
     metadata: dict[str, dict[str, Any]] = {
         ".pdf": {"CreationDate": None, "Subject": mark or None},
         ".png": {"Software": None, "Source": mark or None},
     }
     with mpl.rc_context(RC):
-        for suffix, values in metadata.items():
-            with atomic(f"{path_without_suffix}{suffix}") as path:
-                figure.savefig(path, metadata=values)
+        for path in paths:
+            with atomic(path) as temporary:
+                figure.savefig(temporary, metadata=metadata[Path(path).suffix])
 
 
 def method_styles(frame: pd.DataFrame, terms: Terms) -> dict[str, MethodStyle]:

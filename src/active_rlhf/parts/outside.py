@@ -26,19 +26,26 @@ _loaded: dict[str, tuple[bytes, list[Part]]] = {}  # by origin: the content, and
 def load_parts(paths: Iterable[str], folder: str | Path = ".") -> list[Part]:
     """Load the parts of files and packages, and return them.
 
-    Each of `paths` is a file or a folder with `__init__.py`, from `folder` (that of the study), or
-    the name of an importable package. Parts from outside that were known before are forgotten.
-    Raises InputError naming what is not there, and what fails in it and where.
+    Each of `paths` is a file or a folder with `__init__.py`, from `folder` (that of the study) or
+    the working directory, or the name of an importable package. Parts from outside that were known
+    before are forgotten. Raises InputError naming what is not there, or what fails in it.
     """
     registry.forget_outside()
     load_installed.cache_clear()
-    found: list[Part] = []
-    for path in paths:
-        place = os.path.normpath(os.path.join(folder, path))
-        if not os.path.exists(place) and (path.endswith(".py") or os.sep in path):
-            raise InputError(f"parts: there is no file {place}")
-        found += _load(place if os.path.exists(place) else path)
-    return found
+    return [declared for path in paths for declared in _load(_place(path, Path(folder)))]
+
+
+def _place(path: str, folder: Path) -> str:
+    """What a run's spec says of a path in a study: a file from the working directory, where it is
+    inside of that, or else a package's name."""
+    places = [os.path.normpath(folder / path), os.path.normpath(path)]
+    found = next((place for place in places if os.path.exists(place)), None)
+    if found is None:
+        if path.endswith(".py") or os.sep in path:
+            raise InputError(f"parts: there is no file {places[0]}")
+        return path
+    here = os.getcwd()
+    return os.path.relpath(found) if os.path.abspath(found).startswith(here + os.sep) else found
 
 
 def load_used(parts: Mapping[str, str]) -> None:

@@ -1,19 +1,18 @@
 """What a part lets a study set: a pydantic model made of its signature; what is said of faults."""
 
 import inspect
-import json
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
 from types import SimpleNamespace
 from typing import Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from active_rlhf.errors import InputError
-
-STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+from active_rlhf.study.sections import Section
 
 
 def settings_of(what: str, make: Callable[..., Any]) -> tuple[type[BaseModel], bool]:
@@ -37,30 +36,23 @@ def settings_of(what: str, make: Callable[..., Any]) -> tuple[type[BaseModel], b
     if inspect.isclass(model) and issubclass(model, BaseModel):
         if len(hints) > 1:
             raise InputError(f"{what}: has `settings` and further keyword-only parameters")
-        return model, True
+        own = issubclass(model, Section)
+        return model if own else create_model(model.__name__, __base__=(model, Section)), True
     defaults = {p.name: ... if p.default is p.empty else p.default for p in parameters}
-    fields: dict[str, Any] = {key: (hint, defaults[key]) for key, hint in hints.items()}
-    return create_model(what.replace(" ", "_"), __config__=STRICT, **fields), False
+    if is_dataclass(make):  # whose signature does not tell what a factory makes
+        for field in fields(make):
+            if field.default_factory is not MISSING:
+                defaults[field.name] = field.default_factory()
+    typed: dict[str, Any] = {key: (hint, defaults[key]) for key, hint in hints.items()}
+    return create_model(what.replace(" ", "_"), __base__=Section, **typed), False
 
 
 def complete(model: type[BaseModel], given: Mapping[str, Any]) -> BaseModel:
     """Every setting, given or by default. Raises InputError `<setting>: ...`."""
     try:
-        # As JSON: a list is as good as a tuple, and `true` is not a number.
-        return model.model_validate_json(json.dumps(_plain(given)), strict=True)
+        return model.model_validate(given)
     except ValidationError as error:
         raise InputError(fault(error, model)) from None
-
-
-def _plain(value: Any) -> Any:
-    """Settings for JSON, whole numbers written as such: 1.0 is as good as 1."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
 
 
 _KINDS = {
@@ -74,7 +66,7 @@ def fault(error: ValidationError, model: type[BaseModel]) -> str:
     """One line about the first thing that is wrong: `<key>: <what would be right>, not <value>`."""
     first: Any = error.errors(include_url=False)[0]
     place = first["loc"]
-    key = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in place)[1:]
+    key = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in place if p != "[key]")[1:]
     if first["type"] == "extra_forbidden":
         names = list(model.model_fields)
         close = get_close_matches(key, names, n=1)

@@ -6,7 +6,7 @@ it, or not at all: an unfinished, foreign or damaged run is refused by name.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from active_rlhf.files import atomic, sha256
+from active_rlhf.files import atomic, folder_name, sha256
 from active_rlhf.results.export import ExportError, read_csv
-from active_rlhf.study.loading import resolve_run
-from active_rlhf.study.matrix import baselines, folder_name, selectors
-from active_rlhf.study.settings import Spec, Study
 
 # Columns of a run directory's tables; those that may be empty (a selector without a score has no
 # mean score) apart.
@@ -45,16 +42,27 @@ EXPORTED = {
 }
 
 
-def collect(study: Study, environment: str, runs: Path, exports: Path) -> None:
+Spec = dict[str, Any]  # a run's whole identity, as its run.json holds it
+Specs = Mapping[str, Spec]  # by selector; the seed in them does not count
+
+
+def collect(
+    runs: Path,
+    exports: Path,
+    environment: str,
+    selectors: Specs,
+    baselines: Specs,
+    seeds: Sequence[int],
+) -> None:
     """Write `<environment>.csv`, `.evaluations.csv`, `.sessions.csv` and `.overhead.csv`.
 
     And `.baselines.csv`, the episodes of the baselines, if the study trains them, and `.sha256`,
     by which `read_csv` tells that one of them was changed since.
-    `runs` holds `<environment>/<selector>/<seed>/`. Runs come in the study's order, rows by step;
+    `runs` holds `<environment>/<selector>/<seed>/`. Runs come in the order given, rows by step;
     the same runs give the same bytes. Nothing is written unless every run is sound.
 
-    Raises ExportError naming the first run that is missing, unfinished, damaged or of other
-    settings than the study's.
+    Raises ExportError naming the first run that is missing, unfinished, damaged or of another spec
+    than its selector and seed have.
     """
     overhead: list[dict[str, Any]] = []
     files = folder_name(environment)
@@ -67,7 +75,7 @@ def collect(study: Study, environment: str, runs: Path, exports: Path) -> None:
 
         sums = stack.enter_context(atomic(exports / f"{files}.sha256"))
         parts = [begun(f"{files}{kind}.csv") for kind in ("", ".evaluations", ".sessions")]
-        for directory, spec in _runs(study, environment, runs, selectors(study)):
+        for directory, spec in _runs(runs / files, selectors, seeds):
             result = read_result(directory, spec)
             overhead.append(_overhead(directory, spec, result))
             for part, frame in zip(parts, _tables(directory, spec, result), strict=True):
@@ -75,10 +83,10 @@ def collect(study: Study, environment: str, runs: Path, exports: Path) -> None:
                     part, mode="a", header=len(overhead) == 1, index=False, lineterminator="\n"
                 )
         _write_overhead(pd.DataFrame(overhead), begun(f"{files}.overhead.csv"))
-        if baselines(study):
+        if baselines:
             episodes = [
                 _tables(directory, spec, read_result(directory, spec))[0]
-                for directory, spec in _runs(study, environment, runs, baselines(study))
+                for directory, spec in _runs(runs / files, baselines, seeds)
             ]
             part = begun(f"{files}.baselines.csv")
             pd.concat(episodes).to_csv(part, index=False, lineterminator="\n")
@@ -113,10 +121,10 @@ def read_result(directory: Path, spec: Spec) -> dict[str, Any]:
     if not isinstance(result, dict) or result.get("status") != "complete":
         raise ExportError(f"{directory}: the run is not complete (its status says so); {REMEDY}")
     found = result.get("spec")
-    if found != spec.as_dict():
+    if found != spec:
         raise ExportError(
             f"{directory}: the run has other settings than the study: "
-            f"{_difference(found, spec.as_dict())}; {REMEDY}"
+            f"{_difference(found, spec)}; {REMEDY}"
         )
     return result
 
@@ -132,18 +140,15 @@ def _difference(found: Any, wanted: Any, key: str = "") -> str:
 
 def export_name(spec: Spec) -> str:
     """`<environment>__<selector>__<seed>__<stamp>`; the stamp is ten digits made from the spec."""
-    digest = hashlib.sha256(json.dumps(spec.as_dict(), sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
     stamp = int(digest, 16) % 10**10
-    return f"{folder_name(spec.environment)}__{spec.selector}__{spec.seed}__{stamp:010d}"
+    return f"{folder_name(spec['environment'])}__{spec['selector']}__{spec['seed']}__{stamp:010d}"
 
 
-def _runs(
-    study: Study, environment: str, runs: Path, names: Iterable[str]
-) -> Iterator[tuple[Path, Spec]]:
-    for selector in names:
-        for seed in study.seeds:
-            spec = resolve_run(study, environment, selector, seed)
-            yield runs / folder_name(environment) / selector / str(seed), spec
+def _runs(folder: Path, specs: Specs, seeds: Sequence[int]) -> Iterator[tuple[Path, Spec]]:
+    for selector, spec in specs.items():
+        for seed in seeds:
+            yield folder / selector / str(seed), {**spec, "seed": seed}
 
 
 def _tables(
@@ -152,14 +157,14 @@ def _tables(
     """One run's rows of the episodes, evaluations and sessions exports."""
     episodes = _read_table(directory / "episodes.csv", EPISODES, result)
     evaluations = _read_table(directory / "evaluations.csv", EVALUATIONS, result)
-    if spec.labels is not None:
+    if spec.get("labels"):
         sessions = _read_table(directory / "sessions.csv", SESSIONS, result)
     else:  # a baseline that learns from the true reward asks nothing
         sessions = pd.DataFrame(columns=list(SESSIONS))
     episodes = episodes[list(EXPORTED)].rename(columns=EXPORTED)
     for frame in (episodes, evaluations, sessions):
         frame.insert(0, "exp_name", export_name(spec))
-        frame.insert(1, "seed", spec.seed)
+        frame.insert(1, "seed", spec["seed"])
     return episodes, evaluations, sessions
 
 
@@ -167,9 +172,9 @@ def _overhead(directory: Path, spec: Spec, result: dict[str, Any]) -> dict[str, 
     """One run's row of the overhead table."""
     try:
         return {
-            "env": spec.environment,
-            "method": spec.selector,
-            "seed": spec.seed,
+            "env": spec["environment"],
+            "method": spec["selector"],
+            "seed": spec["seed"],
             **{key: float(result[key]) for key in COSTS},
             "host": str(result["host"]),
             **{f"{stage}_s": float(value) for stage, value in result["seconds"].items()},

@@ -1,4 +1,4 @@
-"""What made a study's files: a record of them all, and a mark inside each figure, table and page.
+"""What made a study's files, in one record.
 
 The record, `provenance.json`, holds for every file its SHA-256 and the files it was made from, down
 to the runs; for every run the SHA-256 of its run.json (which holds those of its files), its code
@@ -9,7 +9,6 @@ time or place: made again from the same files, it is the same.
 import hashlib
 import json
 import platform
-import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
@@ -18,14 +17,10 @@ from typing import Any
 
 from active_rlhf.errors import InputError, line
 from active_rlhf.files import atomic, sha256
-from active_rlhf.run.identity import PACKAGE
-from active_rlhf.study.matrix import folder_name, study_runs
-from active_rlhf.study.settings import Study
 
+PACKAGE = Path(__file__).parents[1]
 RECORD, CONFIG = "provenance.json", "config.yaml"
-MARKED = (".html", ".pdf", ".png", ".tex")
 SOURCES = (".jinja", ".py", ".rst", ".smk", ".yaml")
-_MARK = re.compile(rb"active-rlhf study=\S+ inputs=([0-9a-f]{16})\b")
 _PACKAGES = (
     *("active-rlhf", "jinja2", "matplotlib", "numpy", "pandas", "pyarrow", "scipy"),
     *("snakemake", "statsmodels"),
@@ -36,67 +31,44 @@ class ProvenanceError(InputError):
     """A record that is missing, damaged or silent on a file; the message is one line."""
 
 
-# --- marks --------------------------------------------------------------------------------------
-
-
-def mark(study: str, inputs: Iterable[str | Path], settings: str = "", code: str = "") -> str:
-    """The line that an artefact carries: the study, and a hash each of what it was made from.
-
-    inputs: the files whose content it shows; settings: those it depends on, as text; code: the
-    fingerprint of the code that made it. The same three give the same line, in any folder.
-    """
-    parts = {
-        "inputs": combined(map(sha256, inputs)),
-        "settings": hashlib.sha256(settings.encode()).hexdigest() if settings else "",
-        "code": code,
-    }
-    hashes = [f"{name}={value[:16]}" for name, value in parts.items() if value]
-    return " ".join([f"active-rlhf study={study}", *hashes])
-
-
-def combined(hashes: Iterable[str]) -> str:
-    """One hash for a set of files, whatever their names and order."""
-    return hashlib.sha256("\n".join(sorted(hashes)).encode()).hexdigest()
-
-
-def marked_inputs(path: Path) -> set[str]:
-    """What the marks in a file say of its inputs, the first 16 digits; empty without a mark."""
-    return {found.decode() for found in _MARK.findall(path.read_bytes())}
-
-
 # --- the record ---------------------------------------------------------------------------------
 
 
 def write_record(
-    study: Study, made: Mapping[str, Sequence[str]], results: Path, workflow: Path
+    study: str,
+    runs: Iterable[str],
+    imported: Mapping[str, str],
+    made: Mapping[str, Sequence[str]],
+    results: Path,
+    workflow: Path,
 ) -> None:
-    """Write `provenance.json` of a finished study, as `load_study` gives it.
+    """Write `provenance.json` of a finished study.
 
-    made: every file of the study, relative to `results`, and what it was made from: other such
-    files, `runs/<environment>` or `imported/<environment>`. workflow: the folder of the rules.
+    runs: `<environment>/<selector>/<seed>` of each; imported: environment -> file of runs made
+    elsewhere; made: every file of the study, relative to `results`, and what it was made from:
+    other such files, `runs/<environment>` or `imported/<environment>`. workflow: the folder of the
+    rules.
     """
-    runs, versions = {}, []
-    for environment, selector, seed in study_runs(study):
-        name = f"{folder_name(environment)}/{selector}/{seed}"
+    recorded, versions = {}, []
+    for name in runs:
         path = results / "runs" / name / "run.json"
         result = json.loads(path.read_text(encoding="utf-8"))
         if result.get("versions") not in versions:
             versions.append(result.get("versions"))
-        runs[name] = {
+        recorded[name] = {
             "sha256": sha256(path),
             "code": result.get("code"),
             "versions": versions.index(result.get("versions")),
         }
     content = {
-        "study": study.study,
+        "study": study,
         "package": {"sha256": _sources(PACKAGE), **_commit()},
         "workflow": {"sha256": _sources(workflow)},
         "versions": {"python": platform.python_version()} | {p: version(p) for p in _PACKAGES},
-        "runs": runs,
+        "runs": recorded,
         "versions_of_runs": versions,
         "imported": {
-            name: {"path": path, "sha256": sha256(path)}
-            for name, path in (study.imported or {}).items()
+            name: {"path": path, "sha256": sha256(path)} for name, path in imported.items()
         },
         "artefacts": {
             name: {"sha256": sha256(results / name), "inputs": list(inputs)}

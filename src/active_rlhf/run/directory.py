@@ -14,12 +14,12 @@ import numpy as np
 
 from active_rlhf.errors import InputError
 from active_rlhf.files import LOCK, atomic, result_files, sha256
+from active_rlhf.parts import PartError
 from active_rlhf.run import machine
 from active_rlhf.run.finite import NotFinite
 from active_rlhf.run.loop import Run
 from active_rlhf.run.saved import save_arrays
 from active_rlhf.run.schedule import RECENT_RETURNS
-from active_rlhf.study.parts import PartError
 from active_rlhf.study.settings import Spec
 
 # A workflow deletes run.json when it restarts a job whose end it did not see; the copy stays.

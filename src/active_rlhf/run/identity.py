@@ -1,127 +1,419 @@
-"""Which source files decide a run's result, and one hash over them.
+"""Which code decides a run's result, and one hash over it.
 
-A run is retrained when one of its files changes, comments included, and left alone when any other
-file does. A new module goes into one of these tables; a test walks the imports of training and
-names a module that is in none.
+That is the source a run imports, found by following imports from the run's loop and from the parts
+that its spec names: the package's own, and a user's, with what these import from their own folder
+or package. Hashed is the syntax tree without comments and docstrings, so that a better sentence
+retrains nothing.
 """
 
+import ast
 import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+from active_rlhf.parts import KINDS
+from active_rlhf.parts.registry import own_modules
 from active_rlhf.study.settings import Spec
 
 PACKAGE = Path(__file__).parents[1]
 
-# Of every run.
-AGENT = (
-    "agents/__init__.py",
-    "agents/kernels.py",
-    "agents/heads.py",
-    "agents/networks.py",
-    "agents/normalise.py",
-    "agents/ppo/__init__.py",
-    "agents/ppo/agent.py",
-    "agents/ppo/kernels.py",
-    "agents/ppo/policy.py",
-    "agents/ppo/rollout.py",
-    "agents/ppo/settings.py",
-    "agents/ppo/update.py",
-    "agents/reward_scaling.py",
-    "behaviour/__init__.py",
-    "behaviour/rows.py",
-    "behaviour/store.py",
-    "compute/__init__.py",
-    "compute/adam.py",
-    "compute/compilation.py",
-    "compute/layers.py",
-    "compute/precision.py",
-    "run/__init__.py",
-    "run/finite.py",
-    "run/directory.py",
-    "run/loop.py",
-    "run/schedule.py",
-    "run/state.py",
-    "run/streams.py",
-    "run/training.py",
-    "tasks/__init__.py",
-    "tasks/gym.py",
-    "tasks/mujoco/__init__.py",
-    "tasks/mujoco/kernels.py",
-    "tasks/mujoco/robots.py",
-    "tasks/rollout.py",
-)
-# Of every run that learns from preferences.
-PREFERENCES = (
-    "behaviour/ledger.py",
-    "rewards/__init__.py",
-    "rewards/ensemble.py",
-    "rewards/kernels.py",
-    "rewards/measures.py",
-    "rewards/mlp.py",
-    "rewards/settings.py",
-    "rewards/torch_mlp.py",
-    "run/session.py",
-    "selection/__init__.py",
-    "selection/candidates.py",
-    "selection/clusters.py",
-    "selection/composition.py",
-    "selection/filters.py",
-    "selection/pickers/__init__.py",
-    "selection/pool.py",
-    "selection/scores/__init__.py",
-    "teachers/__init__.py",
-)
-# Of runs whose selector uses latents.
-VAE = ("selection/vae.py",)
-# Of runs that name a file in one of these folders.
-PARTS = ("selection/scores", "selection/pickers", "teachers")
-# Used by training, but unable to change what a run with a given spec computes.
+START = "run/loop.py"
+# Files and folders that training reaches, but that cannot change what a given spec computes.
 NEUTRAL = (
     "__init__.py",
     "errors.py",
-    "parts/__init__.py",
-    "parts/blame.py",
-    "parts/outside.py",
-    "parts/registry.py",
-    "parts/settings.py",
-    "parts/working.py",
     "files.py",
+    "parts/",
     "run/checkpoint.py",
     "run/clock.py",
+    "run/directory.py",
     "run/identity.py",
     "run/reporting.py",
-    "run/saved.py",
     "run/tracking.py",
-    "study/__init__.py",
-    "study/messages.py",
-    "study/parts.py",
-    "study/sections.py",
-    "study/settings.py",
+    "study/",
 )
+# Reached by every run, but used only by those whose spec has this section.
+SECTIONS = {"run/session.py": "selection", "selection/vae.py": "vae"}
 
-
-def run_files(spec: Spec) -> list[str]:
-    """The files of a run, relative to the package, sorted."""
-    files = [*AGENT]
-    if spec.selection is not None and spec.teacher is not None:
-        files += PREFERENCES
-        named = (spec.selection.score.name, spec.selection.picker.name, spec.teacher.name)
-        files += [
-            f"{folder}/{name}.py"
-            for folder, name in zip(PARTS, named, strict=True)
-            if name != "none"
-        ]
-        files += VAE if spec.vae is not None else ()
-    return sorted(set(files))
+_ENTRY_POINT = re.compile(r"([A-Za-z_][\w.]*):[A-Za-z_][\w.]*")
 
 
 def code_fingerprint(spec: Spec, package: Path = PACKAGE) -> str:
-    """SHA-256 over the names and contents of a run's files.
+    """SHA-256 over the names and syntax trees of a run's files.
 
-    Raises FileNotFoundError if one is missing, as after a rename that these tables do not know.
+    It does not depend on where they lie, nor on the time of their last change. Raises
+    FileNotFoundError if one is missing.
     """
     digest = hashlib.sha256()
-    for name in run_files(spec):
-        content = (package / name).read_bytes()
-        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    for name, content in sorted(run_files(spec, package).items()):
+        digest.update(f"{name}\0{content}\0".encode())
     return digest.hexdigest()
+
+
+def run_files(spec: Spec, package: Path = PACKAGE) -> dict[str, str]:
+    """The files of a run and the digest of each: those of the package by their path in it, those
+    from outside by their path in their own folder or package."""
+    own = Place(package, PACKAGE.name, follow=lambda name: _matters(name, spec))
+    outside = dict(spec.parts or {})
+    starts = [package / START]
+    for kind, name in named_parts(spec):
+        if f"{kind} {name}" not in outside and name in own_modules(kind):
+            starts.append(package / own_modules(kind)[name].relative_to(PACKAGE))
+    found = own.reached(starts)
+    for origin in sorted(set(outside.values())):
+        used = {key for key, value in outside.items() if value == origin}
+        found |= {f"parts: {name}": value for name, value in _of_parts(origin, used).items()}
+    for place, files in _of_environment(spec):
+        found |= {f"environment: {name}": value for name, value in place.reached(files).items()}
+    return found
+
+
+def named_parts(spec: Spec) -> Iterator[tuple[str, str]]:
+    """Kind and name of every part that a spec names."""
+    yield "task", spec.environment
+    chosen = spec.selection
+    for kind, choice in (
+        ("agent", spec.agent),
+        ("teacher", spec.teacher),
+        ("reward_model", spec.reward_model),
+        ("candidates", chosen and chosen.candidates),
+        ("filter", chosen and chosen.filter),
+        ("score", chosen and chosen.score),
+        ("picker", chosen and chosen.picker),
+    ):
+        if choice:
+            yield kind, choice.name
+
+
+def unhashed(spec: Spec) -> list[str]:
+    """What decides the run's result and is in no file that could be read: a line each."""
+    environment = spec.environment
+    if f"task {environment}" in (spec.parts or {}) or _is_gymnasiums_own(environment):
+        return []
+    return [
+        f"the source of {module}, which {environment} is made of, cannot be read: "
+        "edits of it rerun nothing"
+        for module in _modules_of(environment)
+        if _place_of(module) is None
+    ]
+
+
+def _matters(name: str, spec: Spec) -> bool:
+    """Whether a file of the package can change what a run computes."""
+    if any(name == neutral or name.startswith(f"{neutral}") for neutral in NEUTRAL):
+        return False
+    return name not in SECTIONS or getattr(spec, SECTIONS[name]) is not None
+
+
+# --- following imports ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder of modules that import each other: a package, or where a user's file lies."""
+
+    folder: Path
+    package: str = ""
+    """Its dotted name; empty for a folder whose modules are imported by their own names."""
+    follow: Callable[[str], bool] = lambda name: True
+    """Whether a file, by its path in the folder, counts."""
+
+    def reached(self, starts: Iterable[Path]) -> dict[str, str]:
+        """The files that importing `starts` imports, themselves included, by their path in the
+        folder, with their digests; outside of this package also what texts in them name."""
+        found: dict[str, str] = {}
+        met: set[str] = set()  # modules
+        todo = list(starts)
+        while todo:
+            path = todo.pop()
+            name = path.relative_to(self.folder).as_posix()
+            if name in found or not self.follow(name):
+                continue
+            source = read(path)
+            found[name] = source.digest
+            todo += self._packages_around(path)
+            modules = set(source.imports(self._dotted(path), path.name == "__init__.py"))
+            for module in modules - met:
+                todo += self.files_of(module)
+            met |= modules
+            if self.package != PACKAGE.name:
+                for text in source.texts:
+                    todo += self._named_by(text, path)
+        return found
+
+    def files_of(self, module: str) -> list[Path]:
+        """The file of a module, with the packages around it; none if it is not of this place."""
+        parts = module.split(".")
+        if self.package:
+            if parts[0] != self.package:
+                return []
+            parts = parts[1:]
+        folders = [self.folder.joinpath(*parts[:depth]) for depth in range(len(parts) + 1)]
+        candidates = [folder / "__init__.py" for folder in folders[not self.package :]]
+        if parts:
+            candidates.append(folders[-1].with_name(f"{parts[-1]}.py"))
+            if self.package != PACKAGE.name:
+                candidates += _compiled(folders[-1])
+        return [path for path in candidates if path.is_file()]
+
+    def _packages_around(self, path: Path) -> list[Path]:
+        if self.package:
+            inits = (folder / "__init__.py" for folder in path.parents)
+            inside = (p for p in inits if p.is_relative_to(self.folder))
+            return [p for p in inside if p.is_file()]
+        return []
+
+    def _dotted(self, path: Path) -> str:
+        parts = path.relative_to(self.folder).with_suffix("").parts
+        parts = tuple(part for part in parts if part != "__init__")
+        return ".".join([self.package, *parts] if self.package else parts)
+
+    def _named_by(self, text: str, path: Path) -> list[Path]:
+        """Files that a text names: an entry point's module, or data beside the module."""
+        if match := _ENTRY_POINT.fullmatch(text):
+            return self.files_of(match[1])
+        if "." in text and len(text) < 200 and text.isprintable() and not text.startswith("/"):
+            data = path.parent / text
+            if data.is_file() and data.is_relative_to(self.folder) and ".." not in text:
+                return [data]
+        return []
+
+
+def _compiled(base: Path) -> list[Path]:
+    """Compiled modules of that name."""
+    if not base.parent.is_dir():
+        return []
+    return [p for p in base.parent.glob(f"{base.name}.*") if p.suffix in (".so", ".pyd")]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a file holds, as far as it matters."""
+
+    digest: str
+    imported: tuple[tuple[int, str, tuple[str, ...]], ...] = ()
+    """Level, module and names of each import; no names for `import module`."""
+    texts: tuple[str, ...] = ()
+
+    def imports(self, module: str, is_package: bool) -> Iterator[str]:
+        """Dotted names of modules it may import, of which some may be no modules."""
+        for level, base, names in self.imported:
+            if level:
+                around = module.split(".") if module else []
+                around = around[: len(around) - level + is_package]
+                base = ".".join([*around, *([base] if base else [])])
+            yield base
+            for name in names:
+                yield f"{base}.{name}" if base else name
+
+
+def read(path: Path) -> Source:
+    """A file's source; of what is no Python, its bytes. Raises FileNotFoundError without it."""
+    status = path.stat()
+    return _read(path, status.st_mtime_ns, status.st_size)
+
+
+@cache
+def _read(path: Path, changed: int, size: int) -> Source:
+    content = path.read_bytes()
+    tree = _parsed(path, content)
+    return Source(hashlib.sha256(content).hexdigest()) if tree is None else _source(tree)
+
+
+def _parsed(path: Path, content: bytes) -> ast.Module | None:
+    if path.suffix != ".py":
+        return None
+    try:
+        return ast.parse(content)
+    except (SyntaxError, ValueError):
+        return None  # as it is: it cannot be run either
+
+
+def _source(tree: ast.Module) -> Source:
+    """Strip a tree of docstrings and hash it."""
+    imported: list[tuple[int, str, tuple[str, ...]]] = []
+    texts: list[str] = []
+    for node in _executed(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [line for line in body if not _is_text(line)]  # type: ignore[attr-defined]
+        if isinstance(node, ast.Import):
+            imported += [(0, alias.name, ()) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = tuple(alias.name for alias in node.names)
+            imported.append((node.level, node.module or "", names))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            texts.append(node.value)
+    digest = hashlib.sha256(ast.dump(tree).encode("utf-8", "surrogatepass")).hexdigest()
+    return Source(digest, tuple(dict.fromkeys(imported)), tuple(dict.fromkeys(texts)))
+
+
+def _executed(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but what is for type checkers alone."""
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        yield node
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in (
+            getattr(node.test, "id", ""),
+            getattr(node.test, "attr", ""),
+        ):
+            todo += node.orelse
+            continue
+        todo += ast.iter_child_nodes(node)
+
+
+def _is_text(line: ast.stmt) -> bool:
+    """Whether a statement is a text that nothing is done with, such as a docstring."""
+    return (
+        isinstance(line, ast.Expr)
+        and isinstance(line.value, ast.Constant)
+        and isinstance(line.value.value, str)
+    )
+
+
+# --- a user's parts ------------------------------------------------------------------------------
+
+
+def _of_parts(origin: str, used: set[str]) -> dict[str, str]:
+    """The files of the parts `used`, as in {"score spread"}, of a file, folder or module."""
+    path = Path(origin)
+    if path.is_file():
+        place = Place(path.parent)
+        tree = _parsed(path, path.read_bytes())
+        if tree is None:
+            return place.reached([path])
+        _without_other_parts(tree, used)
+        source = _source(tree)
+        starts = [
+            file
+            for module in source.imports(path.stem, False)
+            for file in place.files_of(module)
+            if file != path
+        ]
+        starts += [file for text in source.texts for file in place._named_by(text, path)]
+        found = place.reached(starts)
+        # Under a name of its own, as one of those may import the file too.
+        return found | {f"{path.name}: {', '.join(sorted(used))}": source.digest}
+    package = Place(path, path.name) if path.is_dir() else _place_of(origin)
+    if package is None:
+        raise FileNotFoundError(f"the parts of this run are in {origin}, which is not there")
+    declaring = [
+        file
+        for file in sorted(package.folder.rglob("*.py"))
+        if any(kind in file.read_text(encoding="utf-8", errors="replace") for kind in KINDS)
+        and used & _declared(file)
+    ]
+    return package.reached(declaring or sorted(package.folder.rglob("*.py")))
+
+
+def _declared(file: Path) -> set[str]:
+    """The parts that a file declares, as in {"score spread"}."""
+    tree = _parsed(file, file.read_bytes())
+    return set() if tree is None else {key for line in tree.body if (key := _part_of(line))}
+
+
+def _part_of(line: ast.stmt) -> str | None:
+    """The part that a statement declares."""
+    if not isinstance(line, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return None
+    for decorator in line.decorator_list:
+        call = decorator if isinstance(decorator, ast.Call) else None
+        function = call.func if call else decorator
+        kind = getattr(function, "attr", getattr(function, "id", None))
+        if kind not in KINDS:
+            continue
+        name = line.name
+        if isinstance(line, ast.ClassDef):
+            name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+        for keyword in call.keywords if call else ():
+            if keyword.arg == "name" and isinstance(keyword.value, ast.Constant):
+                name = str(keyword.value.value)
+        return f"{kind} {name}"
+    return None
+
+
+def _without_other_parts(tree: ast.Module, used: set[str]) -> None:
+    """Remove from a file the parts that are neither used nor named by what is."""
+    others = {
+        line.name: line
+        for line in tree.body
+        if isinstance(line, ast.FunctionDef | ast.ClassDef) and _part_of(line) not in (None, *used)
+    }
+    todo = [line for line in tree.body if line not in others.values()]
+    while todo:
+        for node in ast.walk(todo.pop()):
+            name = getattr(node, "id", getattr(node, "attr", getattr(node, "value", None)))
+            if isinstance(name, str) and name in others:
+                todo.append(others.pop(name))
+    tree.body = [line for line in tree.body if line not in others.values()]
+
+
+# --- a user's environment ------------------------------------------------------------------------
+
+
+def _of_environment(spec: Spec) -> list[tuple[Place, list[Path]]]:
+    """Where the source of an environment that is not gymnasium's own lies."""
+    environment = spec.environment
+    if f"task {environment}" in (spec.parts or {}) or environment in own_modules("task"):
+        return []
+    found = []
+    for module in _modules_of(environment):
+        place = _place_of(module)
+        if place is not None:
+            found.append((place, place.files_of(module)))
+    return found
+
+
+@cache
+def _modules_of(environment: str) -> tuple[str, ...]:
+    """The modules that an environment's class and wrappers are of, but for gymnasium's own."""
+    module, _, name = environment.rpartition(":")
+    if not module and _is_gymnasiums_own(name):
+        return ()
+    import gymnasium
+
+    with suppress(ImportError):  # which then is not what it is made of either
+        if module:
+            import_module(module)
+    entry = gymnasium.registry.get(name)
+    points: list[Any] = [module]
+    if entry is not None:
+        wrappers = entry.additional_wrappers
+        points += [entry.entry_point, *(wrapper.entry_point for wrapper in wrappers)]
+    modules = (
+        point.partition(":")[0] if isinstance(point, str) else getattr(point, "__module__", "")
+        for point in points
+    )
+    return tuple(m for m in dict.fromkeys(modules) if m and m.partition(".")[0] != "gymnasium")
+
+
+@cache
+def _is_gymnasiums_own(name: str) -> bool:
+    """Whether gymnasium itself registers an environment; it is not imported for that."""
+    found = find_spec("gymnasium")
+    if found is None or found.origin is None:
+        return False
+    return f'id="{name}"' in (Path(found.origin).parent / "envs" / "__init__.py").read_text()
+
+
+def _place_of(module: str) -> Place | None:
+    """The package that a module is of, or the folder of one that is of none."""
+    top = module.partition(".")[0]
+    try:
+        found = find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    if found is None or found.origin is None or not Path(found.origin).is_file():
+        return None
+    file = Path(found.origin)
+    if found.submodule_search_locations:
+        return Place(file.parent, top)
+    return Place(file.parent)

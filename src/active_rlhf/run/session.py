@@ -15,7 +15,8 @@ from active_rlhf.run.clock import Clock
 from active_rlhf.run.finite import check
 from active_rlhf.run.schedule import RECENT_RETURNS
 from active_rlhf.run.streams import Streams
-from active_rlhf.selection.composition import Context, Selection, select
+from active_rlhf.selection.context import Context, Selection
+from active_rlhf.selection.selector import Selector
 from active_rlhf.selection.vae import SegmentVAE
 from active_rlhf.study.settings import Spec
 from active_rlhf.tasks import Task
@@ -41,6 +42,7 @@ class PreferenceLearner:
         name, settings = spec.reward_model.name, spec.reward_model.settings
         self.model = rewards.build(name, settings, *sizes, streams["reward_model"])
         self.teacher = teachers.build(spec.as_dict()["teacher"])
+        self.selector = Selector(spec.selection)
         self.ledger = Ledger(spec.labels.total)
         self.vae = SegmentVAE(sizes[0], self.length, streams["vae"], spec.vae) if spec.vae else None
         self.train_accuracy: float | None = None
@@ -65,11 +67,8 @@ class PreferenceLearner:
         self._record(selection, asked, held, measured)
 
     def _select(self, agent: Agent, asked: int) -> Selection:
-        composition = self.spec.as_dict()["selection"]
-        composition["score"] = composition["score"]["name"]
-        selection = select(
-            composition, self._context(agent, self.labels.oversampling * asked), asked
-        )
+        context = self._context(agent, self.labels.oversampling * asked)
+        selection = self.selector.select(context, asked)
         for stage, seconds in selection.seconds.items():
             self.clock.add(stage, seconds)
         return selection
@@ -77,7 +76,10 @@ class PreferenceLearner:
     def _context(self, agent: Agent, pool_size: int) -> Context:
         trained, ledger = False, self.ledger
 
-        def latents(ids: np.ndarray) -> np.ndarray:
+        def segments(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return self.behaviour.gather(ids, self.length)
+
+        def embed(ids: np.ndarray) -> np.ndarray:
             nonlocal trained
             assert self.vae is not None and self.spec.vae is not None
             if not trained:
@@ -86,17 +88,22 @@ class PreferenceLearner:
                 loss = self.vae.fit(Segments(self.behaviour, drawn, self.length))
                 check(self.behaviour.steps, "vae", loss=loss, parameters=self.vae.parameters)
                 trained = True
-            return self.vae.encode(self.behaviour.gather(ids, self.length)[0])
+            return self.vae.encode(segments(ids)[0])
 
         return Context(
             store=self.behaviour,
             segment_length=self.length,
             pool_size=pool_size,
+            segments=segments,
+            member_rewards=lambda ids: self.model.member_rewards(*segments(ids)),
+            features=lambda ids: self.model.features(*segments(ids)),
+            embed=embed,
             log_probabilities=agent.log_probabilities,
-            member_rewards=self.model.member_rewards,
             train_accuracy=self.train_accuracy,
             labelled=ledger.column("pairs") if ledger.asked else np.empty((0, 2), np.int64),
-            latents=latents,
+            answers=ledger.visible_answers(),
+            session=len(self.records),
+            step=self.behaviour.steps,
             candidate_generator=self.streams["candidates"],
             selector_generator=self.streams["selector"],
         )
@@ -106,14 +113,19 @@ class PreferenceLearner:
         generator = self.streams["teacher"]
         uniform = self.behaviour.draw(generator, 2 * TIE_PAIRS, self.length).reshape(-1, 2)
         returns = self.behaviour.returns(uniform, self.length)
+        _, lengths, finished = self.behaviour.episodes()
+        recent = lengths[finished][-RECENT_RETURNS:]
         history = teachers.History(
             uniform_gaps=np.abs(returns[:, 0] - returns[:, 1]),
             recent_returns=np.array(recent_returns[-RECENT_RETURNS:]),
-            episode_length=self.task.horizon,
+            episode_length=float(recent.mean()) if len(recent) else self.task.horizon,
         )
         question = teachers.Question(
             rewards=self.behaviour.true_rewards(pairs, self.length),
             actions=self.task.executed(self.behaviour.gather(pairs, self.length)[1]),
+            session=len(self.records),
+            step=self.behaviour.steps,
+            asked=self.ledger.asked,
         )
         answers = self.teacher(question, history, generator)
         held_out = np.zeros(len(pairs), bool)
@@ -203,6 +215,8 @@ class PreferenceLearner:
             "model": self.model.state_dict(),
             "vae": self.vae.state_dict() if self.vae else None,
             "ledger": self.ledger.state_dict(),
+            "selector": self.selector.state_dict(),
+            "teacher": self.teacher.state_dict(),
             "train_accuracy": self.train_accuracy,
             "records": self.records,
             "timings": self.timings,
@@ -214,5 +228,7 @@ class PreferenceLearner:
         if self.vae:
             self.vae.load_state_dict(state["vae"])
         self.ledger.load_state_dict(state["ledger"])
+        self.selector.load_state_dict(state["selector"])
+        self.teacher.load_state_dict(state["teacher"])
         self.train_accuracy = state["train_accuracy"]
         self.records, self.timings = state["records"], state["timings"]

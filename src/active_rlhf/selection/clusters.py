@@ -20,4 +20,5 @@ def kmeans(
     k = min(clusters, len(np.unique(points, axis=0)))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "One of the clusters is empty")
-        return kmeans2(points, k, ITERATIONS, minit="++", rng=generator)
+        centres, label = kmeans2(points, k, ITERATIONS, minit="++", rng=generator)
+    return centres, label

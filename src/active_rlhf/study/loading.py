@@ -16,6 +16,7 @@ from typing import Any
 
 from active_rlhf import parts
 from active_rlhf.errors import InputError, line
+from active_rlhf.files import folder_name
 from active_rlhf.run.schedule import rollout_steps
 from active_rlhf.study import known
 from active_rlhf.study.checks import check_run, uses_latents
@@ -26,7 +27,6 @@ from active_rlhf.study.matrix import (
     asking,
     display_names,
     environments,
-    folder_name,
     selectors,
 )
 from active_rlhf.study.messages import (
@@ -439,7 +439,7 @@ def _choice(kind: str, given: Any, sources: Sources) -> Choice:
     own = merge(preset, {key: value for key, value in given.items() if key != "name"})
     model = known.settings_of(kind, name)
     settings = validated(model, own, sources, (kind,), f"setting of {name}")
-    return Choice(name=name, **settings.model_dump(mode="json"))
+    return Choice(name=name, **settings.model_dump(mode="json", by_alias=True))
 
 
 def _composition(given: Any, sources: Sources, place: Place) -> Composition:
@@ -448,12 +448,14 @@ def _composition(given: Any, sources: Sources, place: Place) -> Composition:
 
     try:
         complete = validate_composition(given)
+    except parts.PartError:
+        raise
     except ValueError as error:
         key, colon, message = line(error).partition(": ")
         if colon and " " not in key:
             sources.fail((*place, *key.split(".")), message)
         sources.fail(place, line(error))
-    return Composition(**complete | {"score": {"name": complete["score"]}})
+    return Composition(**complete)
 
 
 def _selected(settings: EnvironmentSettings, selector: str) -> Composition | None:

@@ -1,8 +1,6 @@
 """The cells of a study, environment x selector x seed, and what its runs are called."""
 
-import re
 from collections.abc import Iterable
-from urllib.parse import quote, unquote
 
 from active_rlhf.study.settings import Study
 
@@ -54,17 +52,3 @@ def display_names(study: Study) -> dict[str, str] | None:
     environment); its place in the order is that of the first of them.
     """
     return study.methods
-
-
-def folder_name(environment: str) -> str:
-    """An environment's id as the name of a folder or file and as a part of `exp_name`.
-
-    What may not stand there is percent-encoded (`ALE/Pong-v5`: `ALE%2FPong-v5`), the second of two
-    underscores too, which separate the parts of an `exp_name`. `environment_of` turns it back.
-    """
-    return re.sub(r"(?<=_)_", "%5F", quote(environment, safe=""))
-
-
-def environment_of(folder: str) -> str:
-    """The id that `folder_name` was given."""
-    return unquote(folder)

@@ -6,7 +6,7 @@ check studies with, and docs/parts.md.
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -175,13 +175,14 @@ def _tables(kind: str) -> str:
 
 def _tables_of(kind: str, prefix: str = "") -> Iterator[tuple[str, str]]:
     """Each part of a kind and the table of its settings, or whose settings it shares."""
-    shown: dict[type[BaseModel], str] = {}
+    shown: dict[tuple[Entry, ...], str] = {}
     for name in known.names(kind):
         part, preset = known.resolved(kind, name)
         if not preset:
             model = known.settings_of(kind, part)
-            same = shown.setdefault(model, name)
-            yield name, table(model, prefix) if same == name else f"The settings of `{same}`."
+            same = shown.setdefault(tuple(entries(model)), name)
+            again = same != name and any(entries(model))
+            yield name, f"The settings of `{same}`." if again else table(model, prefix)
 
 
 def _presets(kind: str) -> str:
@@ -226,20 +227,23 @@ def explain(key: str) -> str:
     A part's settings are found under its name (`ppo.clip`) and under its kind (`agent.clip`).
     Raises InputError for a key that is none, with the closest ones.
     """
-    found = _explanations()
-    if key in found:
-        return "\n\n".join(found[key])
-    inside = [text for name, texts in found.items() if name.startswith(f"{key}.") for text in texts]
-    if inside:
-        return "\n\n".join(dict.fromkeys(inside))
-    short = [name for name in found if name.rsplit(".", 1)[-1] == key]
-    if short:
-        return "\n\n".join(dict.fromkeys(text for name in short for text in found[name]))
+    first = key.partition(".")[0]
+    everything = [(kind, name) for kind in KINDS for name in known.names(kind)]
+    found: dict[str, list[str]] = {}
+    # Only what the key names is imported, unless it names nothing.
+    for parts in ([part for part in everything if first in part], everything):
+        found = _explanations(parts)
+        inside = [name for name in found if name == key or name.startswith(f"{key}.")]
+        if texts := found.get(key) or [text for name in inside for text in found[name]]:
+            return "\n\n".join(dict.fromkeys(texts))
+    last = [text for name in found if name.rsplit(".", 1)[-1] == key for text in found[name]]
+    if last:
+        return "\n\n".join(dict.fromkeys(last))
     raise InputError(unknown("explain", "key", key, found).partition("; known: ")[0])
 
 
-def _explanations() -> dict[str, list[str]]:
-    """Every key that can be explained, and the texts about it."""
+def _explanations(parts: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    """The keys of a study and of these parts, (kind, name), and the texts about each."""
     from active_rlhf.selection.presets import DESCRIPTIONS
 
     found: dict[str, list[str]] = {}
@@ -258,20 +262,19 @@ def _explanations() -> dict[str, list[str]]:
             found[entry.key] = [_text(entry.key, entry, "")]
     for name, said in DESCRIPTIONS.items():
         found.setdefault(name, []).append(f"selector {name}: {said}")
-    for kind in KINDS:
-        for name in known.names(kind):
-            part, preset = known.resolved(kind, name)
-            said = f"{kind.replace('_', ' ')} {name}: {_sentence(kind, name)}"
-            if preset:
-                values = ", ".join(f"{key}: {value}" for key, value in preset.items())
-                said += f" ({part} with {values})"
-            model = known.settings_of(kind, part)
-            settings = [entry.key for entry in entries(model)]
-            said += f"\n  settings: {', '.join(settings)}" if settings else ""
-            found.setdefault(name, []).append(said)
-            found.setdefault(kind, []).append(said)
-            if not preset:
-                add(model, f"{kind}.", f"{name}.", of=f"of {name}")
+    for kind, name in parts:
+        part, preset = known.resolved(kind, name)
+        said = f"{kind.replace('_', ' ')} {name}: {_sentence(kind, name)}"
+        if preset:
+            values = ", ".join(f"{key}: {value}" for key, value in preset.items())
+            said += f" ({part} with {values})"
+        model = known.settings_of(kind, part)
+        settings = [entry.key for entry in entries(model)]
+        said += f"\n  settings: {', '.join(settings)}" if settings else ""
+        found.setdefault(name, []).append(said)
+        found.setdefault(kind, []).append(said)
+        if not preset:
+            add(model, f"{kind}.", f"{name}.", of=f"of {name}")
     add(Composition, "selectors.")
     return found
 

@@ -1,16 +1,19 @@
 """B-Pref's simulated teachers (Lee, Smith, Dragan and Abbeel, 2021)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
-from scipy.special import expit
 
+from active_rlhf.parts import teacher
+from active_rlhf.study.sections import setting
 from active_rlhf.teachers import Answers, History, Question
 
 
-@dataclass(frozen=True)
+@teacher(name="bpref")
+@dataclass(frozen=True, kw_only=True)
 class BPref:
-    """A teacher with four irrationalities, each off at its neutral value.
+    """B-Pref's teacher (Lee et al. 2021) with four irrationalities, each off at its neutral value.
 
     With m, the return that the current policy collects in H steps (H/T times the mean of its last
     true returns):
@@ -26,15 +29,48 @@ class BPref:
     finished they say nothing, and pairs are neither skipped nor called equal.
     """
 
-    beta: float
-    gamma: float
-    eps_skip: float
-    eps_equal: float
-    eps_mistake: float
+    beta: Annotated[
+        float,
+        setting(
+            ...,
+            "of a Boltzmann choice between the returns; at most 0: the larger wins",
+            unit="1/return",
+        ),
+    ] = 0.0
+    gamma: Annotated[
+        float,
+        setting(..., "by which earlier steps weigh less", unit="factor a step", ge=0, le=1),
+    ] = 1.0
+    eps_skip: Annotated[
+        float,
+        setting(
+            ...,
+            "of the current return, that a segment must exceed to be worth a look",
+            unit="share",
+            ge=0,
+            le=1,
+        ),
+    ] = 0.0
+    eps_equal: Annotated[
+        float,
+        setting(
+            ...,
+            "of the current return, below which a difference is equal",
+            unit="share",
+            ge=0,
+            le=1,
+        ),
+    ] = 0.0
+    eps_mistake: Annotated[
+        float,
+        setting(..., "of answers that are turned round", unit="share", ge=0, le=1),
+    ] = 0.0
 
     def __call__(
         self, question: Question, history: History, generator: np.random.Generator
     ) -> Answers:
+        from scipy.special import expit  # not needed to check a config
+
         rewards = np.nan_to_num(question.rewards)
         steps = rewards.shape[-1]
         returns = rewards.sum(-1)
@@ -55,6 +91,3 @@ class BPref:
             if self.eps_skip > 0:
                 preference[returns.max(-1) <= self.eps_skip * margin] = np.nan
         return Answers(preference, np.where(np.isnan(preference), 0.0, 1.0))
-
-
-build = BPref

@@ -1,17 +1,30 @@
 """A simulated human: several criteria, noisy, biased, and more or less sure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
 import numpy as np
-from scipy.special import erf
+from pydantic import AfterValidator
 
+from active_rlhf.parts import teacher
+from active_rlhf.study.sections import setting
 from active_rlhf.teachers import Answers, History, Question
 
+Criterion = Literal["return", "length", "smoothness"]
+Weights = dict[Criterion, float]
+WEIGHTS: Weights = {"return": 1.0, "length": 0.5, "smoothness": 0.2}
 
-@dataclass(frozen=True)
+
+def _complete(given: Weights) -> Weights:
+    return WEIGHTS | given
+
+
+@teacher(name="human_simulated")
+@dataclass(frozen=True, kw_only=True)
 class SimulatedHuman:
-    """Judges utility = weighted criteria, sees its difference with noise and a bias.
+    """Weighs return, length and smoothness, with noise, bias and confidence.
+
+    It judges utility = weighted criteria, and sees its difference with noise and a bias.
 
     Criteria of a segment, so scaled that their weights compare:
 
@@ -24,15 +37,29 @@ class SimulatedHuman:
     of such a difference can be trusted. Indifference (exactly 0) is "equal", with confidence 0.
     """
 
-    weights: Mapping[str, float]
-    noise: float
-    bias: float
+    weights: Annotated[
+        Weights,
+        setting(
+            ...,
+            "of `return`, `length` and `smoothness`; those not given stay",
+            unit="utility a unit",
+        ),
+        AfterValidator(_complete),
+    ] = field(default_factory=WEIGHTS.copy)
+    noise: Annotated[
+        float,
+        setting(..., "of what is perceived", unit="sd of utility", ge=0),
+    ] = 0.25
+    bias: Annotated[float, setting(..., "toward the first segment", unit="utility")] = 0.05
 
     def __call__(
         self, question: Question, history: History, generator: np.random.Generator
     ) -> Answers:
-        utility = sum(self.weights[k] * v for k, v in criteria(question, history).items())
-        assert isinstance(utility, np.ndarray)
+        from scipy.special import erf  # not needed to check a config
+
+        utility = np.zeros(question.rewards.shape[:2])
+        for name, values in criteria(question, history).items():
+            utility = utility + self.weights[name] * values
         perceived = utility[:, 0] - utility[:, 1] + self.bias
         perceived = perceived + self.noise * generator.standard_normal(len(perceived))
         if self.noise > 0:
@@ -42,7 +69,7 @@ class SimulatedHuman:
         return Answers(0.5 + 0.5 * np.sign(perceived), confidence)
 
 
-def criteria(question: Question, history: History) -> dict[str, np.ndarray]:
+def criteria(question: Question, history: History) -> dict[Criterion, np.ndarray]:
     """The criteria of both segments of each pair, by name, each [B, 2]."""
     seen = np.isfinite(question.rewards)
     scale = float(np.mean(history.uniform_gaps)) or 1.0
@@ -53,6 +80,3 @@ def criteria(question: Question, history: History) -> dict[str, np.ndarray]:
         "length": seen.mean(-1),
         "smoothness": -np.where(steps, jerk, 0.0).sum(-1) / np.maximum(steps.sum(-1), 1),
     }
-
-
-build = SimulatedHuman

@@ -1,6 +1,5 @@
-"""The pickers: each is a file of this folder, named as a study names it, with its PICKER."""
+"""Which of the pairs in play are asked about.
 
-from active_rlhf.selection.pool import Picker
-from active_rlhf.study.parts import load
-
-PICKERS: dict[str, Picker] = load("picker", "PICKER")
+Each picker is a file of this folder under `@picker`, called with the `Pairs` that reached it, the
+number of queries and a generator of random numbers. It gives that many different indices.
+"""

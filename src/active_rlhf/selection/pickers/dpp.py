@@ -4,9 +4,13 @@ L = diag(q) K diag(q) with K = (1 - beta) K_latent + beta K_reward. Both kernels
 symmetric, positive semidefinite, of unit diagonal, and blind to the order of a pair's members.
 """
 
+from typing import Annotated
+
 import numpy as np
 
-from active_rlhf.selection.pool import Picker, Pool, filled
+from active_rlhf.parts import picker
+from active_rlhf.selection.pairs import Pairs, filled
+from active_rlhf.study.sections import setting
 
 NOTHING_NEW = 1e-10  # of a share of a pair's own variance: all the rest is rounding
 
@@ -69,27 +73,42 @@ def greedy_map(kernel: np.ndarray, batch: int) -> np.ndarray:
     return np.array(chosen, np.int64)
 
 
-def pick(
-    pool: Pool,
+@picker(latents=lambda settings: settings.beta != 1)  # which leaves the reward kernel alone
+def dpp(
+    pool: Pairs,
     batch: int,
     generator: np.random.Generator,
     *,
-    beta: float,
-    q_min: float,
-    temperature: float,
+    beta: Annotated[
+        float,
+        setting(
+            ...,
+            "of the kernel of predicted rewards; the rest is of latents",
+            unit="weight",
+            ge=0,
+            le=1,
+        ),
+    ] = 0.5,
+    q_min: Annotated[
+        float,
+        setting(
+            ..., "of the pair of lowest score, where the best has 1", unit="quality", ge=0, le=1
+        ),
+    ] = 0.5,
+    temperature: Annotated[
+        float,
+        setting(
+            ..., "the higher, the more alike are qualities", unit="inverse power", ge=0.01, le=100
+        ),
+    ] = 1.0,
 ) -> np.ndarray:
-    """Greedy MAP of L; pairs that add nothing numerically are replaced by the best in quality."""
-    assert pool.differences is not None
-    kernel = reward_kernel(pool.differences)
-    if pool.latents is not None:
+    """Quality and diversity at once: greedy MAP of a determinantal point process.
+
+    Pairs that add nothing numerically are replaced by the best in quality.
+    """
+    kernel = reward_kernel(pool.step_differences)
+    if beta != 1:
         kernel = (1 - beta) * latent_kernel(pool.latents) + beta * kernel
     q = quality(pool.scores, q_min, temperature)
     chosen = greedy_map(q[:, None] * kernel * q, batch)
     return filled(chosen, np.argsort(-q, kind="stable"), batch)
-
-
-PICKER = Picker(
-    pick,
-    needs=frozenset({"differences", "latents"}),
-    settings={"beta": (0.5, 0.0, 1.0), "q_min": (0.5, 0.0, 1.0), "temperature": (1.0, 0.01, 100.0)},
-)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from active_rlhf.selection.pool import Picker, Pool, by_score
+from active_rlhf.parts import picker
+from active_rlhf.selection.pairs import Pairs, by_score
 
 
 def squared_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -19,19 +20,19 @@ def squared_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.minimum(straight, crossed)
 
 
-def pick(pool: Pool, batch: int, generator: np.random.Generator) -> np.ndarray:
-    """Again and again the pair farthest from all asked or chosen; the best score to begin with
-    if none was ever asked."""
-    assert pool.segments is not None and pool.asked is not None
-    between = squared_distances(pool.segments, pool.segments)
-    nearest = squared_distances(pool.segments, pool.asked).min(axis=1, initial=np.inf)
+@picker
+def k_center(pool: Pairs, batch: int, generator: np.random.Generator) -> np.ndarray:
+    """Again and again the pair farthest from all asked or chosen.
+
+    The best score to begin with if none was ever asked.
+    """
+    points, labelled = pool.points, pool.labelled_points
+    between = squared_distances(points, points)
+    nearest = squared_distances(points, labelled).min(axis=1, initial=np.inf)
     chosen = np.empty(batch, np.int64)
     for i in range(batch):
-        none_yet = i == 0 and not len(pool.asked)
+        none_yet = i == 0 and not len(labelled)
         chosen[i] = by_score(pool)[0] if none_yet else np.argmax(nearest)
         nearest = np.minimum(nearest, between[chosen[i]])
         nearest[chosen[i]] = -1
     return chosen
-
-
-PICKER = Picker(pick, needs=frozenset({"segments"}))

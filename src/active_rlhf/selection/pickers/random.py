@@ -1,12 +1,10 @@
-"""A uniform draw without replacement."""
-
 import numpy as np
 
-from active_rlhf.selection.pool import Picker, Pool
+from active_rlhf.parts import picker
+from active_rlhf.selection.pairs import Pairs
 
 
-def pick(pool: Pool, batch: int, generator: np.random.Generator) -> np.ndarray:
-    return generator.choice(len(pool.scores), size=batch, replace=False)
-
-
-PICKER = Picker(pick)
+@picker
+def random(pool: Pairs, batch: int, generator: np.random.Generator) -> np.ndarray:
+    """A uniform draw without replacement."""
+    return generator.choice(len(pool), size=batch, replace=False)

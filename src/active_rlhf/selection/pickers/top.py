@@ -1,12 +1,10 @@
-"""The pairs of best score."""
-
 import numpy as np
 
-from active_rlhf.selection.pool import Picker, Pool, by_score
+from active_rlhf.parts import picker
+from active_rlhf.selection.pairs import Pairs, by_score
 
 
-def pick(pool: Pool, batch: int, generator: np.random.Generator) -> np.ndarray:
+@picker
+def top(pool: Pairs, batch: int, generator: np.random.Generator) -> np.ndarray:
+    """The pairs of best score."""
     return by_score(pool)[:batch]
-
-
-PICKER = Picker(pick)

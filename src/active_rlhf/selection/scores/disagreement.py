@@ -1,9 +1,11 @@
-"""sd_e theta."""
-
 import numpy as np
 
+from active_rlhf.parts import score
+from active_rlhf.selection.pairs import Pairs
 from active_rlhf.selection.scores import probabilities
 
 
-def score(differences: np.ndarray) -> np.ndarray:
-    return probabilities(differences).std(axis=0)
+@score
+def disagreement(pairs: Pairs) -> np.ndarray:
+    """Standard deviation of the members' theta."""
+    return probabilities(pairs.differences).std(axis=0)

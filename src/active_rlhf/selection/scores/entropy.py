@@ -1,9 +1,11 @@
-"""Mean over members of the entropy of their answer."""
-
 import numpy as np
 
+from active_rlhf.parts import score
+from active_rlhf.selection.pairs import Pairs
 from active_rlhf.selection.scores import binary_entropy, probabilities
 
 
-def score(differences: np.ndarray) -> np.ndarray:
-    return binary_entropy(probabilities(differences)).mean(axis=0)
+@score
+def entropy(pairs: Pairs) -> np.ndarray:
+    """Mean entropy of the members' answers."""
+    return binary_entropy(probabilities(pairs.differences)).mean(axis=0)

@@ -1,9 +1,11 @@
-"""max_e theta - min_e theta."""
-
 import numpy as np
 
+from active_rlhf.parts import score
+from active_rlhf.selection.pairs import Pairs
 from active_rlhf.selection.scores import probabilities
 
 
-def score(differences: np.ndarray) -> np.ndarray:
-    return np.ptp(probabilities(differences), axis=0)
+@score
+def range(pairs: Pairs) -> np.ndarray:
+    """Widest range: max_e theta - min_e theta."""
+    return np.ptp(probabilities(pairs.differences), axis=0)

@@ -1,7 +1,10 @@
-"""Var_e dR."""
-
 import numpy as np
 
+from active_rlhf.parts import score
+from active_rlhf.selection.pairs import Pairs
 
-def score(differences: np.ndarray) -> np.ndarray:
-    return differences.var(axis=0)
+
+@score
+def return_variance(pairs: Pairs) -> np.ndarray:
+    """Variance of the members' return differences dR."""
+    return pairs.differences.var(axis=0)

@@ -1,8 +1,11 @@
-"""p (1 - p), with p the share of members that prefer the first segment."""
-
 import numpy as np
 
+from active_rlhf.parts import score
+from active_rlhf.selection.pairs import Pairs
 
-def score(differences: np.ndarray) -> np.ndarray:
-    share = (differences > 0).mean(axis=0)
+
+@score
+def vote(pairs: Pairs) -> np.ndarray:
+    """p (1 - p), with p the share of members that prefer the first segment."""
+    share = (pairs.differences > 0).mean(axis=0)
     return share * (1 - share)

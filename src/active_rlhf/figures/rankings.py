@@ -1,53 +1,19 @@
-"""Methods across environments: performance profiles, who beats whom, and mean ranks."""
+"""Who beats whom, and mean ranks."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from active_rlhf.analysis.wording import Terms, excluded_runs, p_value, seeds
-from active_rlhf.figures.curves import NORMALISED, bootstrap, by_method, line, pooled
 from active_rlhf.figures.style import (
     COLUMN_WIDTH,
     TEXT_WIDTH,
     blank,
-    legend,
     method_styles,
     note,
-    panels,
     styled,
     wrap,
 )
-
-
-@styled
-def performance_profiles(
-    profiles: pd.DataFrame,
-    aggregates: pd.DataFrame,
-    terms: Terms,
-    metric_type: str = "endpoint",
-) -> Figure:
-    """Share of runs above each normalised score.
-
-    Needs `metric_type, method, threshold, fraction, ci_low, ci_high` (profiles.csv) and, for the
-    number of runs, `metric_type, method, environments, runs` (aggregates.csv).
-    """
-    profiles, aggregates = (
-        frame[frame["metric_type"] == metric_type] for frame in (profiles, aggregates)
-    )
-    if profiles.empty:
-        return blank("No environment has baselines to normalise returns by.")
-    styles = method_styles(profiles, terms)
-    figure, (axes,) = panels(1)
-    for method, rows in by_method(profiles, styles):
-        columns = (rows[name] for name in ("threshold", "fraction", "ci_low", "ci_high"))
-        line(axes, styles[method], *columns)
-    axes.set_xlabel(f"normalised {terms.metric(metric_type)} τ")
-    axes.set_ylabel("share of runs above τ")
-    axes.set_ylim(0, 1.02)
-    axes.margins(x=0)
-    legend(figure, styles)
-    note(figure, f"Shares of {pooled(aggregates)}", bootstrap(terms), NORMALISED)
-    return figure
 
 
 @styled
@@ -60,8 +26,8 @@ def improvement_matrix(
 ) -> Figure:
     """Probability that a run of the row's method is above one of the column's, with its interval.
 
-    Needs `metric_type, env, method_a, method_b, value, ci_low, ci_high` (improvement.csv; env `all`
-    is the mean over environments) and, for n, `env, method, metric_type, n` (summary.csv).
+    Needs `metric_type, env, method_a, method_b, value, ci_low, ci_high` (`improvement`; env `all`
+    is the mean over environments) and, for n, `env, method, metric_type, n` (`summary`).
     """
     rows = improvement[(improvement["metric_type"] == metric_type) & (improvement["env"] == env)]
     if rows.empty:
@@ -122,7 +88,7 @@ def critical_difference_diagram(
 ) -> Figure:
     """Mean ranks, with bars over methods that Nemenyi's test does not tell apart.
 
-    Needs ranks.csv: `metric_type, env, blocks, n_blocks, method, mean_rank, p_friedman,
+    Needs the statistic `ranks`: `metric_type, env, blocks, n_blocks, method, mean_rank, p_friedman,
     p_iman_davenport, critical_difference`. A study of one environment has only its seeds as blocks.
     """
     rows = ranks[ranks["metric_type"] == metric_type]

@@ -1,0 +1,37 @@
+"""Statistics as files: Parquet, which the workflow reads, and the same as CSV for everybody."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from active_rlhf.errors import InputError, line
+from active_rlhf.files import atomic
+
+
+class TableError(InputError):
+    """A statistic's file cannot be used; the message is one line that names it."""
+
+
+def write_table(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write `path` (a .parquet) and beside it the .csv; the CSV's floats read back exactly too."""
+    path = Path(path)
+    with atomic(path) as temporary:
+        frame.to_parquet(temporary, index=False, write_page_checksum=True)
+    with atomic(path.with_suffix(".csv")) as temporary:
+        frame.to_csv(temporary, index=False)
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """The frame that `write_table` wrote to `path`, types and order of categories included.
+
+    Raises TableError if it is missing or damaged.
+    """
+    try:
+        return pd.read_parquet(path, page_checksum_verification=True)
+    except FileNotFoundError:
+        raise TableError(f"{path}: no such file") from None
+    except Exception as error:  # whatever pyarrow makes of damaged bytes
+        raise TableError(
+            f"{path}: not the statistics that were written ({line(error)}); delete it, and "
+            "snakemake makes it again"
+        ) from None

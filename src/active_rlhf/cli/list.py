@@ -1,0 +1,39 @@
+"""List environments, selectors and all other parts, each with a sentence.
+
+Example:
+  active-rlhf list
+"""
+
+from argparse import ArgumentParser, Namespace
+
+from active_rlhf.study.matrix import RANDOM_POLICY, TRUE_REWARD
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """None are needed."""
+
+
+def run(args: Namespace) -> int:
+    from active_rlhf.selection.presets import DESCRIPTIONS
+    from active_rlhf.study import known
+    from active_rlhf.study.reference import KINDS
+    from active_rlhf.tasks.gym import ENVIRONMENTS
+
+    environments = {name: entry.description for name, entry in ENVIRONMENTS.items()}
+    baselines = {
+        TRUE_REWARD: "baseline: PPO on the environment's own reward, no labels",
+        RANDOM_POLICY: "baseline: uniformly random actions",
+    }
+    for title, entries in (
+        ("environments (any other gymnasium id with Box spaces works too)", environments),
+        ("selectors", DESCRIPTIONS | baselines),
+        *(
+            (f"{title} (`{kind}`)", {name: known.description(kind, name) for name in names})
+            for kind, title in KINDS.items()
+            if (names := known.names(kind))
+        ),
+    ):
+        print(f"{title}:")
+        for name, description in entries.items():
+            print(f"  {name:<22} {description}")
+    return 0

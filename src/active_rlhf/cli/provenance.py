@@ -1,0 +1,20 @@
+"""Print what a file of a study is made from: other files, runs, config, code and packages, as JSON.
+
+Example:
+  active-rlhf provenance results/demo/figures/effects.pdf
+"""
+
+import json
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from active_rlhf.results.provenance import trace
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, help="in a study's results")
+
+
+def run(args: Namespace) -> int:
+    print(json.dumps(trace(args.file), indent=1))
+    return 0

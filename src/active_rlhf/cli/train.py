@@ -1,0 +1,166 @@
+"""Train one run: a cell of a study, with any seed, or a resolved run.
+
+A run that was killed goes on from its last checkpoint; one that is complete is left alone. Its
+directory gets tables of episodes, evaluations and query sessions, the answers, the policy, the
+reward model and, last, run.json. SIGTERM, SIGUSR1 and Ctrl-C stop it after the rollout under way;
+the exit code is then 75 (130 for Ctrl-C), and the same command goes on.
+
+Example:
+  active-rlhf train --study config/demo.yaml --env Hopper-v5 --selector duo --seed 1 \\
+      --set labels.total=200 --out runs/duo
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from active_rlhf.cli import one_run
+from active_rlhf.cli.threads import one_thread
+from active_rlhf.errors import InputError, explained
+from active_rlhf.files import CHECKPOINT, LOCK
+from active_rlhf.study.loading import load_spec
+from active_rlhf.study.messages import ConfigError
+from active_rlhf.study.settings import Spec
+
+AGAIN = os.EX_TEMPFAIL  # 75: stopped before its end, the same command goes on
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    one_run.add_arguments(parser)
+    parser.add_argument("--spec", help="a resolved run (JSON) instead of --study, --env, ...")
+    parser.add_argument("--out", required=True, type=Path, help="the run's directory")
+    parser.add_argument("--tracking", choices=("none", "tensorboard", "wandb"))
+    parser.add_argument(
+        "--checkpoint-every",
+        type=float,
+        metavar="SECONDS",
+        help="of work that a kill may cost (0: no checkpoint but on SIGTERM)",
+    )
+    parser.add_argument("--force", action="store_true", help="start afresh, whatever --out holds")
+
+
+def run(args: Namespace) -> int:
+    one_thread()
+    tracking, every = args.tracking, args.checkpoint_every
+    if args.spec is None:
+        study, spec = one_run.load(args)
+        tracking = study.tracking if tracking is None else tracking
+        every = study.checkpoint_every if every is None else every
+    elif args.changes or any((args.study, args.env, args.selector, args.seed is not None)):
+        raise ConfigError("--spec: is a whole run; --study, --env, --selector, --seed, --set: drop")
+    else:
+        spec = load_spec(args.spec)
+    name = f"{spec.environment} {spec.selector} seed {spec.seed}"
+    every = 60.0 if every is None else every
+    options = {"tracking": tracking or "none", "checkpoint_every": every}
+    if not every >= 0:
+        raise ConfigError(f"--checkpoint-every: must be at least 0, not {args.checkpoint_every}")
+    if _is_complete(args.out, spec, args.force) and _is_tidy(args.out):
+        print(f"{name}: complete already in {args.out}, nothing to do")
+        return 0
+
+    return _train_to_the_end(name, spec, args.out, options | {"force": args.force})
+
+
+def _train_to_the_end(name: str, spec: Spec, out: Path, options: dict[str, Any]) -> int:
+    """Train, unless told to stop, or wait for the process that does; returns the exit code."""
+    received: list[int] = []
+
+    def leave(number: int, _: Any) -> None:
+        received.append(number)  # for an import that swallows the exit
+        sys.exit(AGAIN)
+
+    with _on_signal(leave, signal.SIGTERM, signal.SIGUSR1):
+        from active_rlhf.run.directory import RunLocked
+        from active_rlhf.run.training import Stopped, train
+
+    def note(number: int, _: Any) -> None:
+        if number == signal.SIGINT:
+            if number in received:
+                raise KeyboardInterrupt
+            os.write(2, b"stopping after this rollout; once more to stop at once\n")
+        received.append(number)
+
+    waiting = False
+    with _on_signal(note, signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+        while True:
+            try:
+                train(spec, out, stopping=lambda: bool(received), **options)
+                return 0
+            except RunLocked as locked:  # such as by a job that outlived its workflow
+                if not waiting:
+                    print(f"{name}: {locked}; waiting for its end", file=sys.stderr, flush=True)
+                waiting = True
+                time.sleep(1)
+                if not received:
+                    continue
+            except Stopped as stopped:
+                print(f"{name}: {stopped}", file=sys.stderr)
+            except ConfigError:  # such as a tracker that is not installed
+                raise
+            except (FloatingPointError, InputError, MemoryError, OSError) as error:
+                where = f"{out}: " if isinstance(error, OSError) else ""
+                print(f"error: {name}: {where}{explained(error)}", file=sys.stderr)
+                return 1
+            return 130 if signal.SIGINT in received else AGAIN
+
+
+@contextmanager
+def _on_signal(handler: Callable[[int, Any], None], *numbers: int) -> Iterator[None]:
+    """Handle signals meanwhile, but for those that whoever started the process had ignored."""
+    heeded = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
+
+
+def _is_tidy(out: Path) -> bool:
+    """Whether nothing is left in `out` of a process that was killed."""
+    return not any((out / name).exists() for name in (CHECKPOINT, LOCK))
+
+
+def _is_complete(out: Path, spec: Spec, force: bool) -> bool:
+    """Whether `out` holds just this run; another one there is an error. With `force` neither."""
+    from active_rlhf.run.identity import code_fingerprint
+
+    file = out / "run.json"
+    if force or not file.exists():
+        return False
+    advice = "give another --out, or --force to replace it"
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        old, code = found["spec"], found["code"]
+        differing = _differences(old, spec.as_dict())
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{file}: damaged; {advice}") from error
+    if not differing and code != code_fingerprint(spec):
+        differing = ["the package's code"]
+    if not differing:
+        return True
+    shown = ", ".join(differing[:3]) + (", ..." if len(differing) > 3 else "")
+    raise ConfigError(
+        f"{out}: holds a run of {old.get('environment')} {old.get('selector')} "
+        f"seed {old.get('seed')} that differs in {shown}; {advice}"
+    )
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Dotted names of the settings in which two specs differ."""
+    found: list[str] = []
+    for key in [*new, *(key for key in old if key not in new)]:
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found += _differences(a, b, f"{prefix}{key}.")
+        elif a != b:
+            found.append(f"{prefix}{key}")
+    return found

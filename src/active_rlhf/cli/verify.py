@@ -1,0 +1,69 @@
+"""Check that a study's results are whole and sound.
+
+Whatever follows from something else is made again and compared; everything else is held against its
+recorded hash. Prints a line for each thing that is wrong; the exit code is 1 if there is any.
+
+Example:
+  active-rlhf verify results/demo
+"""
+
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from active_rlhf.results.verify import Finding
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("results", type=Path, help="their folder")
+    parser.add_argument("--strict", action="store_true", help="let warnings fail too")
+
+
+def run(args: Namespace) -> int:
+    from active_rlhf.results.verify import PROBLEM, WARNING, verify
+
+    found = verify(args.results)
+    for line in lines(args.results, found):
+        print(line)
+    failing = (PROBLEM, WARNING) if args.strict else (PROBLEM,)
+    return int(any(finding.level in failing for finding in found))
+
+
+def lines(root: Path, found: list["Finding"]) -> Iterator[str]:
+    """A line a problem, a line a kind of warning and note, and last how many of each there are."""
+    from active_rlhf.results.verify import NOTE, PROBLEM, WARNING
+
+    for level in (PROBLEM, WARNING, NOTE):
+        alike: dict[Any, list[Finding]] = {}
+        for finding in found:
+            if finding.level == level:
+                key = finding if level == PROBLEM else finding.message
+                alike.setdefault(key, []).append(finding)
+        for first, *others in alike.values():
+            label = "" if level == PROBLEM else f"{level}: "
+            more = f" (and {len(others)} more)" if others else ""
+            yield _printable(f"{root / first.path}{more}: {label}{first.message}")
+    yield f"{root}: {_counted(found)}"
+
+
+def _counted(found: list["Finding"]) -> str:
+    """'2 problems (runs 1, statistics 1), 1 note', or 'sound' and the rest."""
+    from active_rlhf.results.verify import PROBLEM
+
+    levels = Counter(finding.level for finding in found)
+    counts = [f"{levels[level]} {level}{'s' * (levels[level] > 1)}" for level in levels]
+    places = Counter(f.path.split("/")[0] or "folder" for f in found if f.level == PROBLEM)
+    if not places:
+        return ", ".join(["sound", *counts])
+    where = ", ".join(f"{place} {count}" for place, count in places.most_common())
+    rest = [count for count, level in zip(counts, levels, strict=True) if level != PROBLEM]
+    problems = next(count for count in counts if PROBLEM in count)
+    return ", ".join([f"{problems} ({where})", *rest])
+
+
+def _printable(text: str) -> str:
+    """The text with escapes for what a name may hold: line breaks, bytes that are no text."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,0 +1,20 @@
+"""Compile everything a run needs, once a machine, so that no run has to.
+
+Example:
+  active-rlhf warm-up
+"""
+
+from argparse import ArgumentParser, Namespace
+
+from active_rlhf.cli.threads import one_thread
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """None are needed."""
+
+
+def run(args: Namespace) -> int:
+    one_thread()
+    from active_rlhf.compute import compilation
+
+    return 0 if compilation.compiles() else 1

@@ -1,0 +1,45 @@
+"""Whether a results folder is complete, consistent and untouched, and its config reproducible.
+
+Two manifests say what every file was: `provenance.json` and, of a run's files, its `run.json`. What
+follows from something else is made again: specs from the config, exports from runs, statistics and
+findings from exports. What was drawn or typeset is held against its own mark. A folder may be
+damaged in any way: whatever cannot be read is a finding.
+"""
+
+from pathlib import Path
+
+from active_rlhf.errors import InputError
+from active_rlhf.results.provenance import CONFIG, RECORD
+from active_rlhf.results.verify.folder import (
+    NOTE,
+    PROBLEM,
+    WARNING,
+    Finding,
+    Folder,
+    config,
+    files,
+    guarded,
+    leftovers,
+)
+from active_rlhf.results.verify.manifests import marks, record, runs
+from active_rlhf.results.verify.recomputed import exports, statistics
+
+__all__ = ["NOTE", "PROBLEM", "WARNING", "Finding", "verify"]
+
+
+def verify(root: Path) -> list[Finding]:
+    """All that is wrong (PROBLEM), doubtful (WARNING) or worth knowing (NOTE) about a folder.
+
+    Raises InputError if there is no such folder or it holds no study.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; give a study's, as in results/demo")
+    if not any((root / name).exists() for name in (CONFIG, RECORD, "runs")):
+        raise InputError(f"{root}: holds no study (none of {CONFIG}, {RECORD}, runs/)")
+    folder = Folder(root)
+    for place, check in (
+        *(("", files), (CONFIG, config), (RECORD, record), (RECORD, marks), ("runs", runs)),
+        *(("exports", exports), ("statistics", statistics), ("", leftovers)),
+    ):
+        folder.found += guarded(folder, place, check, folder)
+    return list(dict.fromkeys(folder.found))

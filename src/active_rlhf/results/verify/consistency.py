@@ -1,0 +1,134 @@
+"""Whether the files of one finished run follow from its spec and from each other."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import accumulate
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from active_rlhf.behaviour.ledger import Ledger
+from active_rlhf.errors import InputError, line
+from active_rlhf.results.collect import EPISODES, EVALUATIONS, OPTIONAL, SESSIONS
+from active_rlhf.results.export import read_csv
+from active_rlhf.run.schedule import RECENT_RETURNS, Plan
+from active_rlhf.study.settings import Evaluation, Spec
+
+Fault = tuple[str, str]  # a file of the run, what is wrong with it
+Faults = Iterator[str]
+SETTINGS = "the run's settings give"
+
+
+def faults(directory: Path, spec: Spec, result: dict[str, Any]) -> Iterator[Fault]:
+    """What contradicts the spec or another file of the run, whose run.json is `result`.
+
+    Each fault is said of the file that it shows in; a file that cannot be read is one fault.
+    """
+    plan = Plan.of(spec)
+    for key, value in {"steps": plan.steps, "queries": sum(plan.queries)}.items():
+        if result.get(key) != value:
+            yield "run.json", f"{key} is {result.get(key)!r}, {SETTINGS} {value}"
+    counts: dict[str, list[int]] = {}
+    if plan.queries:
+        for fault in _ledger(plan, counts, directory / "labels.npz"):
+            yield "labels.npz", fault
+    checks: list[tuple[str, Sequence[str], Callable[[pd.DataFrame], Faults]]] = [
+        ("episodes.csv", EPISODES, partial(_episodes, plan, result)),
+        ("evaluations.csv", EVALUATIONS, partial(_evaluations, plan, spec.evaluation)),
+        ("sessions.csv", SESSIONS, partial(_sessions, plan, counts)),
+    ]
+    for name, columns, check in checks if plan.queries else checks[:2]:
+        path = directory / name
+        numbers = [column for column in columns if column not in OPTIONAL]
+        try:
+            frame = read_csv(path, numbers, [column for column in columns if column in OPTIONAL])
+        except InputError as error:
+            yield name, str(error).removeprefix(f"{path}: ")
+        else:
+            yield from ((name, fault) for fault in check(frame))
+
+
+def _unlike(frame: pd.DataFrame, expected: Mapping[str, Any], giver: str = SETTINGS) -> Faults:
+    """The first row of each column that is not as expected; a wrong number of rows before all."""
+    for name, values in expected.items():
+        if len(frame) != len(values):
+            yield f"{len(frame)} rows, {giver} {len(values)}"
+            return
+        wrong = np.flatnonzero(frame[name].to_numpy(float) != np.asarray(values, float))
+        if len(wrong):
+            row = wrong[0]
+            found, right = frame[name].iloc[row], np.asarray(values)[row]
+            yield f"{name} in line {row + 2} is {found}, {giver} {right}"
+
+
+def _episodes(plan: Plan, result: dict[str, Any], frame: pd.DataFrame) -> Faults:
+    if len(frame) != result.get("episodes"):
+        yield f"{len(frame)} episodes, run.json says {result.get('episodes')!r}"
+    steps, lengths = (frame[name].to_numpy(float) for name in ("step", "length"))
+    order = list(_unlike(frame, {"step": np.cumsum(lengths)}, "the lengths of episodes give"))
+    if order:
+        yield from order
+    elif len(steps) and not (lengths.min() >= 1 and steps[-1] <= plan.steps):
+        yield f"has an episode of no step, or ends at step {steps[-1]:.0f} of {plan.steps}"
+    else:
+        labels = plan.asked((steps.astype(int) - 1) // plan.size)
+        yield from _unlike(frame, {"labels": labels})
+    last = [float(value) for value in frame["return"].iloc[-RECENT_RETURNS:]]
+    mean, stated = fmean(last) if last else math.nan, result.get("final_return")
+    if not (isinstance(stated, (int, float)) and math.isclose(mean, stated, rel_tol=1e-12)):
+        yield f"the last {len(last)} returns have the mean {mean}, run.json says {stated!r}"
+
+
+def _evaluations(plan: Plan, evaluation: Evaluation, frame: pd.DataFrame) -> Faults:
+    ends = plan.size * np.arange(1, plan.rollouts + 1)
+    due = ends // evaluation.every > (ends - plan.size) // evaluation.every
+    due[-1] = True
+    step = ends[due]
+    episodes = np.full(len(step), evaluation.episodes)
+    labels = plan.asked(step // plan.size)
+    yield from _unlike(frame, {"step": step, "episodes": episodes, "labels": labels})
+
+
+def _sessions(plan: Plan, counts: Mapping[str, list[int]], frame: pd.DataFrame) -> Faults:
+    planned = {
+        "session": range(len(plan.when)),
+        "step": (np.array(plan.when) + 1) * plan.size,
+        "asked": plan.queries,
+        "held_out": plan.held_out,
+        "labels": list(accumulate(plan.queries)),
+    }
+    found = list(_unlike(frame, planned))
+    answers = {name: counts[name] for name in ("answered", "tied", "skipped") if counts}
+    yield from found or _unlike(frame, answers, "labels.npz gives")
+
+
+def _ledger(plan: Plan, counts: dict[str, list[int]], path: Path) -> Faults:
+    """Fill `counts` with queries by session of a ledger that has those of the plan."""
+    try:
+        ledger = Ledger.load(path)
+        preferences = ledger.column("preferences")
+        sessions, held_out = (ledger.column(name) for name in ("sessions", "held_out"))
+    except Exception as error:  # whatever numpy and zipfile make of damaged bytes
+        yield f"not readable ({type(error).__name__}: {line(error)})"
+        return
+    masks = {
+        "asked": np.ones(len(sessions), bool),
+        "held_out": held_out,
+        "answered": np.isfinite(preferences),
+        "tied": preferences == 0.5,
+        "skipped": np.isnan(preferences),
+    }
+    by_session = {
+        name: [int((sessions[mask] == session).sum()) for session in range(len(plan.when))]
+        for name, mask in masks.items()
+    }
+    for name, planned in {"asked": plan.queries, "held_out": plan.held_out}.items():
+        found, total = by_session[name], masks[name].sum()
+        if (found, total) != (planned, sum(planned)):
+            yield f"{name} by session is {found} of {total}, {SETTINGS} {planned}"
+            return
+    counts |= by_session

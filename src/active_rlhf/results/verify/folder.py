@@ -1,0 +1,168 @@
+"""What a results folder holds, its config and what is no part of it; and what is said of it all."""
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from active_rlhf.errors import InputError, line
+from active_rlhf.files import CHECKPOINT, LOCK, folder_name, result_files
+from active_rlhf.results.provenance import CONFIG, RECORD
+from active_rlhf.study.loading import load_study
+from active_rlhf.study.matrix import study_runs
+from active_rlhf.study.messages import show
+from active_rlhf.study.reading import read_yaml
+from active_rlhf.study.settings import Study
+
+PROBLEM, WARNING, NOTE = "problem", "warning", "note"
+MISSING = "missing; let snakemake make it again"
+STALE = "delete it, and snakemake makes it again"
+FOREIGN = "a run that the config does not name; nothing uses it"
+HALF_WRITTEN = "left half-written by a process that was killed; remove it"
+MADE = ("exports", "figures", "findings.md", "report", "statistics", "tables")
+# In a run's folder, beside its results; models as they were saved before today's format.
+BESIDE = ("run.json", "finished.json", "progress.json", "tensorboard", "wandb")
+FORMER = ("policy.pt", "reward_model.pt")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about one file or folder; `path` is relative to the results folder."""
+
+    path: str
+    message: str
+    level: str = PROBLEM
+
+
+@dataclass
+class Folder:
+    """A results folder, and what was found in it so far.
+
+    `study` and `record` are None where they cannot be read; `files` are the regular ones.
+    """
+
+    root: Path
+    files: set[str] = field(default_factory=set)
+    study: Study | None = None
+    record: dict[str, Any] | None = None
+    found: list[Finding] = field(default_factory=list)
+
+    def unsound(self, *places: str) -> bool:
+        """Whether a problem was found in one of these files or folders."""
+        return any(
+            finding.level == PROBLEM and f"{finding.path}/".startswith(f"{place}/")
+            for finding in self.found
+            for place in places
+        )
+
+
+Findings = Iterator[Finding]
+
+
+def guarded(folder: Folder, path: str, check: Callable[..., Findings], *given: Any) -> Findings:
+    """What a check finds; its failure is a finding about `path`, or about the file it names."""
+    try:
+        yield from check(*given)
+    except InputError as error:
+        inside, text = f"{folder.root}{os.sep}", str(error)
+        if text.startswith(inside):
+            path, _, text = text.removeprefix(inside).partition(": ")
+        yield Finding(path, text)
+    except Exception as error:  # whatever a library makes of a damaged file
+        yield Finding(path, f"cannot be checked ({type(error).__name__}: {line(error)})")
+
+
+def run_folders(study: Study) -> list[str]:
+    """The directories of the study's runs, from that of all runs."""
+    return [f"{folder_name(env)}/{selector}/{seed}" for env, selector, seed in study_runs(study)]
+
+
+def listed(names: list[str]) -> str:
+    """The first three, and how many more there are."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def files(folder: Folder) -> Findings:
+    """List the regular files; anything else that is no folder is named."""
+    errors: list[OSError] = []
+    for directory, folders, names in os.walk(folder.root, onerror=errors.append):
+        for name in (*names, *folders):
+            path = os.path.join(directory, name)
+            relative, mode = os.path.relpath(path, folder.root), os.lstat(path).st_mode
+            if stat.S_ISREG(mode):
+                folder.files.add(relative)
+            elif stat.S_ISLNK(mode):
+                yield Finding(relative, "a symbolic link; put what it leads to in its place")
+            elif not stat.S_ISDIR(mode):
+                yield Finding(relative, "neither a file nor a folder; remove it")
+    for error in errors:
+        path = os.path.relpath(error.filename, folder.root)
+        yield Finding(path, f"cannot be listed ({error.strerror}); make it readable")
+
+
+def config(folder: Folder) -> Findings:
+    """Read the stored config, which must be what loading it gives: every default filled in."""
+    path = folder.root / CONFIG
+    if CONFIG not in folder.files:
+        yield Finding(CONFIG, MISSING)
+        return
+    stored = read_yaml(path)
+    folder.study = load_study(path, data=_with_paths(stored, path), cells=())
+    study = folder.study.as_dict()
+    differing = [
+        key
+        for key in sorted({*stored, *study} - {"imported"})
+        if key not in stored or key not in study or stored[key] != study[key]
+    ]
+    if differing:
+        keys = ", ".join(map(show, differing))
+        yield Finding(CONFIG, f"today's code would store other values of {keys}", WARNING)
+    if study["study"] != folder.root.resolve().name:
+        yield Finding(CONFIG, f"is of the study {study['study']}, not of this folder's name", NOTE)
+
+
+def _with_paths(stored: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The config with imported files found also from where the study was made."""
+    imported = stored.get("imported")
+    if not isinstance(imported, Mapping):
+        return stored
+    home = path.resolve().parent.parent.parent
+    found = {
+        name: str(home / file) if isinstance(file, str) and (home / file).is_file() else file
+        for name, file in imported.items()
+    }
+    return stored | {"imported": found}
+
+
+def leftovers(folder: Folder) -> Findings:
+    """Files that are no part of the study."""
+    known = {CONFIG, RECORD, *(folder.record["artefacts"] if folder.record else ())}
+    runs = run_folders(folder.study) if folder.study else None
+    for name in sorted(folder.files - known):
+        top, *rest = name.split("/")
+        if top == "runs" and len(rest) > 3:
+            message = _in_run(rest[3]) if runs is None or "/".join(rest[:3]) in runs else FOREIGN
+            name = "/".join(["runs", *rest[:3]]) if message == FOREIGN else name
+        elif rest and rest[-1].startswith("."):
+            message = HALF_WRITTEN
+        elif top == "logs" or (top in MADE and not folder.record):
+            message = ""
+        elif name == "report.html":
+            message = f"made after {RECORD}, which does not cover it"
+        else:
+            message = "not a file of this study"
+        if message:
+            yield Finding(name, message, NOTE)
+
+
+def _in_run(name: str) -> str:
+    """What is to be said of a file or folder of a run; nothing of one that belongs there."""
+    if name == CHECKPOINT:
+        return "checkpoint of a run that is going on or was killed; training it goes on from there"
+    if name == LOCK:
+        return "lock of a run that is going on or was killed"
+    if name in (*BESIDE, *FORMER, *result_files(asks=True)):
+        return ""
+    return HALF_WRITTEN if name.startswith(".") else "not a file of a run"

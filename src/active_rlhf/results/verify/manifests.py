@@ -1,0 +1,145 @@
+"""Every file against what is recorded of it: in provenance.json, in run.json, in its own mark."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from active_rlhf.files import folder_name, result_files, sha256
+from active_rlhf.results.collect import REMEDY, read_result
+from active_rlhf.results.marks import MARKED, combined, marked_inputs
+from active_rlhf.results.provenance import CONFIG, RECORD, read_record
+from active_rlhf.results.verify.consistency import faults
+from active_rlhf.results.verify.folder import (
+    MISSING,
+    NOTE,
+    STALE,
+    WARNING,
+    Finding,
+    Findings,
+    Folder,
+    guarded,
+    listed,
+    run_folders,
+)
+from active_rlhf.run.identity import code_fingerprint
+from active_rlhf.study.loading import resolve_run
+from active_rlhf.study.matrix import study_runs
+from active_rlhf.study.settings import Spec
+
+
+def untouched(folder: Folder, hashes: Mapping[str, Any], manifest: str, remedy: str) -> Findings:
+    """Files that are not, or no longer, what a manifest says."""
+    for name, known in hashes.items():
+        if name not in folder.files:
+            yield Finding(name, f"missing; {remedy}")
+        elif sha256(folder.root / name) != known:
+            yield Finding(name, f"not as it was made, by its hash in {manifest}; {remedy}")
+
+
+def record(folder: Folder) -> Findings:
+    """The record, and every file against it."""
+    if RECORD not in folder.files:
+        yield Finding(RECORD, MISSING)
+        return
+    folder.record = record = read_record(folder.root)
+    hashes = {name: entry["sha256"] for name, entry in record["artefacts"].items()}
+    yield from untouched(folder, hashes, RECORD, STALE)
+    runs = {f"runs/{name}/run.json": entry["sha256"] for name, entry in record["runs"].items()}
+    there = {name: known for name, known in runs.items() if name in folder.files}
+    yield from untouched(folder, there, RECORD, REMEDY)
+    if folder.study is None:
+        return
+    for name, path in (folder.study.imported or {}).items():
+        if record["imported"].get(name, {}).get("sha256") != sha256(path):
+            yield Finding(RECORD, f"{path} has changed since; let snakemake analyse it again")
+    names = set(run_folders(folder.study))
+    if record["study"] != folder.study.study or record["runs"].keys() != names:
+        yield Finding(RECORD, f"is not of the runs in {CONFIG}; {STALE}")
+
+
+def marks(folder: Folder) -> Findings:
+    """Figures, tables and pages carry a hash of what they were made from."""
+    artefacts = folder.record["artefacts"] if folder.record else {}
+    for name, entry in artefacts.items():
+        if name in folder.files and name.endswith(MARKED):
+            inputs = entry["inputs"]
+            wanted = combined(artefacts[item]["sha256"] for item in inputs)[:16]
+            if marked_inputs(folder.root / name) != {wanted}:
+                yield Finding(name, f"its mark says it was not made from {listed(inputs)}; {STALE}")
+
+
+def runs(folder: Folder) -> Findings:
+    """Every run of the config, and in what they differ from each other and from today's code."""
+    study, cells, versions = folder.study, Counter[str](), Counter[str]()
+    if study is None:
+        return
+
+    @cache
+    def code(environment: str, selector: str) -> str:
+        return code_fingerprint(resolve_run(study, environment, selector, study.seeds[0]))
+
+    runs = study_runs(study)
+    for environment, selector, seed in runs:
+        name = f"runs/{folder_name(environment)}/{selector}/{seed}"
+        spec = resolve_run(study, environment, selector, seed)
+        results: list[dict[str, Any]] = []
+        yield from guarded(folder, name, _run, folder, name, spec, results)
+        for result in results:
+            if result.get("code") != code(environment, selector):
+                cells[f"{environment} {selector}"] += 1
+            versions[json.dumps(result.get("versions"), sort_keys=True)] += 1
+    if cells:
+        yield Finding(
+            "runs",
+            f"{cells.total()} of {len(runs)} were made by other training code than this package's "
+            f"({listed(list(cells))}); see {RECORD} for theirs, or let snakemake train them again",
+            WARNING,
+        )
+    if len(versions) > 1:
+        yield Finding("runs", f"made with different versions: {_differing(versions)}", WARNING)
+
+
+def _run(folder: Folder, name: str, spec: Spec, results: list[Any]) -> Findings:
+    """One run; its run.json is appended to `results` once it is known to be of this spec."""
+    path, copy = f"{name}/run.json", f"{name}/finished.json"
+    if path not in folder.files:
+        yield Finding(name, "the run is not complete (it has no run.json); let snakemake finish it")
+        return
+    result = read_result(folder.root / name, spec.as_dict())
+    results.append(result)
+    hashes = result.get("files")
+    if isinstance(hashes, dict):
+        yield from untouched(
+            folder, {f"{name}/{file}": known for file, known in hashes.items()}, "run.json", REMEDY
+        )
+    recorded = {Path(file).stem for file in hashes} if isinstance(hashes, dict) else set()
+    files = result_files(spec.labels is not None)
+    unknown = [file for file in files if Path(file).stem not in recorded]
+    if unknown:
+        yield Finding(path, f"records no hashes of the run's {listed(unknown)}; {REMEDY}")
+    read = [file for file in files if file.endswith((".csv", ".npz"))]
+    if folder.files.issuperset(f"{name}/{file}" for file in read):
+        for file, fault in faults(folder.root / name, spec, result):
+            yield Finding(f"{name}/{file}", f"{fault}; {REMEDY}")
+    if copy not in folder.files:
+        yield Finding(copy, "missing; nothing reads it unless run.json is lost", NOTE)
+    elif sha256(folder.root / copy) != sha256(folder.root / path):
+        yield Finding(copy, f"is no copy of run.json; {REMEDY}")
+
+
+def _differing(versions: Counter[str]) -> str:
+    """'numpy 2.4.6 (23 runs), 2.4.5 (1 run); ...', of what is not the same in all."""
+    by_package: dict[str, Counter[str]] = {}
+    for text, count in versions.items():
+        found = json.loads(text)
+        for package, version in (found if isinstance(found, dict) else {"none": ""}).items():
+            by_package.setdefault(package, Counter())[str(version)] += count
+    return "; ".join(
+        f"{package} "
+        + ", ".join(f"{version} ({count} runs)" for version, count in counts.most_common())
+        for package, counts in sorted(by_package.items())
+        if len(counts) > 1 or counts.total() < versions.total()
+    )

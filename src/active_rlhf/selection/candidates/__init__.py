@@ -1,0 +1,53 @@
+"""Candidate pairs: the segments a selector may choose from.
+
+Each generator is a file of this folder under `@candidates`, called with the session's `Context`,
+how many pairs there should be, and the generator of random numbers that is for candidates alone. It
+gives ids int64 [m, 2] of distinct pairs of distinct segments, in random order of members.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from active_rlhf.errors import InputError
+
+if TYPE_CHECKING:  # checking a configuration needs no simulator
+    from active_rlhf.behaviour.store import SegmentStore
+
+ROUNDS = 100  # of drawing again for pairs that came out twice; only tiny stores need more than two
+
+
+def independent_pairs(
+    store: "SegmentStore",
+    length: int,
+    count: int,
+    weights: np.ndarray | None,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """`count` pairs int64 [count, 2] of independently drawn distinct segments, none twice.
+
+    A pair counts as the same in either order. Fewer come back only if there are no more.
+    Raises InputError if fewer than two segments can be drawn.
+    """
+    _, lengths, _ = store.episodes()
+    windows = np.maximum(lengths - length + 1, 0)
+    available = int(windows.sum() if weights is None else windows[weights > 0].sum())
+    if available < 2:
+        raise InputError(
+            f"labels.segment_length: no two segments of {length} steps to compare: {available} seen"
+        )
+    count = min(count, available * (available - 1) // 2)
+    pairs = np.empty((0, 2), np.int64)
+    for _ in range(ROUNDS):
+        drawn = store.draw(generator, 2 * count, length, weights).reshape(-1, 2)
+        pairs = _distinct(np.concatenate([pairs, drawn]))[:count]
+        if len(pairs) == count:
+            break
+    return pairs
+
+
+def _distinct(pairs: np.ndarray) -> np.ndarray:
+    """Without pairs of a segment with itself and repetitions, in order of first appearance."""
+    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+    _, first = np.unique(np.sort(pairs, axis=1), axis=0, return_index=True)
+    return pairs[np.sort(first)]

@@ -1,0 +1,56 @@
+"""Segments of episodes that today's policy finds likely (DUO, Feng et al. 2025)."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from active_rlhf.parts import candidates
+from active_rlhf.selection.candidates import independent_pairs
+from active_rlhf.selection.context import Context
+
+if TYPE_CHECKING:
+    from active_rlhf.behaviour.store import SegmentStore
+
+CHUNK = 1 << 15  # steps looked at at once, of all that was ever done
+
+LogProbabilities = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@candidates
+def on_policy(context: Context, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Segments of episodes that are likely under the current policy."""
+    store, length = context.store, context.segment_length
+    weights = on_policy_weights(store, length, context.log_probabilities)
+    return independent_pairs(store, length, count, weights, generator)
+
+
+def on_policy_weights(
+    store: "SegmentStore", length: int, log_probabilities: LogProbabilities
+) -> np.ndarray:
+    """Weights [k] of the episodes by how likely today's policy finds them.
+
+    Proportional to max(0, z-score of sum_t log pi(a_t|o_t)) over the finished episodes of at least
+    `length` steps, or over all that long while none is finished; equal if every weight is zero.
+    Where these differ in length it is the mean over t: a sum says first of all how long they are.
+    """
+    starts, lengths, finished = store.episodes()
+    eligible = lengths >= length
+    if (eligible & finished).any():
+        eligible &= finished
+    if not eligible.any():
+        return np.zeros(len(starts))
+    last = np.flatnonzero(eligible)[-1]
+    end = starts[last] + lengths[last]
+    steps = np.empty(end)
+    for begin in range(0, end, CHUNK):
+        part = slice(begin, min(begin + CHUNK, end))
+        steps[part] = log_probabilities(store.observations[part], store.actions[part])
+    likelihood = np.add.reduceat(steps, starts[: last + 1])
+    if np.ptp(lengths[eligible]):
+        likelihood /= lengths[: last + 1]
+    weights = np.zeros(len(starts))
+    weights[eligible] = likelihood[eligible[: last + 1]]
+    # The z-score's denominator is common to all and so drops out of a proportion.
+    weights[eligible] = np.maximum(weights[eligible] - weights[eligible].mean(), 0)
+    return weights if weights.any() else eligible.astype(float)

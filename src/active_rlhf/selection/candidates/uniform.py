@@ -1,0 +1,13 @@
+"""All segments of all behaviour alike."""
+
+import numpy as np
+
+from active_rlhf.parts import candidates
+from active_rlhf.selection.candidates import independent_pairs
+from active_rlhf.selection.context import Context
+
+
+@candidates
+def uniform(context: Context, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Segments of all behaviour alike."""
+    return independent_pairs(context.store, context.segment_length, count, None, generator)

@@ -1,0 +1,190 @@
+"""What scores, filters and pickers are given: candidate pairs, and whatever is to know of them."""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from active_rlhf.selection.context import Context
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
+
+
+class _Once:
+    """An array that is computed for all candidates when it is first asked for, of which those in
+    play are shown, along its axis of pairs."""
+
+    def __init__(self, compute: Callable[["Pairs"], np.ndarray], axis: int):
+        self.compute, self.axis, self.__doc__ = compute, axis, compute.__doc__
+
+    def __get__(self, pairs: "Pairs", _: type | None = None) -> np.ndarray:
+        name, known = self.compute.__name__, pairs._known
+        if name not in known:
+            known[name] = _read_only(self.compute(pairs._all))
+        if pairs._stay is None:
+            return known[name]
+        return known[name][(slice(None),) * self.axis + (pairs._stay,)]
+
+
+def _once(axis: int) -> Callable[[Callable[["Pairs"], np.ndarray]], _Once]:
+    return partial(_Once, axis=axis)
+
+
+class Pairs:
+    """m candidate pairs of segments: all of a session, or those that reached the picker.
+
+    E members of the reward model, H steps a segment. Arrays are not to be written to. What is
+    standardised or scaled over the pool is so over all candidates of the session.
+    """
+
+    scores: np.ndarray
+    """[m], larger is better; all zero without a score, and before it."""
+
+    def __init__(
+        self,
+        context: Context,
+        ids: np.ndarray,
+        latents: Callable[[], np.ndarray] | None = None,
+    ):
+        self._context, self._latents = context, latents
+        self.scores = _read_only(np.zeros(len(ids)))
+        # Of those in play: all candidates, what is known of these, and which of them they are.
+        self._all: Pairs = self
+        self._known: dict[str, np.ndarray] = {"ids": _read_only(ids)}
+        self._stay: np.ndarray | None = None
+
+    def among(self, stay: np.ndarray, scores: np.ndarray) -> "Pairs":
+        """The pairs at the indices `stay`, with their scores of all."""
+        chosen = Pairs(self._context, self.ids[stay], self._latents)
+        chosen._all, chosen._known, chosen._stay = self, self._known, stay
+        chosen.scores = _read_only(scores[stay])
+        return chosen
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @_once(0)
+    def ids(self) -> np.ndarray:
+        """int64 [m, 2], names of the segments."""
+        return self.ids
+
+    # --- what the reward model says of them ---
+
+    @_once(1)
+    def rewards(self) -> np.ndarray:
+        """Each member's predicted reward of every step, float64 [E, m, 2, H]."""
+        ids, index = np.unique(self.ids, return_inverse=True)
+        rewards = self._context.member_rewards(ids).astype(np.float64)
+        return rewards[:, index.reshape(self.ids.shape)]
+
+    @_once(1)
+    def differences(self) -> np.ndarray:
+        """Each member's predicted return of the first minus the second segment, [E, m]."""
+        returns = self.rewards.sum(axis=-1)
+        return returns[..., 0] - returns[..., 1]
+
+    @_once(0)
+    def step_differences(self) -> np.ndarray:
+        """[m, H] predicted reward of the first minus the second segment, step by step: mean over
+        members, each scaled to unit sd over the pool so that none dominates."""
+        sd = self.rewards.std(axis=(1, 2, 3), keepdims=True)
+        mean = (self.rewards / np.where(sd > 0, sd, 1)).mean(axis=0)
+        return mean[:, 0] - mean[:, 1]
+
+    @_once(1)
+    def features(self) -> np.ndarray:
+        """Each member's last hidden layer, summed over the segment, float64 [E, m, 2, k]: its
+        predicted return is linear in them."""
+        ids, index = np.unique(self.ids, return_inverse=True)
+        features = self._context.features(ids).astype(np.float64)
+        return features[:, index.reshape(self.ids.shape)]
+
+    # --- what they show ---
+
+    @_once(0)
+    def observations(self) -> np.ndarray:
+        """Raw, [m, 2, H, o]."""
+        return self._context.segments(self.ids)[0]
+
+    @_once(0)
+    def actions(self) -> np.ndarray:
+        """As sampled from the policy, [m, 2, H, a]."""
+        return self._context.segments(self.ids)[1]
+
+    @_once(0)
+    def points(self) -> np.ndarray:
+        """[m, 2, d] the segments' steps (observation, action) in a row, standardised over the
+        pool."""
+        return self._points(self.ids)
+
+    @property
+    def labelled_points(self) -> np.ndarray:
+        """[l, 2, d] the same of the pairs asked so far."""
+        return self._all._points(self.labelled)
+
+    def _points(self, ids: np.ndarray) -> np.ndarray:
+        pool, steps = (
+            np.concatenate([self.observations, self.actions], axis=-1),
+            np.concatenate(self._context.segments(ids), axis=-1),
+        )
+        mean, sd = pool.mean(axis=(0, 1, 2)), pool.std(axis=(0, 1, 2))
+        in_a_row = len(ids), 2, pool.shape[2] * pool.shape[3]
+        return ((steps - mean) / np.where(sd > 0, sd, 1)).reshape(in_a_row)
+
+    @_once(0)
+    def latents(self) -> np.ndarray:
+        """VAE latents [m, 2, z] of the segments, standardised over the pool.
+
+        For parts that say so, as in `@score(latents=True)`: a run has a VAE only then.
+        """
+        if self._latents is None:
+            raise ValueError(
+                "latents: asked for by a part that does not say so; declare it with latents=True, "
+                "as in @score(latents=True)"
+            )
+        return self._latents()
+
+    # --- the session ---
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """int64 [l, 2], ids of the pairs asked so far."""
+        return self._context.labelled
+
+    @property
+    def answers(self) -> np.ndarray:
+        """float64 [l], to these: 1 first, 0 second, 0.5 equal, nan skipped or held out."""
+        return self._context.answers
+
+    @property
+    def train_accuracy(self) -> float | None:
+        """Of the reward model on its training labels; None before there are any."""
+        return self._context.train_accuracy
+
+    @property
+    def session(self) -> int:
+        """Number of this session, from 0."""
+        return self._context.session
+
+    @property
+    def step(self) -> int:
+        """Environment steps so far."""
+        return self._context.step
+
+    @property
+    def asked(self) -> int:
+        """Queries so far."""
+        return self._context.asked
+
+
+def by_score(pool: Pairs) -> np.ndarray:
+    """Indices from the best score to the worst, equal ones in order."""
+    return np.argsort(-pool.scores, kind="stable")
+
+
+def filled(chosen: np.ndarray, order: np.ndarray, batch: int) -> np.ndarray:
+    """`chosen`, then as many others in the given order as make it `batch`."""
+    return np.concatenate([chosen, order[~np.isin(order, chosen)]])[:batch].astype(np.int64)

@@ -1,0 +1,169 @@
+"""How far the runs of a study are, as their files tell it, while something else trains them.
+
+Training writes `progress.json` into each run directory and `run.json` when it is done; nothing else
+is looked at, so a laptop, a cluster or a study started elsewhere look alike.
+"""
+
+import json
+import os
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from active_rlhf.files import folder_name
+from active_rlhf.run.identity import code_fingerprint
+from active_rlhf.run.schedule import Plan
+from active_rlhf.study.loading import resolve_run
+from active_rlhf.study.matrix import study_runs
+from active_rlhf.study.settings import Spec, Study
+
+SILENT_AFTER = 180.0  # seconds without a sign of life, after which a run no longer counts as going
+
+
+@dataclass
+class RunProgress:
+    """What is known of one run: `state` is waiting, running or done, `rate` in steps a second."""
+
+    environment: str
+    selector: str
+    seed: int
+    directory: Path
+    total_steps: int
+    state: str = "waiting"
+    steps: int = 0
+    rate: float = 0.0
+    labels: int = 0
+    labels_total: int = 0
+    last_return: float | None = None
+    updated: float = 0.0
+    seen: tuple[int, int] = (0, 0)  # modification times of progress.json and run.json at last look
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The whole study at one moment. `seconds_left` is None until a first rate is known."""
+
+    running: list[RunProgress] = field(default_factory=list)
+    runs_done: int = 0
+    runs_total: int = 0
+    steps_done: int = 0
+    steps_total: int = 0
+    seconds_left: float | None = None
+
+
+class Watcher:
+    """Keeps the state of every run of a study and looks only at files that changed."""
+
+    def __init__(self, study: Study, results: Path) -> None:
+        @cache
+        def spec(environment: str, selector: str) -> tuple[Spec, str]:
+            resolved = resolve_run(study, environment, selector, study.seeds[0])
+            return resolved, code_fingerprint(resolved)
+
+        self._spec = spec
+        self._runs = [
+            RunProgress(
+                environment,
+                selector,
+                seed,
+                results / "runs" / folder_name(environment) / selector / str(seed),
+                Plan.of(spec(environment, selector)[0]).steps,
+            )
+            for environment, selector, seed in study_runs(study)
+        ]
+
+    def look(self, now: float | None = None) -> Snapshot:
+        """The study as its files tell it at `now` (Unix seconds; default: the clock)."""
+        now = time.time() if now is None else now
+        begun: dict[Path, set[str]] = {}
+        for run in self._runs:
+            if run.state == "done":
+                continue
+            parent = run.directory.parent
+            if parent not in begun:
+                begun[parent] = set(os.listdir(parent)) if parent.is_dir() else set()
+            if str(run.seed) in begun[parent]:
+                self._read(run)
+                if run.state == "running" and now - run.updated > SILENT_AFTER:
+                    run.state = "waiting"
+        return self._snapshot()
+
+    def _read(self, run: RunProgress) -> None:
+        seen = (_modified(run.directory / "progress.json"), _modified(run.directory / "run.json"))
+        if seen == run.seen:
+            return
+        run.seen = seen
+        result = _read_json(run.directory / "run.json")
+        if result and self._is_current(run, result):
+            run.state, run.steps = "done", run.total_steps
+            run.rate = run.total_steps / max(float(result.get("wall_s") or 0.0), 1e-9)
+            return
+        progress = _read_json(run.directory / "progress.json")
+        if progress and progress.get("status") == "running":
+            run.state = "running"
+            run.steps = int(progress["step"])
+            run.rate = float(progress["steps_per_second"] or 0.0)
+            run.labels = int(progress["labels"] or 0)
+            run.labels_total = int(progress["labels_total"] or 0)
+            run.last_return = progress["last_return"]
+            run.updated = float(progress["updated"])
+
+    def _is_current(self, run: RunProgress, result: dict[str, Any]) -> bool:
+        """Whether a result is what the study asks for; the workflow replaces one that is not."""
+        spec, code = self._spec(run.environment, run.selector)
+        return (
+            result.get("status") == "complete"
+            and result.get("spec") == {**spec.as_dict(), "seed": run.seed}
+            and result.get("code") == code
+        )
+
+    def _snapshot(self) -> Snapshot:
+        running = [run for run in self._runs if run.state == "running"]
+        steps_total = sum(run.total_steps for run in self._runs)
+        steps_done = sum(run.steps for run in self._runs if run.state != "waiting")
+        return Snapshot(
+            running,
+            sum(run.state == "done" for run in self._runs),
+            len(self._runs),
+            steps_done,
+            steps_total,
+            self._seconds_left(max(1, len(running))),
+        )
+
+    def _seconds_left(self, at_once: int) -> float | None:
+        """Remaining steps at the observed cost of their environment and selector, `at_once` a time.
+
+        A cell that was not seen yet is taken to cost the mean of those that were.
+        """
+        observed = defaultdict(list)
+        for run in self._runs:
+            if run.rate > 0 and run.state != "waiting":
+                observed[run.environment, run.selector].append(1 / run.rate)
+        if not observed:
+            return None
+        cost = {cell: fmean(seconds) for cell, seconds in observed.items()}
+        usual = fmean(cost.values())
+        left = 0.0
+        for run in self._runs:
+            if run.state != "done":
+                steps = run.total_steps - (run.steps if run.state == "running" else 0)
+                left += steps * cost.get((run.environment, run.selector), usual)
+        return left / at_once
+
+
+def _modified(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None

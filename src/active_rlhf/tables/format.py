@@ -1,0 +1,79 @@
+"""Tables as LaTeX (booktabs) and as Markdown, from the same cells, by the templates beside this."""
+
+import re
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import jinja2
+
+from active_rlhf.analysis.text import latex_text, markdown_text
+from active_rlhf.files import atomic, folder_name
+from active_rlhf.tables.cells import Table
+
+
+def _heading(text: str) -> str:
+    """A column's head as LaTeX, in several lines if it is long, so that the table stays narrow."""
+    lines = [latex_text(line) for line in textwrap.wrap(text, 16)]
+    return "\\shortstack[r]{" + r" \\ ".join(lines) + "}" if len(lines) > 1 else latex_text(text)
+
+
+def _label(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("active_rlhf.tables"),
+    undefined=jinja2.StrictUndefined,
+    block_start_string="(*",
+    block_end_string="*)",
+    variable_start_string="(((",
+    variable_end_string=")))",
+    comment_start_string="(#",
+    comment_end_string="#)",
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+_TEMPLATES.filters |= {
+    "heading": _heading,
+    "label": _label,
+    "latex": latex_text,
+    "markdown": markdown_text,
+}
+
+
+def latex(table: Table, mark: str = "") -> str:
+    """A LaTeX table that needs the packages booktabs and graphicx, for `\\input`.
+
+    mark: what it was made from (`provenance.mark`), kept in a comment.
+    """
+    return _TEMPLATES.get_template("table.tex.jinja").render(table=table, mark=mark)
+
+
+def markdown(table: Table) -> str:
+    """The table in Markdown: caption, pipes, notes."""
+    return _TEMPLATES.get_template("table.md.jinja").render(table=table)
+
+
+def document(title: str, tables: Mapping[str, Sequence[str]], mark: str = "") -> str:
+    """A LaTeX document of the tables in the files beside it: environment ("": all) -> names.
+
+    Those of an environment lie in its folder (`folder_name`).
+    """
+    sections = {
+        scope or "All environments": [
+            "/".join(filter(None, (folder_name(scope), name))) for name in names
+        ]
+        for scope, names in tables.items()
+    }
+    template = _TEMPLATES.get_template("tables.tex.jinja")
+    return template.render(title=title, sections=sections, mark=mark)
+
+
+def write(table: Table, paths: Iterable[str | Path], mark: str = "") -> None:
+    """Write the table to each path, as LaTeX (.tex) or Markdown (.md)."""
+    for path in paths:
+        text = latex(table, mark) if Path(path).suffix == ".tex" else markdown(table)
+        with atomic(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,88 @@
+"""Pairwise comparisons of methods."""
+
+import pandas as pd
+
+from active_rlhf.analysis.wording import (
+    TEST,
+    Terms,
+    decimals,
+    excluded_runs,
+    family,
+    number,
+    p_value,
+    power_notes,
+    seeds,
+)
+from active_rlhf.tables.cells import Cell, Table, emphasised, intervals, numbers, plain, table
+
+
+def significance(
+    comparisons: pd.DataFrame, terms: Terms, env: str = "", metric_type: str = "endpoint"
+) -> Table:
+    """Differences in an endpoint on one environment or, without one, on all.
+
+    Takes the whole statistic `comparisons`, whose families say what Holm corrects together.
+    """
+    if env:
+        return _of_environment(comparisons, terms, env, metric_type)
+    return _of_all(comparisons, terms, metric_type)
+
+
+def _of_environment(comparisons: pd.DataFrame, terms: Terms, env: str, metric_type: str) -> Table:
+    """All pairwise comparisons of one endpoint on one environment."""
+    rows = comparisons[(comparisons["env"] == env) & (comparisons["metric_type"] == metric_type)]
+    places = decimals([*rows["hodges_lehmann"], *rows["delta_mean"], *rows["sd_delta"]])
+    reject = list(rows["reject_null"])
+    families = comparisons[comparisons["family"].isin(rows["family"])]
+    columns = [
+        ("Comparison", plain(f"{a} − {b}" for a, b in _pairs(rows))),
+        ("n", [Cell(str(n)) for n in rows["n"]]),
+        ("W", [Cell(f"{w:g}") for w in rows["w_statistic"]]),
+        ("p", plain(map(p_value, rows["p_value"]))),
+        ("Holm p", emphasised(map(p_value, rows["p_value_holm"]), reject)),
+        ("HL", emphasised((number(v, places) for v in rows["hodges_lehmann"]), reject)),
+        (f"{terms.level} interval", intervals(rows["ci_hl_low"], rows["ci_hl_high"], places)),
+        ("Mean", numbers(rows["delta_mean"], places)),
+        ("dz", numbers(rows["dz"], 2)),
+        ("P(a > b)", numbers(rows["prob_improvement"], 2)),
+    ]
+    return table(
+        f"significance {env} {metric_type}",
+        f"Differences (a − b) in {terms.metric(metric_type, True)} on {env}; {seeds(rows['n'])} "
+        f"seeds. {TEST}; {family(families, terms)}, α = {terms.alpha:g}. HL: "
+        "Hodges-Lehmann estimate, with its exact interval, the dual of the uncorrected test. dz: "
+        "mean difference over its sd. P(a > b): share of unpaired runs of a above runs of b. "
+        "Bold: rejected.",
+        columns,
+        [*power_notes(families, terms), excluded_runs(terms, env)],
+    )
+
+
+def _of_all(comparisons: pd.DataFrame, terms: Terms, metric_type: str) -> Table:
+    """Estimate and Holm p of each pair on each environment."""
+    rows = comparisons[comparisons["metric_type"] == metric_type]
+    pairs = list(dict.fromkeys(_pairs(rows)))
+    families = comparisons[comparisons["family"].isin(rows["family"])]
+    columns = [("Comparison", plain(f"{a} − {b}" for a, b in pairs))]
+    for env, group in rows.groupby("env", sort=False):
+        places = decimals([*group["hodges_lehmann"], *group["sd_delta"]])
+        cells = {
+            (row["method_a"], row["method_b"]): Cell(
+                f"{number(row['hodges_lehmann'], places)} ({p_value(row['p_value_holm'])})",
+                row["reject_null"],
+            )
+            for row in group.to_dict("records")
+        }
+        columns.append((str(env), [cells.get(pair, Cell("–")) for pair in pairs]))
+    return table(
+        f"significance {metric_type}",
+        f"Differences (a − b) in {terms.metric(metric_type, True)}: Hodges-Lehmann estimate (Holm "
+        f"p); {seeds(rows['n'])} seeds. {TEST}; {family(families, terms)}, "
+        f"α = {terms.alpha:g}. Bold: rejected. The intervals are in the tables by environment.",
+        columns,
+        [*power_notes(families, terms), excluded_runs(terms)],
+    )
+
+
+def _pairs(comparisons: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(zip(comparisons["method_a"], comparisons["method_b"], strict=True))

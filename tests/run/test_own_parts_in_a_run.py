@@ -1,0 +1,185 @@
+"""Runs with parts of a user's own: trained by a spec in another process, and killed and resumed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from run_files import assert_same_results
+
+from active_rlhf import parts
+from active_rlhf.behaviour.ledger import Ledger
+from active_rlhf.run.loop import Stopped, train
+from active_rlhf.study.loading import load_study, resolve_run
+
+ROLLOUT = 64
+STUDY: dict[str, Any] = {
+    "study": "mine",
+    "seeds": [1],
+    "environments": ["Pendulum-v1"],
+    "parts": ["my_parts.py"],
+    "ppo": {
+        **{"total_steps": 24 * ROLLOUT, "rollout_steps": ROLLOUT, "epochs": 1, "minibatches": 2}
+    },
+    "labels": {
+        **{"total": 30, "initial": 4, "sessions": 12},
+        **{"segment_length": 20, "oversampling": 4, "probe_pairs": 10},
+    },
+    "reward_model": {"hidden": [8, 8], "epochs": 1},
+    "evaluation": {"every": 500, "episodes": 1},
+}
+PARTS = '''
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from active_rlhf.parts import picker, score, teacher
+from active_rlhf.teachers import Answers
+
+
+@teacher
+class Tiring:
+    """Right until it is tired, and then it guesses."""
+
+    def __init__(self, *, after: Annotated[int, Field(ge=0, description="queries")] = 10):
+        self.after, self.answered, self.seen = after, 0, np.zeros(3, int)
+
+    def __call__(self, question, history, generator):
+        assert question.asked == self.answered and question.session == self.seen[0]
+        assert question.step >= 64 * question.session
+        self.answered += len(question.rewards)
+        self.seen += 1
+        right = question.rewards.sum(-1).argmax(-1) == 0
+        guess = np.arange(len(right)) % 2 == 0
+        tired = np.arange(self.answered - len(right), self.answered) >= self.after
+        return Answers(np.where(tired, 1.0 * guess, 1.0 * right), np.ones(len(right)))
+
+    def state_dict(self):
+        return {"answered": self.answered, "seen": self.seen}
+
+    def load_state_dict(self, state):
+        self.answered, self.seen = state["answered"], state["seen"]
+
+
+@picker
+class Turning:
+    """The best, then the worst, and so on."""
+
+    def __init__(self):
+        self.turn = 1
+
+    def __call__(self, pool, batch, generator):
+        self.turn = -self.turn
+        return np.argsort(self.turn * pool.scores)[:batch]
+
+    def state_dict(self):
+        return {"turn": self.turn}
+
+    def load_state_dict(self, state):
+        self.turn = state["turn"]
+
+
+@score
+def by_features(pairs, *, power: float = 1.0):
+    """Distance of the segments' features."""
+    between = pairs.features[:, :, 0] - pairs.features[:, :, 1]
+    return (np.linalg.norm(between, axis=-1).mean(0) + pairs.session) ** power
+'''
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_parts.py").write_text(PARTS)
+    yield tmp_path
+    parts.load_parts([])
+
+
+def spec(**changes: Any) -> dict[str, Any]:
+    mine = {"score": {"name": "by_features", "power": 2}, "picker": "turning"}
+    data = STUDY | {"teacher": {"name": "tiring"}, "selectors": {"mine": mine}} | changes
+    return resolve_run(load_study("study.yaml", data=data), "Pendulum-v1", "mine", 1)
+
+
+def test_a_spec_holds_their_settings_and_where_they_are(folder):
+    resolved = spec()
+    assert resolved["teacher"] == {"name": "tiring", "after": 10}
+    assert resolved["selection"]["score"] == {"name": "by_features", "power": 2.0}
+    assert resolved["parts"] == dict.fromkeys(
+        ["picker turning", "score by_features", "teacher tiring"], "my_parts.py"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"teacher": {"name": "tiring", "after": -1}}, "after: must be a whole number at least 0"),
+        ({"teacher": {"name": "tiring", "before": 1}}, "setting of tiring 'before'"),
+        ({"selectors": {"mine": {"score": {"name": "by_features", "power": "x"}}}}, "score.power"),
+        ({"teacher": {"name": "tirin"}}, "did you mean 'tiring'?"),
+    ],
+)
+def test_their_settings_are_checked_with_the_study(folder, changes, said):
+    with pytest.raises(ValueError) as error:
+        spec(**changes)
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_teacher_that_tires_and_a_picker_that_turns_go_on_where_they_were(folder):
+    whole, cut = folder / "whole", folder / "cut"
+    wanted = spec()
+    train(wanted, whole)
+    for rollouts in (1, 5, 2, 9):  # some stops fall between two sessions of unlike kind
+        left = iter([False] * rollouts)
+        with pytest.raises(Stopped):
+            train(wanted, cut, stopping=lambda left=left: next(left, True))
+    train(wanted, cut)
+    assert_same_results(cut, whole)
+    answers = Ledger.load(whole / "labels.npz").column("preferences")
+    rested = Ledger.load(trained(folder / "rested", after=30) / "labels.npz").column("preferences")
+    assert (answers[:10] == rested[:10]).all() and (answers != rested).any()
+
+
+def trained(out: Path, **teacher: Any) -> Path:
+    train(spec(teacher={"name": "tiring", **teacher}), out)
+    return out
+
+
+def test_another_process_trains_them_by_their_spec(folder):
+    wanted = spec()
+    train(wanted, folder / "here")
+    (folder / "spec.json").write_text(json.dumps(wanted))
+    command = ["-m", "active_rlhf.cli", "train", "--spec", "spec.json", "--out", "there"]
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert_same_results(folder / "there", folder / "here")
+    (folder / "my_parts.py").unlink()
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "error: spec.json: parts: there is no file my_parts.py\n"
+
+
+def test_the_mean_length_of_the_latest_episodes_is_what_teachers_hear_of():
+    from active_rlhf.run.loop import Run
+
+    data = STUDY | {
+        "parts": [],
+        "environments": ["InvertedPendulum-v5"],
+        "selectors": ["random"],
+        "labels": STUDY["labels"] | {"segment_length": 4},
+    }
+    run = Run(resolve_run(load_study("s.yaml", data=data), "InvertedPendulum-v5", "random", 1))
+    heard = []
+    answer = run.learner.teacher
+    run.learner.teacher = lambda q, history, g: (heard.append(history), answer(q, history, g))[1]
+    while run.done < run.rollouts:
+        run.advance()
+        ended = [episode["length"] for episode in run.episodes]
+        if run.done - 1 in run.learner.schedule:
+            assert heard[-1].episode_length == pytest.approx(np.mean(ended[-10:]))
+            assert len(heard[-1].recent_returns) == min(10, len(ended))
+    assert len({history.episode_length for history in heard}) > 3
