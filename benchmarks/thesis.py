@@ -23,7 +23,7 @@ from active_rlhf.figures.style import save
 from active_rlhf.study.loading import load_study
 
 RESULTS = Path(__file__).with_name("results.json")
-IMAGE = Path(__file__).parents[1] / "docs" / "images" / "seconds_by_stage"
+IMAGE = Path(__file__).parents[1] / "docs" / "images" / "seconds_by_stage.png"
 NAMES = {"true_reward": "true reward"} | load_study(STUDY)["methods"]
 
 
@@ -106,8 +106,7 @@ def main() -> None:
         [NAMES[row["selector"]] for row in found], list(NAMES.values()), ordered=True
     )
     figure = overhead_bars(frame, Terms(methods=tuple(NAMES.values())), measure="cpu_s")
-    save(figure, IMAGE)
-    IMAGE.with_suffix(".pdf").unlink()
+    save(figure, [IMAGE])
     print(returns(found), costs(found), sep="\n\n")
     print(
         f"\nThe thesis's 160 runs at this pace: {thesis_hours(found, 'cpu_s'):.1f} CPU hours, "
