@@ -377,7 +377,8 @@ MISTAKES = {
     "total_steps=many": "total_steps: must be a whole number, not 'many'",
     "agent.anneal=1": "agent.anneal: must be true or false, not 1",
     "agent.epochs=true": "agent.epochs: must be a whole number, not True",
-    "agent=fast": "agent: must be a mapping, not 'fast'",
+    "agent=fast": "agent.name: unknown agent 'fast'; known: ppo",
+    "agent=3": "agent: must be a name or a mapping with a name, not 3",
     "total_steps=2000": "total_steps: 2000 is less than one rollout of 2048",
     "agent.minibatches=30": "agent.minibatches: 30 does not divide rollout_steps = 2048",
     "labels.initial=21": "labels.initial: 21 is more than labels.total = 20",
@@ -715,3 +716,23 @@ def test_a_studys_own_parts_bring_their_settings(tmp_path, capsys):
     load_study(DEMO)  # which has none
     with pytest.raises(ConfigError, match="unknown score 'spread'"):
         load_study("small.yaml", data=SMALL | {"selectors": {"mine": mine}})
+
+
+def test_a_part_may_be_given_by_its_name_alone():
+    mistaken = SMALL | {"teacher": "mistake"}
+    short = load_study("small.yaml", data=mistaken).environments
+    for chosen in short.values():
+        assert chosen.teacher.name == "bpref" and chosen.teacher.settings["eps_mistake"] == 0.1
+    changed = load_study("small.yaml", {"teacher": {"eps_mistake": 0.3}}, mistaken)
+    for chosen in changed.environments.values():
+        assert chosen.teacher.name == "bpref" and chosen.teacher.settings["eps_mistake"] == 0.3
+
+
+def test_episodes_shorter_than_a_segment_are_found_before_anything_trains():
+    """Falling over takes some ten steps, and gymnasium ends the episode there."""
+    study = SMALL | {"environments": ["InvertedPendulum-v5"]}
+    said = message(study, {})
+    assert "labels.segment_length: under random actions episodes last" in said
+    fits = int(re.search(r"none holds two segments of 50; set at most (\d+)", said)[1])
+    assert 2 <= fits <= 12
+    load_study("small.yaml", {"labels": {"segment_length": fits}}, study)

@@ -244,6 +244,8 @@ def merge(base: Any, *changes: Any) -> Any:
 
 
 def _merge(base: Any, change: Any) -> Any:
+    if isinstance(base, str) and isinstance(change, Mapping):
+        base = {"name": base}  # a part may be given by its name alone
     if not isinstance(base, Mapping) or not isinstance(change, Mapping):
         return deepcopy(change)
     merged = deepcopy(dict(base))
@@ -429,8 +431,9 @@ def _settings(given: Mapping[str, Any], sources: Sources) -> EnvironmentSettings
 
 def _choice(kind: str, given: Any, sources: Sources) -> Choice:
     """A part with its complete settings; a preset becomes the part it is a preset of."""
+    given = {"name": given} if isinstance(given, str) else given
     if not isinstance(given, Mapping):
-        sources.fail((kind,), f"must be a mapping, not {show(given)}")
+        sources.fail((kind,), f"must be a name or a mapping with a name, not {show(given)}")
     name, names = given.get("name", known.DEFAULT[kind]), known.names(kind)
     if name not in names:
         where = sources.where((kind, "name"))
@@ -481,7 +484,11 @@ def _spec(
         total_steps = min(total_steps, RANDOM_ROLLOUTS * rollout_steps(settings.agent))
     given: dict[str, Any] = {"environment": environment, "selector": selector, "seed": seed}
     given |= {"total_steps": total_steps, "options": settings.options or None}
-    given |= {"agent": settings.agent, "evaluation": settings.evaluation}
+    agent = settings.agent
+    if selector == RANDOM_POLICY:
+        kept = {"name": "uniform", "rollout_steps": rollout_steps(agent)}
+        agent = Choice.model_validate(kept)
+    given |= {"agent": agent, "evaluation": settings.evaluation}
     if composition is not None:
         given |= {"labels": settings.labels, "teacher": settings.teacher}
         given |= {"reward_model": settings.reward_model, "selection": composition}
