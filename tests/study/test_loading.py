@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from active_rlhf.agents.ppo.settings import PPOSettings
+from active_rlhf.cli import main
 from active_rlhf.rewards.settings import MLPSettings
 from active_rlhf.study import matrix
 from active_rlhf.study.loading import load_spec, load_study, merge, parse_set, resolve_run
@@ -689,7 +690,7 @@ def spread(pairs, *, power: Annotated[float, Field(gt=0, description="of it")] =
 '''
 
 
-def test_a_studys_own_parts_bring_their_settings(tmp_path):
+def test_a_studys_own_parts_bring_their_settings(tmp_path, capsys):
     (tmp_path / "own_score_of_this_test.py").write_text(OWN)
     path = tmp_path / "study.yaml"
     mine = {"score": {"name": "spread"}, "picker": "top"}
@@ -707,6 +708,11 @@ def test_a_studys_own_parts_bring_their_settings(tmp_path):
         load_study(path, wrong)
     with pytest.raises(ConfigError, match=r"study\.yaml:\d+: parts: there is no file .*none\.py"):
         load_study(path, data=read_yaml(path) | {"parts": ["none.py"]})
+    assert main(["explain", "spread.power", "--study", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert said == "score.power of spread\n  of it\n  unit: number; default: 2.0; more than 0\n"
+    assert main(["list", "--study", str(path)]) == 0
+    assert "Spread to a power" in capsys.readouterr().out
     load_study(DEMO)  # which has none
     with pytest.raises(ConfigError, match="unknown score 'spread'"):
         load_study("small.yaml", data=SMALL | {"selectors": {"mine": mine}})

@@ -4,14 +4,16 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import yaml
 from studies import REPOSITORY
 from tiny_study import TINY
 
+from active_rlhf.parts import load_parts, part
 from active_rlhf.study.loading import load_study
 
 README = (REPOSITORY / "README.md").read_text()
@@ -106,19 +108,12 @@ def test_the_selectors_of_the_readme_are_valid():
     assert selectors["duo_wide"].keep == 0.9
 
 
-def test_the_score_of_the_readme_is_found_by_its_file_name(repository):
-    folder = repository / "src/active_rlhf/selection/scores"
-    (folder / "deviation.py").write_text(block("python"))
-    code = """
-import numpy as np
-from active_rlhf.selection.scores import SCORES
-from active_rlhf.selection.composition import validate_composition
-assert validate_composition({"score": "deviation"})["score"] == "deviation"
-np.testing.assert_allclose(SCORES["deviation"](np.array([[0.0], [0.0], [np.log(3)]])), 1 / 6)
-"""
-    subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"PYTHONPATH": str(repository / "src")},
-        check=True,
-    )
-    (folder / "deviation.py").unlink()
+def test_the_score_of_the_readme_is_a_studys_own_part(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_parts.py").write_text(block("python"))
+    mine = {"mine": {"score": {"name": "spread", "power": 2}}}
+    load_study("readme.yaml", data=TINY | {"parts": ["my_parts.py"], "selectors": mine})
+    differences = np.array([[0.0], [0.0], [np.log(3)]])  # one member is sure by 3 to 1
+    given = SimpleNamespace(differences=differences)
+    np.testing.assert_allclose(part("score", "spread").start({"power": 2})(given), 1 / 36)
+    load_parts([])

@@ -107,10 +107,7 @@ class Checkpoints:
         latest = self.folder / LATEST
         content = {"identity": self.identity, "rows": count, "rows_sha256": digest.hexdigest()}
         with atomic(latest) as temporary:
-            with open(temporary, "wb") as file:
-                file.write(pack(content | {"state": state}))
-                file.flush()
-                os.fsync(file.fileno())
+            temporary.write_bytes(pack(content | {"state": state}))
             if latest.exists():
                 os.replace(latest, self.folder / PREVIOUS)
         self.rows_saved, self._digest = count, digest

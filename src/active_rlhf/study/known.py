@@ -28,9 +28,6 @@ TEACHER_PRESETS: Mapping[str, tuple[str, Mapping[str, Any], str]] = {
 }
 
 
-KINDS = parts.KINDS
-
-
 def names(kind: str) -> list[str]:
     """What a study may name as a part of a kind, presets included; the default first."""
     first = [DEFAULT[kind]] if kind in DEFAULT else []
@@ -39,7 +36,7 @@ def names(kind: str) -> list[str]:
 
 
 def description(kind: str, name: str) -> str:
-    """One line about a part."""
+    """One line about a part; the package's own are not imported for it."""
     if kind == "teacher" and name in TEACHER_PRESETS:
         return TEACHER_PRESETS[name][2]
     return parts.description(kind, name).rstrip(".")
