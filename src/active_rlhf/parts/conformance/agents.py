@@ -29,7 +29,7 @@ def _agent(subject: Subject, settings: Mapping[str, Any], turns: int = 0) -> tup
 
 def _turn(agent: Any, task: Any, turn: int) -> Rollout:
     generator = np.random.default_rng(turn)
-    rollout = agent.act(task, ROLLOUT, generator)
+    rollout: Rollout = agent.act(task, ROLLOUT, generator)
     learned = agent.learn(rollout, rollout.rewards, turn / 10, generator)
     for name, value in {**learned.losses, **learned.arrays}.items():
         expect(np.isfinite(value).all(), f"{name} is not finite after learning")
