@@ -43,7 +43,8 @@ def train(
     on how often the run was killed. A run goes on from its last checkpoint; `checkpoint_every` is
     the seconds of work that a kill may cost (0: all of it). One that is complete is left alone.
     `force` starts afresh instead. What a run of another spec, code or version of a library left
-    half-trained in `out` is refused with an InputError, or discarded with `replace`. Progress goes to standard output and `out/progress.json`.
+    half-trained in `out` is refused with an InputError, or discarded with `replace`. Progress goes
+    to standard output and `out/progress.json`.
 
     `stopping` is asked before each rollout; once it says yes there is a checkpoint and Stopped.
     Raises RunLocked if another process is at it; FloatingPointError, naming step and stage, if
