@@ -712,7 +712,7 @@ def test_a_studys_own_parts_bring_their_settings(tmp_path, capsys):
     said = capsys.readouterr().out
     assert said == "score.power of spread\n  of it\n  unit: number; default: 2.0; more than 0\n"
     assert main(["list", "--study", str(path)]) == 0
-    assert "Spread to a power." in capsys.readouterr().out
+    assert "Spread to a power" in capsys.readouterr().out
     load_study(DEMO)  # which has none
     with pytest.raises(ConfigError, match="unknown score 'spread'"):
         load_study("small.yaml", data=SMALL | {"selectors": {"mine": mine}})

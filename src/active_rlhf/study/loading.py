@@ -318,18 +318,13 @@ def _check_complete(
 
 
 def _load_parts(paths: Any, sources: Sources, folder: Path) -> tuple[str, ...] | None:
-    """Load a user's own parts, and forget others; their paths from the working directory."""
-    if paths is None:
-        parts.load_parts([])
-        return None
-    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+    """Load a user's own parts, and forget others; where they are, from the working directory."""
+    if paths is not None and not (
+        isinstance(paths, list) and all(isinstance(path, str) for path in paths)
+    ):
         sources.fail(("parts",), f"must be a list of files, not {show(paths)}")
-    found = []
-    for path in paths:
-        candidates = [Path(path), folder / path]
-        there = next((os.fspath(file) for file in candidates if file.exists()), path)
-        found.append(os.path.normpath(there) if there != path or os.path.exists(path) else path)
     try:
+        found = tuple(parts.place(path, folder) for path in paths or ())
         parts.load_parts(found)
     except parts.PartError:
         raise
