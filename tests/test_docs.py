@@ -1,10 +1,22 @@
-"""The documentation: its links lead somewhere."""
+"""The documentation: its links lead somewhere, and its Python code runs as it stands."""
 
+import contextlib
+import io
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from tiny_study import TINY
+
+from active_rlhf.analysis.files import write_table
+from active_rlhf.analysis.study import statistics
+from active_rlhf.results.collect import collect
+from active_rlhf.results.export import read_runs
+from active_rlhf.run.training import train
+from active_rlhf.study.loading import load_study, resolve_run
 
 REPOSITORY = Path(__file__).parents[1]
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]*))?\)")
@@ -31,3 +43,77 @@ def test_links_lead_to_files_and_headings_that_exist(name):
         file = (page.parent / target).resolve() if target else page
         assert file.exists(), f"{name} links to {target}"
         assert not anchor or anchor in anchors(file), f"{name} links to {target}#{anchor}"
+
+
+ENVIRONMENT, SEEDS, STEPS = "Hopper-v5", [1, 2, 3], 6144
+SELECTORS = {"random": "Random", "duo": "DUO"}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Path:
+    """A folder with a small study's runs, exports and statistics, and with `my_runs.csv`."""
+    folder = tmp_path_factory.mktemp("library")
+    demo = folder / "results/demo"
+    changes = {"study": "demo", "seeds": SEEDS, "selectors": [*SELECTORS], "total_steps": STEPS}
+    study = load_study("demo.yaml", data=TINY | changes)
+    specs = {name: resolve_run(study, ENVIRONMENT, name, SEEDS[0]).as_dict() for name in SELECTORS}
+    for name in SELECTORS:
+        for seed in SEEDS:
+            train(
+                resolve_run(study, ENVIRONMENT, name, seed),
+                demo / "runs" / ENVIRONMENT / name / str(seed),
+            )
+    collect(demo / "runs", demo / "exports", ENVIRONMENT, specs, {}, SEEDS)
+    runs = read_runs({ENVIRONMENT: demo / f"exports/{ENVIRONMENT}.csv"}, SELECTORS)
+    for name, table in statistics(runs, resamples=100).items():
+        write_table(table, demo / f"statistics/{name}.parquet")
+    other = {"method": "algorithm", "step": "timesteps", "return": "reward"}
+    columns = ["env", "method", "seed", "step", "return"]
+    runs[columns].rename(columns=other).to_csv(folder / "my_runs.csv", index=False)
+    return folder
+
+
+def run_page(page: Path, names: dict[str, Any]) -> None:
+    """Run a page's Python blocks in order; a block of text after one is what it must print."""
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    assert any(language == "python" for language, _ in blocks)
+    printed = ""
+    for language, text in blocks:
+        if language == "python":
+            with contextlib.redirect_stdout(io.StringIO()) as output:
+                exec(compile(text, f"{page.name}:\n{text}", "exec"), names)
+            printed = output.getvalue()
+        elif language == "text":
+            assert printed == text
+
+
+def test_the_code_of_the_library_page_runs(results, monkeypatch):
+    monkeypatch.chdir(results)
+    names: dict[str, Any] = {}
+    run_page(REPOSITORY / "docs/library.md", names)
+    assert names["tables"]["comparisons"]["n"].tolist() == [3, 3]
+    assert set(names["comparisons"]["method_b"]) == {"DUO"}
+    assert Path("curves.svg").read_text().startswith("<?xml")
+    size = png_size(Path("slides/curves.png"))
+    assert size == (2000, 1200)  # 5 x 3 inches at 400 dots per inch
+    assert names["learned"].shape == (200,) and len(names["agrees"]) > 0
+
+
+def png_size(image: Path) -> tuple[int, int]:
+    """Width and height of a PNG, from its header."""
+    header = image.read_bytes()[16:24]
+    return int.from_bytes(header[:4], "big"), int.from_bytes(header[4:], "big")
+
+
+def test_the_fields_of_the_answers_are_documented(results):
+    table = (REPOSITORY / "docs/library.md").read_text()
+    documented = dict(re.findall(r"^\| `(\w+)` \| (\w+64|\w+32|bool)[ |\[]", table, re.MULTILINE))
+    with np.load(results / f"results/demo/runs/{ENVIRONMENT}/duo/1/labels.npz") as file:
+        assert {name: str(file[name].dtype) for name in file.files} == documented
+
+
+def test_the_code_of_the_provenance_page_runs(results, monkeypatch):
+    monkeypatch.chdir(results)
+    names: dict[str, Any] = {"observations": np.zeros((3, 11))}
+    run_page(REPOSITORY / "docs/provenance.md", names)
+    assert names["actions"].shape == (3, 3) and names["rewards"].shape == (3,)

@@ -173,9 +173,13 @@ def test_the_mean_length_of_the_latest_episodes_is_what_teachers_hear_of():
         "labels": STUDY["labels"] | {"segment_length": 4},
     }
     run = Run(resolve_run(load_study("s.yaml", data=data), "InvertedPendulum-v5", "random", 1))
-    heard = []
-    answer = run.learner.teacher
-    run.learner.teacher = lambda q, history, g: (heard.append(history), answer(q, history, g))[1]
+    heard, ask = [], run.learner.teacher.ask
+
+    def overhear(tickets, question, history, generator):
+        heard.append(history)
+        ask(tickets, question, history, generator)
+
+    run.learner.teacher.ask = overhear
     while run.done < run.plan.rollouts:
         run.advance()
         ended = [episode["length"] for episode in run.episodes]

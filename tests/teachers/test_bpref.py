@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from answering import answer
 from scipy.special import softmax
 from scipy.stats import binomtest
 
@@ -16,7 +17,7 @@ def ask(rewards, seed=3, returns=(), **settings):
     question = Question(rewards, np.zeros((*rewards.shape, 1)))
     history = History(np.array([]), np.asarray(returns, float), 1000)
     teacher = build(Choice(name="bpref", **settings))
-    return teacher(question, history, np.random.default_rng(seed)).preference
+    return answer(teacher, question, history, np.random.default_rng(seed)).preference
 
 
 def repeat(pair, n=N):
@@ -77,7 +78,7 @@ def test_skips_pairs_in_which_neither_return_reaches_the_margin():
     question = Question(np.array(rewards), np.zeros((3, 2, 2, 1)))
     history = History(np.array([]), np.array([500.0, 1500.0]), 1000)
     teacher = build(Choice(name="bpref", eps_skip=0.5))
-    confidence = teacher(question, history, np.random.default_rng(0)).confidence
+    confidence = answer(teacher, question, history, np.random.default_rng(0)).confidence
     np.testing.assert_array_equal(confidence, [0.0, 1.0, 1.0])
 
 

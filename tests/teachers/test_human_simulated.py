@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from answering import answer
 from scipy.stats import binomtest, norm
 
 from active_rlhf.study import known
@@ -16,7 +17,7 @@ def ask(rewards, actions=None, weights=(1.0, 0.0, 0.0), noise=0.0, bias=0.0):
     names = ("return", "length", "smoothness")
     given = dict(zip(names, weights, strict=True))
     teacher = build(Choice(name="human_simulated", weights=given, noise=noise, bias=bias))
-    return teacher(Question(rewards, actions), GAPS, np.random.default_rng(5))
+    return answer(teacher, Question(rewards, actions), GAPS, np.random.default_rng(5))
 
 
 def test_criteria_are_return_in_usual_gaps_share_of_steps_and_minus_squared_jerk():
@@ -68,5 +69,7 @@ def test_every_teacher_has_one_line_of_description_and_can_be_built():
             "teacher", given
         )
         name, settings = known.resolved("teacher", given)
-        answers = build(Choice(name=name, **settings))(question, GAPS, np.random.default_rng(0))
+        answers = answer(
+            build(Choice(name=name, **settings)), question, GAPS, np.random.default_rng(0)
+        )
         assert answers.preference.shape == answers.confidence.shape == (3,)

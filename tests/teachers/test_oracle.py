@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from answering import answer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ def ask(rewards, gaps=(), **settings):
     question = Question(rewards, np.zeros((*rewards.shape, 1)))
     history = History(np.asarray(gaps, float), np.array([]), 1000)
     teacher = build(Choice(name="oracle", **(settings or {"tie_quantile": 0.0})))
-    return teacher(question, history, np.random.default_rng(0))
+    return answer(teacher, question, history, np.random.default_rng(0))
 
 
 def test_prefers_the_larger_true_return_of_the_whole_segment():

@@ -1,7 +1,8 @@
-"""What the comparisons say, in sentences, and no more than they say.
+"""What the comparisons say, in sentences that say no more than they do.
 
-Every number comes from the comparisons and summary tables. A test that does not reject gives 'no
-difference was shown', which is not 'there is none': the interval says what remains possible.
+Every number comes from the tables of comparisons and of summaries. Where a test does not reject,
+'no difference was shown', which does not mean that there is none: the interval says what remains
+possible.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.text import markdown_text
 from active_rlhf.analysis.wording import (
     TEST,
@@ -30,16 +32,20 @@ from active_rlhf.analysis.wording import (
 Published = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
+@needs(
+    comparisons="env metric_type method_a method_b n p_value_holm reject_null hodges_lehmann "
+    "ci_hl_low ci_hl_high dz sd_delta family",
+    summary="env metric_type method n mean sd",
+)
 def findings(
     comparisons: pd.DataFrame,
     summary: pd.DataFrame,
     terms: Terms,
     published: Published | None = None,
 ) -> str:
-    """The findings page in Markdown, from the whole statistics `comparisons` and `summary`.
+    """The page of findings in Markdown, from the whole statistics `comparisons` and `summary`.
 
-    `published` gives values to compare with: environment -> method -> mean, sd, n of the main
-    endpoint.
+    published: values of the main endpoint to compare with, environment -> method -> mean, sd, n.
     """
     metrics = [terms.metric(name, True) for name in summary["metric_type"].unique()]
     paragraphs = [
@@ -72,7 +78,7 @@ def findings(
 
 
 def _paragraphs(rows: pd.DataFrame, summary: pd.DataFrame, terms: Terms) -> Iterator[str]:
-    """What is known of one endpoint on one environment: means, what was shown, what was not."""
+    """One endpoint on one environment: means, differences that were shown, and those not shown."""
     env, metric_type = summary[["env", "metric_type"]].iloc[0]
     where, metric = f"On {markdown_text(str(env))}", terms.metric(metric_type)
     places = decimals([*summary["mean"], *summary["sd"]])
@@ -98,7 +104,7 @@ def _paragraphs(rows: pd.DataFrame, summary: pd.DataFrame, terms: Terms) -> Iter
 
 
 def _oriented(row: Mapping[Any, Any], places: int, terms: Terms) -> tuple[str, str, str]:
-    """The method with the larger values, the other one, and the effect of the first over it."""
+    """The method with the larger values, the other one, and how far the first is above it."""
     above, below = markdown_text(str(row["method_a"])), markdown_text(str(row["method_b"]))
     sign = 1
     low, high = row["ci_hl_low"], row["ci_hl_high"]
@@ -115,7 +121,7 @@ def _oriented(row: Mapping[Any, Any], places: int, terms: Terms) -> tuple[str, s
 
 
 def _against(summary: pd.DataFrame, published: Published, terms: Terms) -> str:
-    """One paragraph: our mean beside the published one, with Welch's interval of the difference."""
+    """A paragraph: our means and published ones, with Welch's intervals of the differences."""
     rows = summary[summary["metric_type"] == "endpoint"].to_dict("records")
     study = {(row["env"], row["method"]): row for row in rows}
     missing, parts, apart = [], [], 0

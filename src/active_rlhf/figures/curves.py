@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 from scipy import stats
 
+from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.wording import Terms, excluded_runs
 from active_rlhf.figures.style import (
     MethodStyle,
@@ -26,11 +27,12 @@ INTERVALS = {
 }
 
 
+@needs(curves="env method step n mean sd ci_low ci_high")
 @styled
 def learning_curves(curves: pd.DataFrame, terms: Terms, env: str = "") -> Figure:
-    """Mean return against steps with `terms.interval`, one panel per environment or just `env`.
+    """Mean return against steps with `terms.interval`; a panel for each environment, or for `env`.
 
-    Needs the statistic `curves`: `env, method, step, n, mean, sd, ci_low, ci_high`.
+    Takes the statistic `curves`.
     """
     if env:
         curves = curves[curves["env"] == env]
@@ -64,13 +66,13 @@ def curve_panels(frame: pd.DataFrame, terms: Terms, x: str, x_label: str) -> Fig
 def by_method(
     frame: pd.DataFrame, styles: dict[str, MethodStyle]
 ) -> list[tuple[str, pd.DataFrame]]:
-    """The rows of each method that has any, in table order."""
+    """The rows of each method that occurs, in table order."""
     parts = [(method, frame[frame["method"] == method]) for method in styles]
     return [(method, rows) for method, rows in parts if len(rows)]
 
 
 def band(curve: pd.DataFrame, terms: Terms) -> tuple[pd.Series, pd.Series]:
-    """Ends of the interval that the study asks for; NaN where one run gives none."""
+    """Both ends of the interval that the study asks for; NaN for a single run."""
     if terms.interval == "bootstrap":
         single = curve["n"] < 2
         return curve["ci_low"].mask(single), curve["ci_high"].mask(single)
@@ -83,7 +85,7 @@ def band(curve: pd.DataFrame, terms: Terms) -> tuple[pd.Series, pd.Series]:
 def band_note(counts: pd.Series, terms: Terms) -> str:
     """What `band` shows."""
     if counts.max() < 2:
-        return "No band: one run each."
+        return "No band, as there is one run each."
     return f"Band: {INTERVALS[terms.interval].format(level=terms.level)}, pointwise."
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.wording import (
     TEST,
     Terms,
@@ -15,6 +16,10 @@ from active_rlhf.analysis.wording import (
 from active_rlhf.figures.style import blank, note, panels, styled, title, wrap
 
 
+@needs(
+    comparisons="env metric_type method_a method_b n hodges_lehmann ci_hl_low ci_hl_high dz "
+    "reject_null family"
+)
 @styled
 def forest(
     comparisons: pd.DataFrame,
@@ -24,7 +29,7 @@ def forest(
 ) -> Figure:
     """Hodges-Lehmann differences with their intervals, and dz; on all environments or just `env`.
 
-    Needs the whole statistic `comparisons`, whose families say what Holm corrects together.
+    Takes the whole statistic `comparisons`, as its families are the tests corrected together.
     """
     rows = comparisons[comparisons["metric_type"] == metric_type]
     if env:

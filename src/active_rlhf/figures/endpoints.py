@@ -4,18 +4,22 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.wording import Terms, excluded_runs
 from active_rlhf.figures.style import across, legend, method_styles, note, panels, styled, title
 
 
+@needs(
+    endpoints="env method seed metric_type value",
+    summary="env method metric_type n mean median ci_low ci_high",
+)
 @styled
 def endpoint_distributions(
     endpoints: pd.DataFrame, summary: pd.DataFrame, terms: Terms, metric_type: str = "endpoint"
 ) -> Figure:
-    """One point per run, beside them mean, interval and median, a panel per environment.
+    """A point for each run, beside mean, interval and median; a panel for each environment.
 
-    Needs `env, method, seed, metric_type, value` (`endpoints`) and `env, method, metric_type, n,
-    mean, median, ci_low, ci_high` (`summary`). A seed has the same place in each method's row.
+    Takes the statistics `endpoints` and `summary`. A seed is at the same place in each method.
     """
     endpoints, summary = (
         frame[frame["metric_type"] == metric_type] for frame in (endpoints, summary)
@@ -55,8 +59,8 @@ def endpoint_distributions(
     legend(figure, styles, markers=True)
     note(
         figure,
-        "Small points: runs, one per seed, a seed at the same place in each method; line: their "
-        f"median; right: mean with {terms.level} t interval. "
+        "Small points: runs, one per seed, each seed at the same place in every method; line: "
+        f"their median; right: mean with {terms.level} t interval. "
         f"Shown: {terms.metric(metric_type, True)}. No test.",
         *(excluded_runs(terms, env) for env in envs),
     )

@@ -4,31 +4,33 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from active_rlhf.analysis.curves import band as statistics_of
+from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.labels import ACCURACIES
 from active_rlhf.analysis.wording import Terms, excluded_runs, seeds
 from active_rlhf.figures.curves import band, band_note, by_method, curve_panels, line
-from active_rlhf.figures.style import TEXT_WIDTH, blank, legend, method_styles, note, styled, wrap
+from active_rlhf.figures.style import blank, figure_width, legend, method_styles, note, styled, wrap
 
 PAIRS = dict(zip(ACCURACIES, ("training pairs", "held-out pairs", "probe pairs"), strict=True))
 
 
+@needs(label_curves="env method labels n mean sd ci_low ci_high")
 @styled
 def label_efficiency(label_curves: pd.DataFrame, terms: Terms) -> Figure:
-    """Mean return against labels used with `terms.interval`, a panel per environment.
+    """Mean return against labels used, with `terms.interval`; a panel for each environment.
 
-    Needs `env, method, labels, n, mean, sd, ci_low, ci_high` (`label_curves`).
+    Takes the statistic `label_curves`.
     """
     if label_curves.empty:
         return blank("These runs do not record labels.")
     return curve_panels(label_curves, terms, "labels", "labels")
 
 
+@needs(sessions="env method seed session labels train_accuracy validation_accuracy probe_accuracy")
 @styled
 def reward_accuracy(sessions: pd.DataFrame, terms: Terms) -> Figure:
-    """Accuracy of the reward model after each session, a row per environment.
+    """Accuracy of the reward model after each session; a row for each environment.
 
-    Needs `env, method, seed, session, labels, train_accuracy, validation_accuracy, probe_accuracy`
-    (`labels.read_sessions`).
+    Takes the frame of `analysis.labels.read_sessions`.
     """
     if sessions.empty:
         return blank("These runs do not record sessions.")
@@ -36,7 +38,7 @@ def reward_accuracy(sessions: pd.DataFrame, terms: Terms) -> Figure:
     counts = sessions.groupby(["env", "method"], observed=True)["seed"].nunique()
     styles = method_styles(sessions, terms)
     height = max(1.05, min(1.8, 8.4 / len(envs)))
-    figure = Figure(figsize=(TEXT_WIDTH, height * len(envs) + 0.3), layout="constrained")
+    figure = Figure(figsize=(figure_width(), height * len(envs) + 0.3), layout="constrained")
     grid = figure.subplots(len(envs), len(PAIRS), sharex="row", sharey=True, squeeze=False)
     for i, env in enumerate(envs):
         rows = sessions[sessions["env"] == env]
@@ -56,7 +58,8 @@ def reward_accuracy(sessions: pd.DataFrame, terms: Terms) -> Figure:
     note(
         figure,
         "Line: mean over runs (one per seed) of the share of pairs that the reward model orders as "
-        "the teacher does, after each session. Probe pairs are the same in all sessions. "
+        "the teacher does, after each session. Probe pairs are drawn anew from the run's behaviour "
+        "for each session. "
         f"{band_note(counts, terms)} No test.",
         *(excluded_runs(terms, env) for env in envs),
     )

@@ -1,30 +1,32 @@
-"""Where a run's time goes."""
+"""What runs spend their time on."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.overhead import stages
 from active_rlhf.analysis.wording import Terms, duration, excluded_runs
 from active_rlhf.figures.style import note, panels, styled, swatches, title, wrap
 
-# Tol's muted colours: kept apart from those of the methods.
+# Tol's muted colours, which are none of the methods' colours.
 COLOURS = (
     *("#332288", "#88CCEE", "#44AA99", "#117733", "#999933"),
     *("#DDCC77", "#CC6677", "#882255", "#AA4499"),
 )
 OTHER = "#DDDDDD"
 CLOCKS = {"wall_s": "wall", "cpu_s": "CPU"}
-SMALL = 0.01  # stages below this share of every bar are shown as other
+SMALL = 0.01  # stages below this share of every bar are drawn as "other"
 
 
+@needs(runs="env method seed host")
 @styled
 def overhead_bars(runs: pd.DataFrame, terms: Terms, measure: str = "wall_s") -> Figure:
-    """Mean time of a run by stage, a bar per method, a panel per environment.
+    """Mean time of a run by stage: a bar for each method, a panel for each environment.
 
-    Needs `overhead.select`'s frame: `env, method, seed, host`, the `<stage>_s`, and the `measure`
-    they add up to: `wall_s`, or `cpu_s` if they are CPU seconds.
+    Takes the frame of `analysis.overhead.select`, with the seconds of each stage (`<stage>_s`) and
+    the `measure` that they add up to: `wall_s`, or `cpu_s` if they are CPU seconds.
     """
     means = stages(runs, measure)
     total = means.groupby(["env", "method"], observed=True)["seconds"].transform("sum")
@@ -67,8 +69,9 @@ def overhead_bars(runs: pd.DataFrame, terms: Terms, measure: str = "wall_s") -> 
     hosts = sorted(map(str, runs["host"].unique()))
     note(
         figure,
-        "Bar: mean over runs (one per seed) of the seconds of each stage; black line: fastest to "
-        f"slowest run. No interval, no test. Host{'s' * (len(hosts) > 1)}: {', '.join(hosts)}.",
+        "Bar: seconds of each stage, as means over runs (one per seed); black line: from the "
+        f"fastest to the slowest run. No interval, no test. "
+        f"Host{'s' * (len(hosts) > 1)}: {', '.join(hosts)}.",
         *(excluded_runs(terms, env) for env in envs),
     )
     return figure

@@ -4,12 +4,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.wording import Terms, seeds
 from active_rlhf.figures.curves import by_method, line
 from active_rlhf.figures.style import blank, legend, method_styles, note, panels, styled
 
 CURVE = ("iqm", "ci_low", "ci_high")
-NORMALISED = "Normalised: 0 is a random policy, 1 PPO on the true reward. No test."
+NORMALISED = "Normalised: 0 is a random policy, 1 is PPO on the true reward. No test."
 
 
 def bootstrap(terms: Terms) -> str:
@@ -23,6 +24,10 @@ def pooled(aggregates: pd.DataFrame) -> str:
     return f"all runs of a method ({seeds(aggregates['runs'])}; {envs})."
 
 
+@needs(
+    profiles="metric_type method threshold fraction ci_low ci_high",
+    aggregates="metric_type method environments runs",
+)
 @styled
 def performance_profiles(
     profiles: pd.DataFrame,
@@ -32,8 +37,7 @@ def performance_profiles(
 ) -> Figure:
     """Share of runs above each normalised score.
 
-    Needs `metric_type, method, threshold, fraction, ci_low, ci_high` (`profiles`) and, for the
-    number of runs, `metric_type, method, environments, runs` (`aggregates`).
+    Takes the statistics `profiles` and, for the number of runs, `aggregates`.
     """
     profiles, aggregates = (
         frame[frame["metric_type"] == metric_type] for frame in (profiles, aggregates)
@@ -54,12 +58,12 @@ def performance_profiles(
     return figure
 
 
+@needs(frame="method progress iqm ci_low ci_high", aggregates="method environments runs")
 @styled
 def efficiency(frame: pd.DataFrame, aggregates: pd.DataFrame, terms: Terms) -> Figure:
     """Sample efficiency: normalised IQM over environments against progress through training.
 
-    Needs `method, progress, iqm, ci_low, ci_high` (`efficiency`) and, for the number of runs,
-    `method, environments, runs` (`aggregates`).
+    Takes the statistics `efficiency` and, for the number of runs, `aggregates`.
     """
     if frame.empty:
         return blank("No environment has baselines to normalise returns by.")

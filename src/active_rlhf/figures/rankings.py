@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.wording import Terms, excluded_runs, p_value, seeds
 from active_rlhf.figures.style import (
-    COLUMN_WIDTH,
-    TEXT_WIDTH,
     blank,
+    figure_width,
     method_styles,
     note,
     styled,
@@ -16,6 +16,10 @@ from active_rlhf.figures.style import (
 )
 
 
+@needs(
+    improvement="metric_type env method_a method_b value ci_low ci_high",
+    summary="env method metric_type n",
+)
 @styled
 def improvement_matrix(
     improvement: pd.DataFrame,
@@ -26,8 +30,8 @@ def improvement_matrix(
 ) -> Figure:
     """Probability that a run of the row's method is above one of the column's, with its interval.
 
-    Needs `metric_type, env, method_a, method_b, value, ci_low, ci_high` (`improvement`; env `all`
-    is the mean over environments) and, for n, `env, method, metric_type, n` (`summary`).
+    Takes the statistics `improvement` (env `all`: the mean over environments) and, for n,
+    `summary`.
     """
     rows = improvement[(improvement["metric_type"] == metric_type) & (improvement["env"] == env)]
     if rows.empty:
@@ -40,7 +44,7 @@ def improvement_matrix(
     values = values.reindex(index=methods, columns=methods)
 
     k = len(methods)
-    width = COLUMN_WIDTH if k <= 4 else TEXT_WIDTH
+    width = figure_width(k > 4)
     figure = Figure(figsize=(width, 0.9 + (width - 1.7) * 0.75), layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(values.to_numpy(), cmap="PuOr_r", vmin=0, vmax=1, aspect="auto")
@@ -78,6 +82,10 @@ def improvement_matrix(
     return figure
 
 
+@needs(
+    ranks="metric_type env blocks n_blocks method mean_rank p_friedman p_iman_davenport "
+    "critical_difference"
+)
 @styled
 def critical_difference_diagram(
     ranks: pd.DataFrame,
@@ -88,8 +96,7 @@ def critical_difference_diagram(
 ) -> Figure:
     """Mean ranks, with bars over methods that Nemenyi's test does not tell apart.
 
-    Needs the statistic `ranks`: `metric_type, env, blocks, n_blocks, method, mean_rank, p_friedman,
-    p_iman_davenport, critical_difference`. A study of one environment has only its seeds as blocks.
+    Takes the statistic `ranks`. In a study of one environment the blocks are its seeds.
     """
     rows = ranks[ranks["metric_type"] == metric_type]
     if rows["env"].nunique() == 1:
@@ -108,7 +115,7 @@ def critical_difference_diagram(
     half = (k + 1) // 2
     top = 0.9 + 0.35 * len(cliques)
     depth = top + half
-    figure = Figure(figsize=(TEXT_WIDTH, 0.25 + 0.2 * (depth + 1.9)), layout="constrained")
+    figure = Figure(figsize=(figure_width(), 0.25 + 0.2 * (depth + 1.9)), layout="constrained")
     axes = figure.add_subplot()
     margin = 0.45 * max(k - 1, 1)
     axes.set_xlim(1 - margin, k + margin)

@@ -89,11 +89,11 @@ _look = ContextVar("look", default=_USUAL)
 def look(
     width: float | None = None, colours: Mapping[str, str] | Sequence[str] = ()
 ) -> Iterator[None]:
-    """Have the figures that are drawn inside of this context another look.
+    """Give another look to the figures that are drawn inside this context.
 
-    width: inches, of every figure, in place of one column's or the text's; panels and fonts keep
-    their sizes. colours: by method, the others keeping theirs, or for all methods in table order.
-    A colour is whatever matplotlib takes for one.
+    width: of every figure, in inches; the height of panels and the size of fonts do not change.
+    colours: by method (others keep theirs), or a sequence for all methods in table order. Whatever
+    matplotlib accepts as a colour will do.
     """
     token = _look.set(_Look(width, colours))
     try:
@@ -103,7 +103,7 @@ def look(
 
 
 def figure_width(whole: bool = True) -> float:
-    """Inches: of the text, or of one column; those of `look` where it says so."""
+    """The width of the whole text, or else of one column, in inches; `look` overrides both."""
     return _look.get().width or (TEXT_WIDTH if whole else COLUMN_WIDTH)
 
 
@@ -118,19 +118,23 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return inner
 
 
-def save(figure: Figure, paths: Iterable[str | Path], mark: str = "") -> None:
-    """Write the figure to each path (.pdf, .png); the same one gives the same bytes on any day.
+def save(
+    figure: Figure, paths: Iterable[str | Path], mark: str = "", dpi: float | None = None
+) -> None:
+    """Write the figure to each path, in the format of its suffix: .pdf, .png, .svg or others.
 
-    mark: what it was made from (`marks.mark`), kept in the metadata.
+    In these three, the same figure gives the same bytes on any day. mark: what it was made from
+    (`marks.mark`), kept in their metadata; dpi: pixels per inch, where a format has pixels.
     """
     metadata: dict[str, dict[str, Any]] = {
         ".pdf": {"CreationDate": None, "Subject": mark or None},
         ".png": {"Software": None, "Source": mark or None},
+        ".svg": {"Date": None, "Source": mark or None},
     }
-    with mpl.rc_context(RC):
-        for path in paths:
+    with mpl.rc_context(RC | ({"savefig.dpi": dpi} if dpi else {})):
+        for path in map(Path, paths):
             with atomic(path) as temporary:
-                figure.savefig(temporary, metadata=metadata[Path(path).suffix])
+                figure.savefig(temporary, metadata=metadata.get(path.suffix))
 
 
 def method_styles(frame: pd.DataFrame, terms: Terms) -> dict[str, MethodStyle]:

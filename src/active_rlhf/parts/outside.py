@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import find_spec, module_from_spec, spec_from_loader
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 from active_rlhf.errors import InputError
 from active_rlhf.parts import registry
@@ -20,8 +21,8 @@ from active_rlhf.parts.registry import KINDS, Part
 
 ENTRY_POINTS = "active_rlhf.parts"
 
-# By origin: the content, the parts that it declared and the environments that it registered.
-_loaded: dict[str, tuple[bytes, list[Part], set[str]]] = {}
+# By place: the content, the parts that it declared and the environments that it registered.
+_loaded: dict[str, tuple[bytes, list[Part], dict[str, Any]]] = {}
 
 
 def load_parts(paths: Iterable[str], folder: str | Path = ".") -> list[Part]:
@@ -31,6 +32,8 @@ def load_parts(paths: Iterable[str], folder: str | Path = ".") -> list[Part]:
     the working directory, or the name of an importable package. Parts from outside that were known
     before are forgotten. Raises InputError naming what is not there, or what fails in it.
     """
+    for name in registry.environments:
+        sys.modules["gymnasium"].registry.pop(name, None)
     registry.forget_outside()
     load_installed.cache_clear()
     return [declared for path in paths for declared in _load(place(path, Path(folder)))]
@@ -79,20 +82,25 @@ def load_installed() -> None:
 def _load(origin: str) -> list[Part]:
     """The parts of a file, a folder or a module, which are then known."""
     path = Path(origin)
+    key = os.path.abspath(path) if path.exists() else origin
     content = path.read_bytes() if path.is_file() else b""
-    if origin not in _loaded or _loaded[origin][0] != content:
-        former = _loaded[origin][2] if origin in _loaded else set()
+    if key not in _loaded or _loaded[key][0] != content:
+        if any(b"gymnasium" in file.read_bytes() for file in _sources(origin)):
+            import_module("gymnasium")  # or its own environments would be taken for this origin's
         before = _registered()
         found = _declared_by(origin)
-        new = former | (_registered() - before)
+        new = {name: entry for name, entry in _registered().items() if name not in before}
         if not found and not new:
             kinds = ", ".join(f"@{kind}" for kind in KINDS)
             raise InputError(f"parts: {origin} declares no part; above one belongs one of {kinds}")
-        _loaded[origin] = content, found, new
-    _, found, new = _loaded[origin]
+        _loaded[key] = content, found, new
+    _, found, new = _loaded[key]
+    found = [replace(declared, origin=origin) for declared in found]
     for declared in found:
         registry.remember(declared)
-    registry.environments.update(dict.fromkeys(new, origin))
+    if new:
+        sys.modules["gymnasium"].registry.update(new)
+        registry.environments.update(dict.fromkeys(new, origin))
     return found
 
 
@@ -111,16 +119,16 @@ def _declared_by(origin: str) -> list[Part]:
         _import(name)
         # Those too that it declared when it was imported sooner, for whatever reason.
         return [
-            replace(declared, origin=origin)
+            declared
             for declared in registry.outside
             if declared in found or f"{declared.make.__module__}.".startswith(f"{name}.")
         ]
 
 
-def _registered() -> set[str]:
-    """Ids of gymnasium's environments so far; none before anything needed it."""
+def _registered() -> dict[str, Any]:
+    """Gymnasium's environments so far, by id; none before anything needed it."""
     gymnasium = sys.modules.get("gymnasium")
-    return set(gymnasium.registry) if gymnasium else set()
+    return dict(gymnasium.registry) if gymnasium else {}
 
 
 class _Loader(SourceFileLoader):
@@ -144,12 +152,29 @@ def _run(file: Path) -> None:
         loader.exec_module(module)
 
 
+def _sources(origin: str) -> list[Path]:
+    """The Python files of a file, a folder or a module."""
+    path = Path(origin)
+    if path.is_file():
+        return [path]
+    spec = None if path.is_dir() else _spec(origin)
+    inside = (spec and spec.submodule_search_locations) or ()
+    folders = [path] if path.is_dir() else [Path(folder) for folder in inside]
+    single = [Path(spec.origin)] if spec and spec.origin else []
+    return single + [file for folder in folders for file in sorted(folder.rglob("*.py"))]
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    """Where a module is, if there is one."""
+    try:
+        return find_spec(name) if all(map(str.isidentifier, name.split("."))) else None
+    except ImportError:
+        return None
+
+
 def _import(name: str) -> None:
     """Import a module and, of a package, those of its modules that declare parts."""
-    try:
-        spec = find_spec(name) if all(map(str.isidentifier, name.split("."))) else None
-    except ImportError:
-        spec = None
+    spec = _spec(name)
     if spec is None or spec.origin is None:
         raise InputError(f"parts: there is neither a file nor a package {name!r}")
     with blamed_on("parts", Path(spec.origin)):

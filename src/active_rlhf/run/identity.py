@@ -36,6 +36,7 @@ NEUTRAL = (
     "run/identity.py",
     "run/machine.py",
     "run/reporting.py",
+    "run/saved.py",
     "run/tracking.py",
     "study/",
 )

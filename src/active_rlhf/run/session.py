@@ -126,11 +126,12 @@ class PreferenceLearner:
             step=self.behaviour.steps,
             asked=self.ledger.asked,
         )
-        answers = self.teacher(question, history, generator)
         held_out = np.zeros(len(pairs), bool)
         held_out[self.streams["split"].permutation(len(pairs))[:held]] = True
         tickets = self.ledger.ask(pairs, session=len(self.records), held_out=held_out)
-        self.ledger.answer(tickets, answers)
+        self.teacher.ask(tickets, question, history, generator)
+        for answered, answers in self.teacher.collect():
+            self.ledger.answer(answered, answers)
 
     def _learn(self, agent: Agent) -> dict[str, float]:
         """Train the reward model on the answers so far; how well it then predicts."""
@@ -184,7 +185,9 @@ class PreferenceLearner:
         self, selection: Selection, asked: int, held: int, measured: dict[str, float]
     ) -> None:
         session, step = len(self.records), self.behaviour.steps
-        preference = self.ledger.column("preferences")[self.ledger.column("sessions") == session]
+        ledger = self.ledger
+        now = ledger.column("sessions") == session
+        preference, answered = (ledger.column(c)[now] for c in ("preferences", "answered"))
         self.records.append(
             {
                 "session": session,
@@ -192,7 +195,8 @@ class PreferenceLearner:
                 "asked": asked,
                 "answered": int(np.isfinite(preference).sum()),
                 "tied": int((preference == 0.5).sum()),
-                "skipped": int(np.isnan(preference).sum()),
+                "skipped": int((np.isnan(preference) & answered).sum()),
+                "pending": ledger.pending,
                 "held_out": held,
                 "labels": self.ledger.asked,
                 "pool": selection.pool_size,

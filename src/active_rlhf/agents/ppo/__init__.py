@@ -27,15 +27,13 @@ def hindrance(task: Any, settings: PPOSettings) -> str | None:
     return None
 
 
-def build(
-    settings: PPOSettings, task: Any, stream: np.random.Generator, uniform: bool = False
-) -> Agent:
+def build(settings: PPOSettings, task: Any, stream: np.random.Generator) -> Agent:
     """The agent, compiled where that can be. `stream` draws the initial weights."""
     because = hindrance(task, settings)
     if because is None:
         from active_rlhf.agents.ppo.agent import CompiledPPO
 
-        return CompiledPPO(task, settings, stream, uniform)
+        return CompiledPPO(task, settings, stream)
     from active_rlhf.agents.ppo.update import TorchPPO
 
     return TorchPPO(task, settings, stream, because)
