@@ -17,7 +17,9 @@ from pathlib import Path
 import yaml
 
 from active_rlhf.run.identity import code_fingerprint
-from active_rlhf.study.loading import load_study, resolve_run, study_runs
+from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.study.matrix import study_runs
+from active_rlhf.study.settings import Study
 
 REPOSITORY = Path(__file__).parents[1]
 SIZES = (160, 1600, 16000)
@@ -40,14 +42,14 @@ def snakemake(folder: Path, *arguments: str) -> tuple[str, float, float]:
     return text, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
-def write_study(folder: Path, runs: int) -> dict:
+def write_study(folder: Path, runs: int) -> Study:
     seeds = list(range(runs // (len(ENVIRONMENTS) * len(SELECTORS))))
     study = {"study": "scale", "seeds": seeds, "environments": ENVIRONMENTS, "selectors": SELECTORS}
     (folder / "study.yaml").write_text(yaml.safe_dump(study))
     return load_study(folder / "study.yaml")
 
 
-def finish(folder: Path, study: dict) -> None:
+def finish(folder: Path, study: Study) -> None:
     """Make every run, and every file made from them, look finished."""
     records = folder / ".snakemake" / "metadata"
     records.mkdir(parents=True, exist_ok=True)
@@ -57,7 +59,7 @@ def finish(folder: Path, study: dict) -> None:
             spec = resolve_run(study, environment, selector, seed)
             specs[environment, selector] = spec, code_fingerprint(spec)
         spec, code = specs[environment, selector]
-        spec = json.dumps({**spec, "seed": seed}, sort_keys=True)
+        spec = json.dumps({**spec.as_dict(), "seed": seed}, sort_keys=True)
         path = f"results/scale/runs/{environment}/{selector}/{seed}/run.json"
         (folder / path).parent.mkdir(parents=True)
         (folder / path).write_text("{}")

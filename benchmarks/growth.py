@@ -20,42 +20,43 @@ from scipy import stats
 from threadpoolctl import threadpool_limits
 from training import thesis_run
 
-from active_rlhf.run.loop import train
+from active_rlhf.run.training import train
+from active_rlhf.study.settings import Spec
 
 ENVIRONMENT = "HalfCheetah-v5"
 REPEATS = 3
 SHORT: dict[str, Any] = {"total_steps": 20_480, "evaluation": {"every": 20_480}}
 
 
-def seconds_by_stage(spec: dict[str, Any]) -> dict[str, float]:
+def seconds_by_stage(spec: Spec) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         train(spec, folder)
         return json.loads((Path(folder) / "run.json").read_text())["seconds"]
 
 
-def steps(value: int) -> dict[str, Any]:
+def steps(value: int) -> Spec:
     return thesis_run(ENVIRONMENT, "true_reward", total_steps=value)
 
 
-def labels(value: int) -> dict[str, Any]:
+def labels(value: int) -> Spec:
     """Ten labels per session, as in the thesis: more labels mean more sessions on more labels."""
     changes = {"total": value, "initial": 10, "sessions": value // 10, "probe_pairs": 2}
-    return thesis_run(*(ENVIRONMENT, "random"), total_steps=2048 * (value // 10), labels=changes)
+    return thesis_run(ENVIRONMENT, "random", total_steps=2048 * (value // 10), labels=changes)
 
 
-def pool(value: int) -> dict[str, Any]:
+def pool(value: int) -> Spec:
     changes = {"total": 50, "initial": 10, "sessions": 5, "oversampling": value // 10}
     return thesis_run(ENVIRONMENT, "hybrid", **SHORT, labels=changes)
 
 
-def members(value: int) -> dict[str, Any]:
+def members(value: int) -> Spec:
     changes = {"total": 200, "initial": 40, "sessions": 5, "probe_pairs": 2}
     return thesis_run(
-        *(ENVIRONMENT, "random"), **SHORT, labels=changes, reward_model={"members": value}
+        ENVIRONMENT, "random", **SHORT, labels=changes, reward_model={"members": value}
     )
 
 
-SERIES: dict[str, tuple[Callable[[int], dict[str, Any]], Sequence[int], Sequence[str]]] = {
+SERIES: dict[str, tuple[Callable[[int], Spec], Sequence[int], Sequence[str]]] = {
     "steps": (steps, (20_480, 40_960, 81_920, 163_840), ("environment", "policy_update")),
     "labels": (labels, (50, 100, 200, 400), ("reward_model",)),
     "pool size": (pool, (100, 200, 400, 800), ("score", "pick")),
@@ -70,7 +71,7 @@ def exponent(factors: Sequence[float], seconds: Sequence[float]) -> dict[str, fl
     return {"exponent": float(fit.slope), "half_width": float(half)}
 
 
-def series(name: str) -> dict[str, Any]:
+def series(name: str) -> Spec:
     spec, factors, stages = SERIES[name]
     rows = []
     for _ in range(REPEATS):
@@ -81,7 +82,7 @@ def series(name: str) -> dict[str, Any]:
     return {"factor": name, "stages": stages, "values": factors, "seconds": seconds, **fitted}
 
 
-def runs(dag: list[dict[str, float]]) -> dict[str, Any]:
+def runs(dag: list[dict[str, float]]) -> Spec:
     """The same for the study's graph, from the measurements of it in `results.json`."""
     factors = [row["runs"] for row in dag]
     seconds = [row["noop_cpu_s"] for row in dag]

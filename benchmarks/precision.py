@@ -15,20 +15,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from active_rlhf.agents.policy import Policy
 from reference import PlainEnsemble
 from scipy import stats
 from sklearn.linear_model import LinearRegression
 from threadpoolctl import threadpool_limits
-from training import thesis_run
+from training import ppo_settings, thesis_run
 
-from active_rlhf.behaviour.store import Segments, SegmentStore
+from active_rlhf.agents.normalise import Moments
+from active_rlhf.agents.ppo.agent import CompiledPPO
+from active_rlhf.behaviour.store import Segments, SegmentStore, schema
+from active_rlhf.compute import compilation
 from active_rlhf.compute.precision import DTYPES
-from active_rlhf.rewards import build
 from active_rlhf.rewards.measures import accuracy, cross_entropy
-from active_rlhf.run.loop import train
+from active_rlhf.rewards.mlp import MLPEnsemble
+from active_rlhf.rewards.settings import MLPSettings
+from active_rlhf.run.training import train
 from active_rlhf.selection.vae import SegmentVAE
-from active_rlhf.tasks.rollout import Actor, collect
+from active_rlhf.tasks.gym import GymTask
 
 ENVIRONMENT, LENGTH = "HalfCheetah-v5", 50
 PAIRS, HELD_OUT, FITS = 60, 300, 5
@@ -39,40 +42,43 @@ RUN = {
 }
 
 
-def behaviour(seed: int) -> tuple[SegmentStore, Policy, np.random.Generator]:
+def behaviour(seed: int) -> tuple[SegmentStore, Moments, np.random.Generator]:
     """Ten rollouts of a policy that has learned nothing."""
-    stream = np.random.default_rng(seed)
-    actor = Actor(ENVIRONMENT, seed)
-    policy = Policy.initial(actor.observation_size, actor.action_size, stream)
-    store = SegmentStore(20_480, actor.low, actor.high, actor.observation_size)
+    stream, task = np.random.default_rng(seed), GymTask(ENVIRONMENT, seed)
+    agent = CompiledPPO(task, ppo_settings(ENVIRONMENT), stream)
+    store = SegmentStore(20_480, schema(task))
     for _ in range(10):
-        store.append(collect(actor, policy, 2048, stream))
-    return store, policy, stream
+        store.append(agent.act(task, 2048, stream))
+    return store, agent.moments, stream
 
 
-def labelled(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, Policy]:
+def labelled(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, Moments]:
     """Pairs of segments [n, 2, H, .] with the oracle's answers."""
-    store, policy, stream = behaviour(seed)
+    store, moments, stream = behaviour(seed)
     ids = store.draw(stream, 2 * (PAIRS + HELD_OUT), LENGTH).reshape(-1, 2)
     returns = store.returns(ids, LENGTH)
     observations, actions = store.gather(ids, LENGTH)
-    return observations, actions, (returns[:, 0] > returns[:, 1]).astype(float), policy
+    return observations, actions, (returns[:, 0] > returns[:, 1]).astype(float), moments
 
 
 def fits(seed: int) -> dict[str, dict[str, list[float]]]:
-    """Held-out loss and accuracy after each of `FITS` fits, for each way of training."""
-    observations, actions, answers, policy = labelled(seed)
-    config = thesis_run(ENVIRONMENT)["reward_model"]
+    """Held-out loss and accuracy after each of `FITS` fits, for each way to train."""
+    observations, actions, answers, moments = labelled(seed)
+    chosen = thesis_run(ENVIRONMENT).reward_model
+    assert chosen
+    settings = MLPSettings(**chosen.settings)
     sizes = observations.shape[-1], actions.shape[-1]
     ensembles = {
-        precision: build(
-            "mlp", config | {"precision": precision}, *sizes, np.random.default_rng(seed)
+        precision: MLPEnsemble(
+            *sizes,
+            np.random.default_rng(seed),
+            settings.model_copy(update={"precision": precision}),
         )
         for precision in ("bfloat16", "float32")
     }
     for ensemble in ensembles.values():
-        ensemble.observe(policy.moments)
-    plain = PlainEnsemble(config, sum(sizes), seed)
+        ensemble.observe(moments)
+    plain = PlainEnsemble(settings, sum(sizes), seed)
     inputs = ensembles["float32"].inputs(observations, actions)
     curves: dict[str, dict[str, list[float]]] = {
         name: {"loss": [], "accuracy": []} for name in (*ensembles, "plain_torch")
@@ -94,22 +100,22 @@ def fits(seed: int) -> dict[str, dict[str, list[float]]]:
 def latents(seed: int, precision: str) -> dict[str, float]:
     """A VAE after `FITS` fits: last loss, and R2 of returns given the latents of new segments."""
     store, _, stream = behaviour(seed)
-    config = thesis_run(ENVIRONMENT, "variquery")["vae"] | {"precision": precision}
-    size = store.observations.columns
-    model = SegmentVAE(config, size, LENGTH, np.random.default_rng(seed))
+    chosen = thesis_run(ENVIRONMENT, "variquery").vae
+    assert chosen
+    settings = chosen.model_copy(update={"precision": precision})
+    size, half = store.observations.columns, settings.segments
+    model = SegmentVAE(size, LENGTH, np.random.default_rng(seed), settings)
     for _ in range(FITS):
-        loss = model.fit(Segments(store, store.draw(stream, config["segments"], LENGTH), LENGTH))
-    ids = store.draw(stream, 2 * config["segments"], LENGTH)
+        loss = model.fit(Segments(store, store.draw(stream, half, LENGTH), LENGTH))
+    ids = store.draw(stream, 2 * half, LENGTH)
     codes, returns = model.encode(store.gather(ids, LENGTH)[0]), store.returns(ids, LENGTH)
-    half = config["segments"]
     known = LinearRegression().fit(codes[:half], returns[:half])
     return {"loss": loss, "r2": float(known.score(codes[half:], returns[half:]))}
 
 
 def final_return(seed: int, precision: str) -> float:
-    spec = thesis_run(ENVIRONMENT, "variquery", **RUN) | {"seed": seed}
-    for part in ("reward_model", "vae"):
-        spec[part]["precision"] = precision
+    changes = {part: {"precision": precision} for part in ("reward_model", "vae")}
+    spec = thesis_run(ENVIRONMENT, "variquery", **RUN, **changes).model_copy(update={"seed": seed})
     with tempfile.TemporaryDirectory() as folder:
         train(spec, folder)
         return json.loads((Path(folder) / "run.json").read_text())["final_return"]
@@ -136,6 +142,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     seeds = range(1, args.seeds + 1)
+    compilation.prepare()
     with threadpool_limits(1):
         curves = [fits(seed) for seed in seeds]
         returns, codes = (

@@ -14,6 +14,8 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
+from active_rlhf.agents.ppo.settings import PPOSettings
+from active_rlhf.rewards.settings import MLPSettings
 from active_rlhf.tasks.gym import make
 
 
@@ -21,7 +23,7 @@ def physics(environment: str, steps: int) -> Callable[[], None]:
     """`steps` environment steps of nothing but MuJoCo, under random controls drawn beforehand."""
     import mujoco
 
-    env, _ = make(environment)
+    env = make(environment)[0].unwrapped
     data, model, skip = env.data, env.model, env.frame_skip
     box = env.action_space
     controls = np.random.default_rng(0).uniform(box.low, box.high, (steps, *box.shape))
@@ -45,20 +47,19 @@ def _linear(inputs: int, outputs: int, gain: float) -> nn.Linear:
 def _network(inputs: int, outputs: int, gain: float) -> nn.Sequential:
     root = 2**0.5
     return nn.Sequential(
-        *(_linear(inputs, 64, root), nn.Tanh(), _linear(64, 64, root), nn.Tanh()),
+        _linear(inputs, 64, root),
+        nn.Tanh(),
+        _linear(64, 64, root),
+        nn.Tanh(),
         _linear(64, outputs, gain),
     )
 
 
-def plain_ppo(environment: str, config: dict[str, Any]) -> Callable[[], None]:
+def plain_ppo(environment: str, settings: PPOSettings) -> Callable[[], None]:
     """One iteration of PPO on the true reward: a rollout step by step, then the update."""
-    size, gamma, clip = config["rollout_steps"], config["gamma"], config["clip"]
+    size, gamma, clip = settings.rollout_steps, settings.gamma, settings.clip
 
-    def one() -> gym.Env:
-        env, episode_length = make(environment)
-        return gym.wrappers.TimeLimit(env, episode_length)
-
-    envs: Any = gym.vector.SyncVectorEnv([one])
+    envs: Any = gym.vector.SyncVectorEnv([lambda: make(environment)[0]])
     envs = wrappers.RecordEpisodeStatistics(envs)
     envs = wrappers.ClipAction(envs)
     envs = wrappers.NormalizeObservation(envs)
@@ -70,7 +71,7 @@ def plain_ppo(environment: str, config: dict[str, Any]) -> Callable[[], None]:
     o, a = envs.single_observation_space.shape[0], envs.single_action_space.shape[0]
     actor, critic, log_std = _network(o, a, 0.01), _network(o, 1, 1.0), torch.zeros(a)
     parameters = [*actor.parameters(), *critic.parameters(), log_std.requires_grad_()]
-    adam = torch.optim.Adam(parameters, lr=config["learning_rate"], eps=1e-5)
+    adam = torch.optim.Adam(parameters, lr=settings.learning_rate, eps=1e-5)
     now = torch.as_tensor(envs.reset(seed=1)[0], dtype=torch.float32)
 
     def distribution(x: torch.Tensor) -> torch.distributions.Normal:
@@ -95,11 +96,11 @@ def plain_ppo(environment: str, config: dict[str, Any]) -> Callable[[], None]:
             for t in reversed(range(size)):
                 goes_on = 1.0 - ends[t]
                 delta = rewards[t] + gamma * value * goes_on - values[t]
-                advantages[t] = last = delta + gamma * config["gae_lambda"] * goes_on * last
+                advantages[t] = last = delta + gamma * settings.gae_lambda * goes_on * last
                 value = values[t]
             returns = advantages + values
-        for _ in range(config["epochs"]):
-            for rows in torch.randperm(size).split(size // config["minibatches"]):
+        for _ in range(settings.epochs):
+            for rows in torch.randperm(size).split(size // settings.minibatches):
                 normal = distribution(x[rows])
                 ratio = (normal.log_prob(actions[rows]).sum(1) - log_p[rows]).exp()
                 gain = advantages[rows]
@@ -110,11 +111,11 @@ def plain_ppo(environment: str, config: dict[str, Any]) -> Callable[[], None]:
                 near = old + (v - old).clamp(-clip, clip)
                 error = torch.max((v - target) ** 2, (near - target) ** 2).mean() / 2
                 entropy = normal.entropy().sum(1).mean()
-                loss = loss + config["value_coefficient"] * error
-                loss = loss - config["entropy_coefficient"] * entropy
+                loss = loss + settings.value_coefficient * error
+                loss = loss - settings.entropy_coefficient * entropy
                 adam.zero_grad()
                 loss.backward()
-                nn.utils.clip_grad_norm_(parameters, config["max_grad_norm"])
+                nn.utils.clip_grad_norm_(parameters, settings.max_grad_norm)
                 adam.step()
 
     return iteration
@@ -123,24 +124,24 @@ def plain_ppo(environment: str, config: dict[str, Any]) -> Callable[[], None]:
 class PlainEnsemble:
     """Reward networks trained by autograd on minibatches from a DataLoader."""
 
-    def __init__(self, config: dict[str, Any], inputs: int, seed: int = 0):
+    def __init__(self, settings: MLPSettings, inputs: int, seed: int = 0):
         torch.manual_seed(seed)
-        self.config = config
-        self.members = [self._network(inputs) for _ in range(config["members"])]
+        self.settings = settings
+        self.members = [self._network(inputs) for _ in range(settings.members)]
         self.adams = [
             torch.optim.Adam(
                 member.parameters(),
-                lr=config["learning_rate"],
-                weight_decay=config["weight_decay"],
+                lr=settings.learning_rate,
+                weight_decay=settings.weight_decay,
             )
             for member in self.members
         ]
 
     def _network(self, inputs: int) -> nn.Sequential:
         layers: list[nn.Module] = []
-        for width in self.config["hidden"]:
+        for width in self.settings.hidden:
             layers += [nn.Linear(inputs, width), nn.LeakyReLU()]
-            layers += [nn.Dropout(self.config["dropout"])]
+            layers += [nn.Dropout(self.settings.dropout)]
             inputs = width
         return nn.Sequential(*layers, nn.Linear(inputs, 1))
 
@@ -150,17 +151,17 @@ class PlainEnsemble:
         data, n, losses = TensorDataset(torch.from_numpy(inputs), answers), len(inputs), []
         for member, adam in zip(self.members, self.adams, strict=True):
             sample = Subset(data, torch.randint(n, (n,)).tolist())
-            loader = DataLoader(sample, self.config["batch_size"], shuffle=True)
-            for epoch in range(self.config["epochs"]):
+            loader = DataLoader(sample, self.settings.batch_size, shuffle=True)
+            for epoch in range(self.settings.epochs):
                 for segments, answer in loader:
                     returns = member(segments)[..., 0].sum(-1)
                     logits = returns[:, 0] - returns[:, 1]
                     loss = functional.binary_cross_entropy_with_logits(logits, answer)
                     adam.zero_grad()
                     loss.backward()
-                    nn.utils.clip_grad_norm_(member.parameters(), self.config["max_grad_norm"])
+                    nn.utils.clip_grad_norm_(member.parameters(), self.settings.max_grad_norm)
                     adam.step()
-                    if epoch == self.config["epochs"] - 1:
+                    if epoch == self.settings.epochs - 1:
                         losses.append(loss.item() * len(answer))
         return sum(losses) / (n * len(self.members))
 

@@ -23,8 +23,8 @@ from active_rlhf.figures.style import save
 from active_rlhf.study.loading import load_study
 
 RESULTS = Path(__file__).with_name("results.json")
-IMAGE = Path(__file__).parents[1] / "docs" / "images" / "seconds_by_stage.png"
-NAMES = {"true_reward": "true reward"} | load_study(STUDY)["methods"]
+IMAGE = Path(__file__).parents[1] / "docs" / "images" / "seconds_by_stage"
+NAMES = {"true_reward": "true reward"} | dict(load_study(STUDY).methods or {})
 
 
 def rows(results: Path) -> list[dict[str, Any]]:
@@ -50,7 +50,7 @@ def rows(results: Path) -> list[dict[str, Any]]:
 
 def returns(found: list[dict[str, Any]]) -> str:
     """A Markdown table of final returns beside the published means and standard deviations."""
-    published = load_study(STUDY)["published"]
+    published = load_study(STUDY).published
     lines = ["| environment | method | final returns | mean | published |", "|---|---|--:|--:|--:|"]
     for environment in published:
         for selector, name in NAMES.items():
@@ -106,7 +106,8 @@ def main() -> None:
         [NAMES[row["selector"]] for row in found], list(NAMES.values()), ordered=True
     )
     figure = overhead_bars(frame, Terms(methods=tuple(NAMES.values())), measure="cpu_s")
-    save(figure, [IMAGE])
+    save(figure, IMAGE)
+    IMAGE.with_suffix(".pdf").unlink()
     print(returns(found), costs(found), sep="\n\n")
     print(
         f"\nThe thesis's 160 runs at this pace: {thesis_hours(found, 'cpu_s'):.1f} CPU hours, "

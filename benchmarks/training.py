@@ -16,23 +16,27 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
-from active_rlhf.agents.policy import Policy
 from reference import PlainEnsemble, physics, plain_ppo
 from threadpoolctl import threadpool_limits
 
-from active_rlhf.agents.ppo import update as ppo
+from active_rlhf.agents.ppo.agent import CompiledPPO
+from active_rlhf.agents.ppo.settings import PPOSettings
+from active_rlhf.agents.ppo.update import TorchPPO
 from active_rlhf.agents.reward_scaling import RewardScale
-from active_rlhf.rewards import build
-from active_rlhf.run import loop as training
+from active_rlhf.compute import compilation
+from active_rlhf.rewards.mlp import MLPEnsemble
+from active_rlhf.rewards.settings import MLPSettings
+from active_rlhf.run import machine
 from active_rlhf.study.loading import load_study, resolve_run
-from active_rlhf.tasks.gym import ENVIRONMENTS
-from active_rlhf.tasks.rollout import Actor, collect
+from active_rlhf.study.settings import Spec
+from active_rlhf.tasks.gym import ENVIRONMENTS, GymTask
 
 STUDY = Path(__file__).parents[1] / "config" / "thesis.yaml"
 SELECTORS = ("true_reward", "random", "duo", "variquery", "hybrid")
@@ -58,33 +62,34 @@ def in_turns(turns: int = TURNS, **works: Callable[[], Any]) -> dict[str, float]
     return {name: median(values) for name, values in times.items()}
 
 
-def thesis_run(environment: str, selector: str = "random", **changes: Any) -> dict[str, Any]:
-    """A run with the thesis's settings, some of them changed."""
+def thesis_run(environment: str, selector: str = "random", **changes: Any) -> Spec:
+    """The thesis's settings of a run, some of them changed."""
     study = load_study(STUDY, overrides=changes | {"selectors": [selector]})
     return resolve_run(study, environment, selector, 1)
 
 
+def ppo_settings(environment: str) -> PPOSettings:
+    return PPOSettings(**thesis_run(environment).agent.settings)
+
+
 def agent(environment: str) -> dict[str, Any]:
-    """PPO on the true reward, rollout and update, compared with physics and a plain PPO."""
-    config = thesis_run(environment)["agent"]
-    actor, stream = Actor(environment, 1), np.random.default_rng(0)
-    policy = Policy.initial(actor.observation_size, actor.action_size, stream)
-    state, scale = ppo.optimiser(policy.parameters.flat.size), RewardScale(config["gamma"])
+    """PPO on the true reward, rollout and update, against physics and a plain PPO."""
+    settings, stream = ppo_settings(environment), np.random.default_rng(0)
+    task = GymTask(environment, 1)
+    ppo, scale = CompiledPPO(task, settings, stream), RewardScale(settings.gamma)
 
     def rollout() -> Any:
-        return collect(actor, policy, ROLLOUT, stream)
+        return ppo.act(task, ROLLOUT, stream)
 
     def iteration() -> None:
         seen = rollout()
-        data = ppo.batch(seen, scale(seen.rewards, seen.ended), policy, config)
-        ppo.update(policy, state, data, config, config["learning_rate"], stream)
+        ppo.learn(seen, scale(seen.rewards, seen.ended), 0.0, stream)
 
-    plain = {"plain": plain_ppo(environment, config)} if environment == "HalfCheetah-v5" else {}
-    seconds = in_turns(
-        *([3] if plain else []),
-        **{"agent": iteration, "rollout": rollout, "physics": physics(environment, ROLLOUT)},
-        **plain,
-    )
+    works = {"agent": iteration, "rollout": rollout, "physics": physics(environment, ROLLOUT)}
+    beside_plain = environment == "HalfCheetah-v5"
+    if beside_plain:
+        works["plain"] = plain_ppo(environment, settings)
+    seconds = in_turns(3 if beside_plain else TURNS, **works)
     speeds = {f"{name}_steps_per_s": ROLLOUT / value for name, value in seconds.items()}
     return {
         "env": environment,
@@ -93,37 +98,37 @@ def agent(environment: str) -> dict[str, Any]:
         **speeds,
         "ratio_to_physics": seconds["agent"] / seconds["physics"],
         "rollout_share_of_physics_speed": seconds["physics"] / seconds["rollout"],
-        **({"times_plain": seconds["plain"] / seconds["agent"]} if plain else {}),
+        **({"times_plain": seconds["plain"] / seconds["agent"]} if beside_plain else {}),
     }
 
 
 def policy_update() -> dict[str, float]:
-    config = thesis_run("HalfCheetah-v5")["agent"]
-    actor = Actor("HalfCheetah-v5", 1)
-    policy = Policy.initial(17, 6, np.random.default_rng(0))
-    seen = collect(actor, policy, ROLLOUT, np.random.default_rng(1))
-    data = ppo.batch(seen, seen.rewards, policy, config)
-    state = ppo.optimiser(policy.parameters.flat.size)
-    arguments = policy, state, data, config, 1e-4, np.random.default_rng(2)
-    seconds = in_turns(
-        compiled=lambda: ppo.update(*arguments), eager=lambda: ppo.update_eager(*arguments)
-    )
+    """Learning from a rollout, compiled against the same in plain torch."""
+    settings, learning = ppo_settings("HalfCheetah-v5"), {}
+    for name, made in (("compiled", CompiledPPO), ("eager", TorchPPO)):
+        task, stream = GymTask("HalfCheetah-v5", 1), np.random.default_rng(0)
+        ppo: Any = made(task, settings, stream)
+        seen = ppo.act(task, ROLLOUT, stream)
+        learning[name] = partial(ppo.learn, seen, seen.rewards, 0.0, stream)
+    seconds = in_turns(**learning)
     return seconds | {"ratio": seconds["compiled"] / seconds["eager"]}
 
 
 def reward_training(pairs: int = 400) -> dict[str, float]:
     """One epoch of the thesis's HalfCheetah ensemble over `pairs` labels."""
-    config = thesis_run("HalfCheetah-v5")["reward_model"] | {"epochs": 1}
+    chosen = thesis_run("HalfCheetah-v5").reward_model
+    assert chosen
+    settings = MLPSettings(**chosen.settings | {"epochs": 1})
     g = np.random.default_rng(0)
     observations = g.standard_normal((pairs, 2, 50, 17), np.float32)
     actions = g.uniform(-1, 1, (pairs, 2, 50, 6)).astype(np.float32)
     preferences = (observations[:, 0, :, 0].sum(1) > observations[:, 1, :, 0].sum(1)).astype(float)
-    plain = PlainEnsemble(config, 23)
+    plain = PlainEnsemble(settings, 23)
     inputs = np.concatenate([observations, actions], -1)
     fits = {}
     for precision in ("bfloat16", "float32"):
-        ensemble = build("mlp", config | {"precision": precision}, 17, 6, g)
-        fits[precision] = lambda e=ensemble: e.fit(observations, actions, preferences)
+        model = MLPEnsemble(17, 6, g, settings.model_copy(update={"precision": precision}))
+        fits[precision] = partial(model.fit, observations, actions, preferences)
     seconds = in_turns(**fits, plain_torch=lambda: plain.fit(inputs, preferences))
     return seconds | {
         f"ratio_{precision}": seconds[precision] / seconds["plain_torch"] for precision in fits
@@ -134,7 +139,8 @@ def run(environment: str, selector: str, steps: int) -> dict[str, Any]:
     """One run in a process of its own, with the thesis's settings and sessions to suit `steps`."""
     sessions = max(2, round(50 * steps / 1_000_000))
     spec = thesis_run(
-        *(environment, selector),
+        environment,
+        selector,
         total_steps=steps,
         labels={"sessions": sessions, "total": 10 * sessions, "initial": 10},
         evaluation={"every": steps, "episodes": 1},
@@ -145,7 +151,9 @@ def run(environment: str, selector: str, steps: int) -> dict[str, Any]:
         command = [sys.executable, "-m", "active_rlhf.cli", "train", "--spec", "/dev/stdin"]
         subprocess.run(
             [*command, "--out", folder],
-            **{"input": json.dumps(spec), "text": True, "check": True},
+            input=json.dumps(spec.as_dict()),
+            text=True,
+            check=True,
             stdout=subprocess.DEVNULL,
         )
         result = json.loads((Path(folder) / "run.json").read_text())
@@ -187,7 +195,8 @@ def selectors(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def startup() -> float:
     """Wall-clock seconds from the command to the first environment step, median of five."""
     spec = thesis_run(
-        *("HalfCheetah-v5", "random"),
+        "HalfCheetah-v5",
+        "random",
         total_steps=256,
         agent={"rollout_steps": 128},
         labels={"sessions": 2, "total": 10, "initial": 5, "probe_pairs": 2},
@@ -200,7 +209,9 @@ def startup() -> float:
             begin = time.time()
             subprocess.run(
                 [*command, "--out", folder],
-                **{"input": json.dumps(spec), "text": True, "check": True},
+                input=json.dumps(spec.as_dict()),
+                text=True,
+                check=True,
                 stdout=subprocess.DEVNULL,
             )
             result = json.loads((Path(folder) / "run.json").read_text())
@@ -221,13 +232,15 @@ def side_by_side(steps: int) -> dict[str, float]:
             processes = [
                 subprocess.Popen(
                     [*command, "--out", str(out)],
-                    **{"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True},
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    text=True,
                 )
                 for out in outs
             ]
             for process in processes:
                 assert process.stdin
-                process.stdin.write(json.dumps(spec))
+                process.stdin.write(json.dumps(spec.as_dict()))
                 process.stdin.close()
             if any(process.wait() for process in processes):
                 raise RuntimeError("a run failed")
@@ -288,12 +301,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results.json"))
     args = parser.parse_args()
     torch.set_num_threads(1)
+    compilation.prepare()
     with threadpool_limits(1):
         run("HalfCheetah-v5", "random", args.steps)  # not counted: the disk may be cold
         rows = [run(name, s, args.steps) for name in ENVIRONMENTS for s in SELECTORS]
         rows = with_ratio_to_random(rows)
         results = {
-            "machine": {"cpu": training._processor(), "python": platform.python_version()},
+            "machine": {"cpu": machine.description()["cpu"], "python": platform.python_version()},
             "agent": [agent(name) for name in ENVIRONMENTS],
             "runs": rows,
             "update": policy_update(),

@@ -19,10 +19,12 @@ _UNFINISHED = "unfinished-"
 
 
 @contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
+def atomic(path: str | Path, lasting: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`, renamed to it on success and removed on failure.
 
     The temporary name keeps the suffix, since writers such as matplotlib choose the format by it.
+    The content is on the disk before its name is, so that a power cut leaves the old file or the
+    new one; `lasting=False` spares that for what is written again soon.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,9 +35,22 @@ def atomic(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o644)
+        if lasting:
+            _flush(temporary)
         os.replace(temporary, path)
+        if lasting:
+            _flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Have a file, or the names in a folder, written to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def sha256(path: str | Path) -> str:

@@ -99,16 +99,16 @@ def test_settings_are_given_or_by_default(make, given, expected):
 @pytest.mark.parametrize(
     ("make", "given", "line"),
     [
-        (one, {"share": 1.5}, "share: must be a number from 0 to 1, not 1.5"),
-        (one, {"share": "1"}, "share: must be a number from 0 to 1, not '1'"),
-        (one, {"share": True}, "share: must be a number from 0 to 1, not True"),
-        (one, {"share": float("nan")}, "share: must be a number from 0 to 1, not nan"),
+        (one, {"share": 1.5}, "share: must be at most 1, not 1.5"),
+        (one, {"share": "1"}, "share: must be a number, not '1'"),
+        (one, {"share": True}, "share: must be a number, not True"),
+        (one, {"share": float("nan")}, "share: nan is not a usable number"),
         (one, {"many": 2.5}, "many: must be a whole number, not 2.5"),
-        (one, {"shar": 1}, "shar: unknown here, did you mean 'share'?; known: name, share, many"),
+        (one, {"shar": 1}, "unknown setting 'shar', did you mean 'share'?; known: share, many"),
         (Two, {"kind": "c"}, "kind: must be one of a, b, not 'c'"),
         (Two, {"sizes": 3}, "sizes: must be a list, not 3"),
         (Two, {"sizes": [1, "x"]}, "sizes[1]: must be a whole number, not 'x'"),
-        (three, {"depth": 0}, "depth: must be a whole number at least 1, not 0"),
+        (three, {"depth": 0}, "depth: must be at least 1, not 0"),
     ],
 )
 def test_a_wrong_setting_is_one_line(make, given, line):

@@ -29,7 +29,7 @@ SCRIPT = "import json\nimport house.near\n\n\ndef g():\n    from house import la
 
 
 @pytest.fixture
-def house(tmp_path, monkeypatch) -> Path:
+def house(tmp_path) -> Path:
     for name, text in PACKAGE.items():
         path = tmp_path / "house" / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,8 +7,11 @@ from some_models import labelled, model
 
 from active_rlhf.rewards.measures import accuracy
 from active_rlhf.rewards.mlp import Minibatch
-from active_rlhf.rewards.torch_mlp import bradley_terry
+from active_rlhf.rewards.torch_mlp import TorchMLP, bradley_terry
 from active_rlhf.run.checkpoint import pack, unpack
+from active_rlhf.run.saved import load_reward_model
+from active_rlhf.run.training import Stopped, train
+from active_rlhf.study.loading import load_study, resolve_run
 
 
 def alike(**change):
@@ -110,3 +113,35 @@ def test_saved_arrays_say_what_they_are_of(name):
             type(saved).sizes(arrays, settings.model_copy(update=change))
     with pytest.raises(ValueError, match=r"holds no|not of networks"):
         type(saved).sizes({"mean": np.zeros(5)}, settings)
+
+
+def test_a_whole_run_learns_by_it_also_killed_and_resumed(tmp_path):
+    study = load_study(
+        "small.yaml",
+        data={
+            "study": "small",
+            "seeds": [1],
+            "environments": ["Hopper-v5"],
+            "selectors": ["duo"],
+            "total_steps": 1280,
+            "agent": {"rollout_steps": 64, "epochs": 2, "minibatches": 4},
+            "labels": {"total": 24, "initial": 4, "sessions": 8, "segment_length": 20}
+            | {"oversampling": 4, "probe_pairs": 10},
+            "reward_model": {"name": "torch_mlp", "hidden": [16, 16], "epochs": 2},
+            "evaluation": {"every": 1280, "episodes": 1},
+        },
+    )
+    spec = resolve_run(study, "Hopper-v5", "duo", 1)
+    train(spec, tmp_path / "whole")
+    asked = iter(range(100))
+    with pytest.raises(Stopped):
+        train(spec, tmp_path / "resumed", stopping=lambda: next(asked) == 12)
+    train(spec, tmp_path / "resumed")
+    for name in ("sessions.csv", "reward_model.safetensors", "policy.safetensors"):
+        whole, resumed = ((tmp_path / run / name).read_bytes() for run in ("whole", "resumed"))
+        assert whole == resumed, name
+    saved = load_reward_model(tmp_path / "whole")
+    assert isinstance(saved, TorchMLP)
+    assert np.isfinite(
+        saved.rewards(np.zeros((5, 11), np.float32), np.zeros((5, 3), np.float32))
+    ).all()

@@ -116,9 +116,9 @@ def test_neutral_modules_import_nothing_that_could_matter_unseen():
 
 def test_every_part_that_a_study_may_name_has_its_files():
     for name in known.names("teacher"):
-        teacher = Choice(name=known.resolved("teacher", name)[0])
-        spec = SPECS["duo"].model_copy(update={"teacher": teacher})
-        assert f"teachers/{teacher.name}.py" in run_files(spec)
+        teacher, _ = known.resolved("teacher", name)
+        spec = SPECS["duo"].model_copy(update={"teacher": Choice(name=teacher)})
+        assert f"teachers/{teacher}.py" in run_files(spec)
 
 
 def test_undoing_an_edit_undoes_the_change(package):
@@ -134,8 +134,8 @@ def test_a_missing_file_is_an_error_or_another_fingerprint(package):
     (package / "selection/vae.py").rename(package / "elsewhere.py")
     assert code_fingerprint(SPECS["hybrid"], package) != code_fingerprint(SPECS["hybrid"])
     assert code_fingerprint(SPECS["duo"], package) == before
-    (package / "run/loop.py").unlink()
-    with pytest.raises(FileNotFoundError, match=r"loop\.py"):
+    (package / "run/training.py").unlink()
+    with pytest.raises(FileNotFoundError, match=r"training\.py"):
         code_fingerprint(SPECS["duo"], package)
 
 

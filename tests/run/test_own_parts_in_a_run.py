@@ -12,8 +12,9 @@ from run_files import assert_same_results
 
 from active_rlhf import parts
 from active_rlhf.behaviour.ledger import Ledger
-from active_rlhf.run.loop import Stopped, train
+from active_rlhf.run.training import Stopped, train
 from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.study.settings import Spec
 
 ROLLOUT = 64
 STUDY: dict[str, Any] = {
@@ -21,9 +22,8 @@ STUDY: dict[str, Any] = {
     "seeds": [1],
     "environments": ["Pendulum-v1"],
     "parts": ["my_parts.py"],
-    "ppo": {
-        **{"total_steps": 24 * ROLLOUT, "rollout_steps": ROLLOUT, "epochs": 1, "minibatches": 2}
-    },
+    "total_steps": 24 * ROLLOUT,
+    "agent": {"rollout_steps": ROLLOUT, "epochs": 1, "minibatches": 2},
     "labels": {
         **{"total": 30, "initial": 4, "sessions": 12},
         **{"segment_length": 20, "oversampling": 4, "probe_pairs": 10},
@@ -99,14 +99,14 @@ def folder(tmp_path, monkeypatch):
     parts.load_parts([])
 
 
-def spec(**changes: Any) -> dict[str, Any]:
+def spec(**changes: Any) -> Spec:
     mine = {"score": {"name": "by_features", "power": 2}, "picker": "turning"}
     data = STUDY | {"teacher": {"name": "tiring"}, "selectors": {"mine": mine}} | changes
     return resolve_run(load_study("study.yaml", data=data), "Pendulum-v1", "mine", 1)
 
 
 def test_a_spec_holds_their_settings_and_where_they_are(folder):
-    resolved = spec()
+    resolved = spec().as_dict()
     assert resolved["teacher"] == {"name": "tiring", "after": 10}
     assert resolved["selection"]["score"] == {"name": "by_features", "power": 2.0}
     assert resolved["parts"] == dict.fromkeys(
@@ -117,7 +117,7 @@ def test_a_spec_holds_their_settings_and_where_they_are(folder):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"teacher": {"name": "tiring", "after": -1}}, "after: must be a whole number at least 0"),
+        ({"teacher": {"name": "tiring", "after": -1}}, "teacher.after: must be at least 0, not -1"),
         ({"teacher": {"name": "tiring", "before": 1}}, "setting of tiring 'before'"),
         ({"selectors": {"mine": {"score": {"name": "by_features", "power": "x"}}}}, "score.power"),
         ({"teacher": {"name": "tirin"}}, "did you mean 'tiring'?"),
@@ -152,7 +152,7 @@ def trained(out: Path, **teacher: Any) -> Path:
 def test_another_process_trains_them_by_their_spec(folder):
     wanted = spec()
     train(wanted, folder / "here")
-    (folder / "spec.json").write_text(json.dumps(wanted))
+    (folder / "spec.json").write_text(json.dumps(wanted.as_dict()))
     command = ["-m", "active_rlhf.cli", "train", "--spec", "spec.json", "--out", "there"]
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -167,19 +167,23 @@ def test_the_mean_length_of_the_latest_episodes_is_what_teachers_hear_of():
     from active_rlhf.run.loop import Run
 
     data = STUDY | {
-        "parts": [],
+        "parts": None,
         "environments": ["InvertedPendulum-v5"],
         "selectors": ["random"],
         "labels": STUDY["labels"] | {"segment_length": 4},
     }
     run = Run(resolve_run(load_study("s.yaml", data=data), "InvertedPendulum-v5", "random", 1))
-    heard = []
-    answer = run.learner.teacher
-    run.learner.teacher = lambda q, history, g: (heard.append(history), answer(q, history, g))[1]
-    while run.done < run.rollouts:
+    heard, ask = [], run.learner.teacher.ask
+
+    def overhear(tickets, question, history, generator):
+        heard.append(history)
+        ask(tickets, question, history, generator)
+
+    run.learner.teacher.ask = overhear
+    while run.done < run.plan.rollouts:
         run.advance()
         ended = [episode["length"] for episode in run.episodes]
-        if run.done - 1 in run.learner.schedule:
+        if run.plan.session_after(run.done - 1):
             assert heard[-1].episode_length == pytest.approx(np.mean(ended[-10:]))
             assert len(heard[-1].recent_returns) == min(10, len(ended))
     assert len({history.episode_length for history in heard}) > 3

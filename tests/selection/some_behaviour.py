@@ -19,11 +19,18 @@ def store(lengths: list[int], open_end: int = 0, seed: int = 0) -> SegmentStore:
     ended[np.cumsum(lengths, dtype=int) - 1] = bool(lengths)
     observations = generator.normal(size=(steps, OBSERVATIONS)).astype(np.float32)
     actions = 2 * generator.normal(size=(steps, ACTIONS)).astype(np.float32)
-    schema = {"observation": ((OBSERVATIONS,), np.float32), "action": ((ACTIONS,), np.float32)}
+    schema = {
+        "observation": ((OBSERVATIONS,), np.float32),
+        "action": ((ACTIONS,), np.float32),
+    }
     result = SegmentStore(steps, schema)
-    nan, finals = np.full(steps, np.nan), observations[ended]
-    origins = [None] * len(finals)
-    result.append(Rollout(observations, actions, nan, ended, np.zeros_like(ended), finals, origins))
+    nan, origins = np.full(steps, np.nan), [{} for _ in lengths]
+    result.append(
+        Rollout(
+            *(observations, actions, nan, ended, np.zeros_like(ended)),
+            *(observations[ended], origins),
+        )
+    )
     return result
 
 

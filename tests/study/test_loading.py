@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from active_rlhf.agents.ppo.settings import PPOSettings
+from active_rlhf.cli import main
 from active_rlhf.rewards.settings import MLPSettings
 from active_rlhf.study import matrix
 from active_rlhf.study.loading import load_spec, load_study, merge, parse_set, resolve_run
@@ -286,8 +287,8 @@ HUMAN = {
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, {"name": "oracle", "tie_quantile": 0.2, "tie_threshold": 0.0}),
-        ({"tie_threshold": 3}, {"name": "oracle", "tie_quantile": 0.0, "tie_threshold": 3.0}),
+        ({}, {"name": "oracle", "tie_quantile": 0.2}),
+        ({"tie_threshold": 3}, {"name": "oracle", "tie_threshold": 3.0}),
         ({"name": "mistake"}, BPREF | {"eps_mistake": 0.1}),
         ({"name": "mistake", "gamma": 0.5}, BPREF | {"eps_mistake": 0.1, "gamma": 0.5}),
         (
@@ -376,7 +377,8 @@ MISTAKES = {
     "total_steps=many": "total_steps: must be a whole number, not 'many'",
     "agent.anneal=1": "agent.anneal: must be true or false, not 1",
     "agent.epochs=true": "agent.epochs: must be a whole number, not True",
-    "agent=fast": "agent: must be a mapping, not 'fast'",
+    "agent=fast": "agent.name: unknown agent 'fast'; known: ppo",
+    "agent=3": "agent: must be a name or a mapping with a name, not 3",
     "total_steps=2000": "total_steps: 2000 is less than one rollout of 2048",
     "agent.minibatches=30": "agent.minibatches: 30 does not divide rollout_steps = 2048",
     "labels.initial=21": "labels.initial: 21 is more than labels.total = 20",
@@ -573,3 +575,164 @@ def test_loading_is_light():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+# --- where a mistake stands ----------------------------------------------------------------------
+
+STUDY_FILE = """\
+study: small
+seeds: [1]
+environments:
+  HalfCheetah-v5:
+    agent:
+      gamma: 0.9
+      clip: {clip}
+selectors:
+  - random
+  - {selector}
+total_steps: 20480
+labels: {{total: 20, initial: 4,
+         sessions: {sessions}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"clip": -1}, "7: environments.HalfCheetah-v5.agent.clip: must be more than 0, not -1"),
+        ({"selector": "duoo"}, "10: selectors[1]: unknown selector 'duoo', did you mean 'duo'?"),
+        ({"sessions": 30}, "13: labels.sessions: 30 sessions cannot share labels.total = 20"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(change, expected, tmp_path):
+    path = tmp_path / "study.yaml"
+    given = {"clip": 0.1, "selector": "duo", "sessions": 5}
+    path.write_text(STUDY_FILE.format(**given))
+    load_study(path)
+    path.write_text(STUDY_FILE.format(**given | change))
+    with pytest.raises(ConfigError, match=re.escape(f"{path}:{expected}")):
+        load_study(path)
+    # Also where another parser read the file, as in a workflow.
+    with pytest.raises(ConfigError, match=re.escape(f"{path}:{expected}")):
+        load_study(path, data=yaml.safe_load(path.read_text()))
+
+
+def test_a_setting_is_blamed_on_the_file_that_it_is_from(tmp_path):
+    write(tmp_path / "environments/HalfCheetah-v5.yaml", {"labels": {"segment_length": 1000}})
+    path = tmp_path / "study.yaml"
+    write(path, SMALL)
+    tuned = tmp_path / "environments/HalfCheetah-v5.yaml"
+    with pytest.raises(ConfigError, match=re.escape(f"{tuned}:2: labels.segment_length: 1000")):
+        load_study(path)
+    write(tuned, {"ppo": {"clip": 0.1}})
+    with pytest.raises(ConfigError, match=re.escape(f"{tuned}:1: ppo: is called `agent` now")):
+        load_study(path)
+
+
+# --- what matters where --------------------------------------------------------------------------
+
+
+def test_checks_apply_to_the_runs_in_question():
+    """Sessions that do not fit are no matter of a run that asks nothing."""
+    data = SMALL | {"selectors": ["hybrid"], "labels": {"sessions": 100}}
+    with pytest.raises(ConfigError, match=r"labels\.sessions"):
+        load_study("small.yaml", data=data)
+    with pytest.raises(ConfigError, match=r"labels\.sessions"):
+        load_study("small.yaml", data=data, cells=[("HalfCheetah-v5", "duo")])
+    for baseline in ("true_reward", "random_policy"):
+        study = load_study("small.yaml", data=data, cells=[("HalfCheetah-v5", baseline)])
+        assert resolve_run(study, "HalfCheetah-v5", baseline, 1).labels is None
+    vae = SMALL | {"vae": {"segments": 10, "batch_size": 11}}
+    assert resolve_run(load_study("small.yaml", data=vae), "HalfCheetah-v5", "duo", 1).vae is None
+    with pytest.raises(ConfigError, match=r"vae\.batch_size: more than vae\.segments = 10"):
+        load_study("small.yaml", data=vae, cells=[("HalfCheetah-v5", "hybrid")])
+
+
+def test_any_preset_can_be_trained_with_what_is_tuned_for_it(tmp_path):
+    tuned = {"selectors": {"hybrid": {"picker": {"beta": 0.25}}}}
+    write(tmp_path / "environments/HalfCheetah-v5.yaml", tuned)
+    write(tmp_path / "study.yaml", SMALL)
+    study = load_study(tmp_path / "study.yaml")
+    assert matrix.selectors(study) == ["random", "duo"]
+    hybrid = resolve_run(study, "HalfCheetah-v5", "hybrid", 1)
+    assert hybrid.selection.picker.settings["beta"] == 0.25 and hybrid.vae is not None
+    assert resolve_run(study, "HalfCheetah-v5", "entropy", 1).selection.score.name == "entropy"
+    again = load_study("elsewhere.yaml", data=study.as_dict())
+    assert resolve_run(again, "HalfCheetah-v5", "hybrid", 1) == hybrid
+
+
+def test_options_of_an_environment_are_part_of_its_runs():
+    options = {"max_episode_steps": 300, "forward_reward_weight": 2.0}
+    study = small(environments={"HalfCheetah-v5": {"options": options}})
+    spec = resolve_run(study, "HalfCheetah-v5", "duo", 1)
+    assert spec.options == options
+    assert spec.as_dict()["options"] == options
+    assert "options" not in resolve_run(small(), "HalfCheetah-v5", "duo", 1).as_dict()
+    options = {"max_episode_steps": 40}
+    with pytest.raises(ConfigError, match=r"labels\.segment_length: 50 must be less than an ep"):
+        small(environments={"HalfCheetah-v5": {"options": options}})
+    with pytest.raises(ConfigError, match=r"environments\.HalfCheetah-v5: .*no_such_option"):
+        small(environments={"HalfCheetah-v5": {"options": {"no_such_option": 1}}})
+
+
+OWN = '''
+from typing import Annotated
+
+from pydantic import Field
+
+from active_rlhf.parts import score
+
+
+@score
+def spread(pairs, *, power: Annotated[float, Field(gt=0, description="of it")] = 2.0):
+    """Spread to a power."""
+    return pairs.scores
+'''
+
+
+def test_a_studys_own_parts_bring_their_settings(tmp_path, capsys):
+    (tmp_path / "own_score_of_this_test.py").write_text(OWN)
+    path = tmp_path / "study.yaml"
+    mine = {"score": {"name": "spread"}, "picker": "top"}
+    write(path, SMALL | {"parts": ["own_score_of_this_test.py"], "selectors": {"mine": mine}})
+    study = load_study(path)
+    spec = resolve_run(study, "HalfCheetah-v5", "mine", 1)
+    assert spec.selection.score.settings == {"power": 2.0}
+    file = str(tmp_path / "own_score_of_this_test.py")
+    assert list(spec.parts) == ["score spread"]
+    assert Path(spec.parts["score spread"]).resolve() == Path(file)
+    (tmp_path / "spec.json").write_text(json.dumps(spec.as_dict()))
+    assert load_spec(tmp_path / "spec.json") == spec
+    wrong = parse_set("selectors.mine.score.power=0")
+    with pytest.raises(ConfigError, match=r"selectors\.mine\.score\.power: must be .* not 0"):
+        load_study(path, wrong)
+    with pytest.raises(ConfigError, match=r"study\.yaml:\d+: parts: there is no file .*none\.py"):
+        load_study(path, data=read_yaml(path) | {"parts": ["none.py"]})
+    assert main(["explain", "spread.power", "--study", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert said == "score.power of spread\n  of it\n  unit: number; default: 2.0; more than 0\n"
+    assert main(["list", "--study", str(path)]) == 0
+    assert "Spread to a power" in capsys.readouterr().out
+    load_study(DEMO)  # which has none
+    with pytest.raises(ConfigError, match="unknown score 'spread'"):
+        load_study("small.yaml", data=SMALL | {"selectors": {"mine": mine}})
+
+
+def test_a_part_may_be_given_by_its_name_alone():
+    mistaken = SMALL | {"teacher": "mistake"}
+    short = load_study("small.yaml", data=mistaken).environments
+    for chosen in short.values():
+        assert chosen.teacher.name == "bpref" and chosen.teacher.settings["eps_mistake"] == 0.1
+    changed = load_study("small.yaml", {"teacher": {"eps_mistake": 0.3}}, mistaken)
+    for chosen in changed.environments.values():
+        assert chosen.teacher.name == "bpref" and chosen.teacher.settings["eps_mistake"] == 0.3
+
+
+def test_episodes_shorter_than_a_segment_are_found_before_anything_trains():
+    """Falling over takes some ten steps, and gymnasium ends the episode there."""
+    study = SMALL | {"environments": ["InvertedPendulum-v5"]}
+    said = message(study, {})
+    assert "labels.segment_length: under random actions episodes last" in said
+    fits = int(re.search(r"none holds two segments of 50; set at most (\d+)", said)[1])
+    assert 2 <= fits <= 12
+    load_study("small.yaml", {"labels": {"segment_length": fits}}, study)

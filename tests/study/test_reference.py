@@ -110,6 +110,7 @@ def test_editors_leave_a_part_of_ones_own_alone():
         ("mistake", ["bpref with eps_mistake: 0.1"]),
         ("total_steps", ["rounded down to whole rollouts"]),
         ("hybrid", ["determinantal"]),
+        ("candidates.clusters", ["cross_cluster", "default: 10", "at least 2, at most 1000"]),
         ("clip", ["agent.clip", "of the policy ratio"]),
     ],
 )

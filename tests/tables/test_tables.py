@@ -15,6 +15,7 @@ from synthetic import NASTY, names, overhead, study
 from active_rlhf.analysis import overhead as cost
 from active_rlhf.analysis.text import latex_text, markdown_text
 from active_rlhf.analysis.wording import Terms, decimals, number, p_value
+from active_rlhf.files import folder_name
 from active_rlhf.tables.aggregates import aggregates
 from active_rlhf.tables.cells import Cell, Table
 from active_rlhf.tables.costs import costs
@@ -63,13 +64,14 @@ WRONG = re.compile(
 )
 
 
-def typeset(built: list[Table], folder: Path) -> list[str]:
+def typeset(built: list[Table], folder: Path, env: str = "sub_folder") -> list[str]:
     """What LaTeX finds wrong with a document of these tables, each written as a study would."""
     if shutil.which("pdflatex") is None:
         pytest.skip("no pdflatex: install texlive-latex-base, texlive-latex-recommended, lmodern")
     for i, table in enumerate(built):
-        write(table, [folder / f"sub_folder/table_{i}.{suffix}" for suffix in ("tex", "md")])
-    text = document(NASTY[0], {"sub_folder": [f"table_{i}" for i in range(len(built))], "": []})
+        place = folder / folder_name(env) / f"table_{i}"
+        write(table, [f"{place}.{suffix}" for suffix in ("tex", "md")])
+    text = document(NASTY[0], {env: [f"table_{i}" for i in range(len(built))], "": []})
     (folder / "tables.tex").write_text(text, encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-no-shell-escape", "tables.tex"]
     run = subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=False)
@@ -91,6 +93,13 @@ def typeset(built: list[Table], folder: Path) -> list[str]:
 )
 def test_latex_sets_every_table_without_error_or_overfull_box(methods, envs, n, hosts, tmp_path):
     assert typeset(build_all(methods, envs, n, hosts), tmp_path) == []
+
+
+def test_latex_finds_tables_in_folders_with_escaped_names(tmp_path):
+    """Environments such as ALE/Pong-v5, whose folder has a percent sign in its name."""
+    frames, terms = study(names(2), ["ALE/Pong-v5"], 3)
+    table = summary(frames["summary"], terms, "ALE/Pong-v5")
+    assert typeset([table], tmp_path, "ALE/Pong-v5") == []
 
 
 ALL_CHARACTERS = "".join(map(chr, [*range(32, 127), *range(160, 0x250), *range(0x370, 0x400)]))

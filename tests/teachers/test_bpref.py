@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+from answering import answer
 from scipy.special import softmax
 from scipy.stats import binomtest
 
-from active_rlhf.study.known import TEACHER_PRESETS
+from active_rlhf.study import known
+from active_rlhf.study.settings import Choice
 from active_rlhf.teachers import History, Question, build
 
 N = 20_000
@@ -14,8 +16,8 @@ def ask(rewards, seed=3, returns=(), **settings):
     rewards = np.asarray(rewards, float)
     question = Question(rewards, np.zeros((*rewards.shape, 1)))
     history = History(np.array([]), np.asarray(returns, float), 1000)
-    teacher = build({"name": "bpref"} | settings)
-    return teacher(question, history, np.random.default_rng(seed)).preference
+    teacher = build(Choice(name="bpref", **settings))
+    return answer(teacher, question, history, np.random.default_rng(seed)).preference
 
 
 def repeat(pair, n=N):
@@ -75,8 +77,8 @@ def test_skips_pairs_in_which_neither_return_reaches_the_margin():
     np.testing.assert_array_equal(answers, [np.nan, 1.0, 0.0])
     question = Question(np.array(rewards), np.zeros((3, 2, 2, 1)))
     history = History(np.array([]), np.array([500.0, 1500.0]), 1000)
-    teacher = build({"name": "bpref", "eps_skip": 0.5})
-    confidence = teacher(question, history, np.random.default_rng(0)).confidence
+    teacher = build(Choice(name="bpref", eps_skip=0.5))
+    confidence = answer(teacher, question, history, np.random.default_rng(0)).confidence
     np.testing.assert_array_equal(confidence, [0.0, 1.0, 1.0])
 
 
@@ -107,4 +109,4 @@ def test_presets_switch_on_one_irrationality_each():
         "equal": ("eps_equal", 0.1),
     }
     for preset, (key, value) in switched.items():
-        assert TEACHER_PRESETS[preset][:2] == ("bpref", {key: value})
+        assert known.resolved("teacher", preset) == ("bpref", {key: value})

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from answering import answer
 from scipy.stats import binomtest, norm
 
 from active_rlhf.study import known
+from active_rlhf.study.settings import Choice
 from active_rlhf.teachers import History, Question, build
 from active_rlhf.teachers.human_simulated import criteria
 
@@ -13,15 +15,9 @@ def ask(rewards, actions=None, weights=(1.0, 0.0, 0.0), noise=0.0, bias=0.0):
     rewards = np.asarray(rewards, float)
     actions = np.zeros((*rewards.shape, 1)) if actions is None else np.asarray(actions, float)
     names = ("return", "length", "smoothness")
-    teacher = build(
-        {
-            "name": "human_simulated",
-            "weights": dict(zip(names, weights, strict=True)),
-            "noise": noise,
-            "bias": bias,
-        }
-    )
-    return teacher(Question(rewards, actions), GAPS, np.random.default_rng(5))
+    given = dict(zip(names, weights, strict=True))
+    teacher = build(Choice(name="human_simulated", weights=given, noise=noise, bias=bias))
+    return answer(teacher, Question(rewards, actions), GAPS, np.random.default_rng(5))
 
 
 def test_criteria_are_return_in_usual_gaps_share_of_steps_and_minus_squared_jerk():
@@ -68,8 +64,12 @@ def test_without_noise_it_is_sure_or_indifferent():
 
 def test_every_teacher_has_one_line_of_description_and_can_be_built():
     question = Question(np.ones((3, 2, 4)), np.zeros((3, 2, 4, 2)))
-    for name in known.names("teacher"):
-        assert known.description("teacher", name)
-        part, settings = known.resolved("teacher", name)
-        answers = build({"name": part} | settings)(question, GAPS, np.random.default_rng(0))
+    for given in known.names("teacher"):
+        assert known.description("teacher", given) and "\n" not in known.description(
+            "teacher", given
+        )
+        name, settings = known.resolved("teacher", given)
+        answers = answer(
+            build(Choice(name=name, **settings)), question, GAPS, np.random.default_rng(0)
+        )
         assert answers.preference.shape == answers.confidence.shape == (3,)

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+from answering import answer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from active_rlhf.errors import InputError
 from active_rlhf.parts import part
+from active_rlhf.study.settings import Choice
 from active_rlhf.teachers import History, Question, build
 
 RNG = np.random.default_rng(7)
@@ -14,8 +16,8 @@ def ask(rewards, gaps=(), **settings):
     rewards = np.asarray(rewards, float)
     question = Question(rewards, np.zeros((*rewards.shape, 1)))
     history = History(np.asarray(gaps, float), np.array([]), 1000)
-    teacher = build({"name": "oracle", **(settings or {"tie_quantile": 0.0})})
-    return teacher(question, history, np.random.default_rng(0))
+    teacher = build(Choice(name="oracle", **(settings or {"tie_quantile": 0.0})))
+    return answer(teacher, question, history, np.random.default_rng(0))
 
 
 def test_prefers_the_larger_true_return_of_the_whole_segment():
@@ -58,7 +60,7 @@ def test_no_quantile_means_no_forced_ties():
 def test_a_quantile_and_a_threshold_exclude_each_other():
     oracle = part("teacher", "oracle")
     chosen = oracle.complete({"tie_threshold": 3})
-    assert (chosen.tie_quantile, chosen.tie_threshold) == (0.0, 3.0)
+    assert (chosen.tie_quantile, chosen.tie_threshold) == (None, 3.0)
     assert oracle.complete(chosen.model_dump()) == chosen
     with pytest.raises(InputError, match="give tie_quantile or tie_threshold, not both"):
         oracle.complete({"tie_quantile": 0.2, "tie_threshold": 3})

@@ -35,8 +35,6 @@ class Agent(Protocol):
 
     path: str
     """Which of its implementations runs here, and why."""
-    rollout_steps: int
-    """Steps that it acts before it learns."""
     discount: float
     """Of later rewards, a step."""
 
@@ -84,8 +82,6 @@ def evaluate(agent: Agent, task: Task, episodes: int) -> np.ndarray:
 
 def build(spec: "Spec", task: Task, stream: np.random.Generator) -> Agent:
     """The agent of a run; `stream` draws what it begins with."""
-    from active_rlhf.agents import ppo
-    from active_rlhf.agents.ppo.settings import PPOSettings
+    from active_rlhf.parts import part
 
-    settings = PPOSettings(**spec.agent.settings)
-    return ppo.build(settings, task, stream, uniform=spec.selector == "random_policy")
+    return part("agent", spec.agent.name).build(spec.agent.settings, task, stream)

@@ -10,15 +10,18 @@ from active_rlhf.study.matrix import RANDOM_POLICY, TRUE_REWARD
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """None are needed."""
+    parser.add_argument("--study", help="a study's file, whose own parts are listed too")
 
 
 def run(args: Namespace) -> int:
     from active_rlhf.selection.presets import DESCRIPTIONS
     from active_rlhf.study import known
+    from active_rlhf.study.loading import load_study
     from active_rlhf.study.reference import KINDS
     from active_rlhf.tasks.gym import ENVIRONMENTS
 
+    if args.study:
+        load_study(args.study, cells=())  # which loads its parts
     environments = {name: entry.description for name, entry in ENVIRONMENTS.items()}
     baselines = {
         TRUE_REWARD: "baseline: PPO on the environment's own reward, no labels",

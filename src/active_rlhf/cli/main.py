@@ -13,6 +13,8 @@ COMMANDS = {
     "spec": "print the resolved settings of one run",
     "list": "list environments, selectors and all other parts",
     "explain": "say what a setting or part means",
+    "new": "write a part of your own to begin with",
+    "check": "try whether parts of your own work",
     "results": "print the folder of a study's results",
     "verify": "check that a study's results are whole and sound",
     "provenance": "print what a file of a study is made from",

@@ -17,7 +17,7 @@ imported when they are asked for. Others come from the files and packages that a
 """
 
 from active_rlhf.parts.blame import PartError
-from active_rlhf.parts.outside import load_parts, load_used, used
+from active_rlhf.parts.outside import load_parts, load_used, place, used
 from active_rlhf.parts.registry import (
     FOLDERS,
     KINDS,
@@ -25,6 +25,8 @@ from active_rlhf.parts.registry import (
     agent,
     blamed,
     candidates,
+    declared,
+    description,
     filter,
     known,
     part,
@@ -35,7 +37,6 @@ from active_rlhf.parts.registry import (
     teacher,
     unknown,
 )
-from active_rlhf.parts.settings import fault
 from active_rlhf.parts.working import Working
 
 __all__ = [
@@ -47,13 +48,15 @@ __all__ = [
     "agent",
     "blamed",
     "candidates",
-    "fault",
+    "declared",
+    "description",
     "filter",
     "known",
     "load_parts",
     "load_used",
     "part",
     "picker",
+    "place",
     "reward_model",
     "score",
     "task",

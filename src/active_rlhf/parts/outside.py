@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import find_spec, module_from_spec, spec_from_loader
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 from active_rlhf.errors import InputError
 from active_rlhf.parts import registry
@@ -20,7 +21,8 @@ from active_rlhf.parts.registry import KINDS, Part
 
 ENTRY_POINTS = "active_rlhf.parts"
 
-_loaded: dict[str, tuple[bytes, list[Part]]] = {}  # by origin: the content, and what it declared
+# By place: the content, the parts that it declared and the environments that it registered.
+_loaded: dict[str, tuple[bytes, list[Part], dict[str, Any]]] = {}
 
 
 def load_parts(paths: Iterable[str], folder: str | Path = ".") -> list[Part]:
@@ -30,14 +32,16 @@ def load_parts(paths: Iterable[str], folder: str | Path = ".") -> list[Part]:
     the working directory, or the name of an importable package. Parts from outside that were known
     before are forgotten. Raises InputError naming what is not there, or what fails in it.
     """
+    for name in registry.environments:
+        sys.modules["gymnasium"].registry.pop(name, None)
     registry.forget_outside()
     load_installed.cache_clear()
-    return [declared for path in paths for declared in _load(_place(path, Path(folder)))]
+    return [declared for path in paths for declared in _load(place(path, Path(folder)))]
 
 
-def _place(path: str, folder: Path) -> str:
+def place(path: str, folder: Path) -> str:
     """What a run's spec says of a path in a study: a file from the working directory, where it is
-    inside of that, or else a package's name."""
+    inside of that, or else a package's name. Raises InputError for a file that is not there."""
     places = [os.path.normpath(folder / path), os.path.normpath(path)]
     found = next((place for place in places if os.path.exists(place)), None)
     if found is None:
@@ -54,6 +58,7 @@ def load_used(parts: Mapping[str, str]) -> None:
     Raises InputError for one that its file does not declare.
     """
     declared = {f"{p.kind} {p.name}" for p in load_parts(dict.fromkeys(parts.values()))}
+    declared |= {f"task {name}" for name in registry.environments}
     for key, origin in parts.items():
         if key not in declared:
             raise InputError(f"parts: {origin} declares no {key}")
@@ -61,7 +66,7 @@ def load_used(parts: Mapping[str, str]) -> None:
 
 def used(named: Iterable[tuple[str, str]]) -> dict[str, str]:
     """What a spec says of those of its parts, (kind, name), that come from outside."""
-    found = {f"{kind} {name}": registry.part(kind, name).origin for kind, name in named}
+    found = {f"{kind} {name}": registry.origin(kind, name) for kind, name in named}
     return {key: origin for key, origin in sorted(found.items()) if origin is not None}
 
 
@@ -77,34 +82,53 @@ def load_installed() -> None:
 def _load(origin: str) -> list[Part]:
     """The parts of a file, a folder or a module, which are then known."""
     path = Path(origin)
+    key = os.path.abspath(path) if path.exists() else origin
     content = path.read_bytes() if path.is_file() else b""
-    if origin in _loaded and _loaded[origin][0] == content:
-        for declared in _loaded[origin][1]:
-            registry.remember(declared)
-        return _loaded[origin][1]
+    if key not in _loaded or _loaded[key][0] != content:
+        if any(b"gymnasium" in file.read_bytes() for file in _sources(origin)):
+            import_module("gymnasium")  # or its own environments would be taken for this origin's
+        before = _registered()
+        found = _declared_by(origin)
+        new = {name: entry for name, entry in _registered().items() if name not in before}
+        if not found and not new:
+            kinds = ", ".join(f"@{kind}" for kind in KINDS)
+            raise InputError(f"parts: {origin} declares no part; above one belongs one of {kinds}")
+        _loaded[key] = content, found, new
+    _, found, new = _loaded[key]
+    found = [replace(declared, origin=origin) for declared in found]
+    for declared in found:
+        registry.remember(declared)
+    if new:
+        sys.modules["gymnasium"].registry.update(new)
+        registry.environments.update(dict.fromkeys(new, origin))
+    return found
+
+
+def _declared_by(origin: str) -> list[Part]:
+    """Run a file, or import a folder or a module, and say what parts it declares."""
+    path = Path(origin)
     if path.exists():
-        place = str(path.parent.resolve())
-        if place not in sys.path:  # last, so that nothing installed is taken from there
-            sys.path.append(place)
+        here = str(path.parent.resolve())
+        if here not in sys.path:  # last, so that nothing installed is taken from there
+            sys.path.append(here)
     with registry.collected(origin) as found:
         if path.is_file():
             _run(path.resolve())
-        else:
-            name = path.name if path.is_dir() else origin
-            _import(name)
-            # Those too that it declared when it was imported sooner, for whatever reason.
-            found[:] = [
-                replace(declared, origin=origin)
-                for declared in registry.outside
-                if declared in found or f"{declared.make.__module__}.".startswith(f"{name}.")
-            ]
-    for declared in found:
-        registry.remember(declared)
-    if not found:
-        kinds = ", ".join(f"@{kind}" for kind in KINDS)
-        raise InputError(f"parts: {origin} declares no part; above one belongs one of {kinds}")
-    _loaded[origin] = content, found
-    return found
+            return found
+        name = path.name if path.is_dir() else origin
+        _import(name)
+        # Those too that it declared when it was imported sooner, for whatever reason.
+        return [
+            declared
+            for declared in registry.outside
+            if declared in found or f"{declared.make.__module__}.".startswith(f"{name}.")
+        ]
+
+
+def _registered() -> dict[str, Any]:
+    """Gymnasium's environments so far, by id; none before anything needed it."""
+    gymnasium = sys.modules.get("gymnasium")
+    return dict(gymnasium.registry) if gymnasium else {}
 
 
 class _Loader(SourceFileLoader):
@@ -128,12 +152,29 @@ def _run(file: Path) -> None:
         loader.exec_module(module)
 
 
+def _sources(origin: str) -> list[Path]:
+    """The Python files of a file, a folder or a module."""
+    path = Path(origin)
+    if path.is_file():
+        return [path]
+    spec = None if path.is_dir() else _spec(origin)
+    inside = (spec and spec.submodule_search_locations) or ()
+    folders = [path] if path.is_dir() else [Path(folder) for folder in inside]
+    single = [Path(spec.origin)] if spec and spec.origin else []
+    return single + [file for folder in folders for file in sorted(folder.rglob("*.py"))]
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    """Where a module is, if there is one."""
+    try:
+        return find_spec(name) if all(map(str.isidentifier, name.split("."))) else None
+    except ImportError:
+        return None
+
+
 def _import(name: str) -> None:
     """Import a module and, of a package, those of its modules that declare parts."""
-    try:
-        spec = find_spec(name) if all(map(str.isidentifier, name.split("."))) else None
-    except ImportError:
-        spec = None
+    spec = _spec(name)
     if spec is None or spec.origin is None:
         raise InputError(f"parts: there is neither a file nor a package {name!r}")
     with blamed_on("parts", Path(spec.origin)):

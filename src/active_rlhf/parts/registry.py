@@ -1,5 +1,6 @@
 """Declaring parts, and finding them by kind and name."""
 
+import ast
 import inspect
 import os
 import re
@@ -35,6 +36,7 @@ KINDS = tuple(FOLDERS)
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 F = TypeVar("F", bound=Callable[..., Any])
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 @dataclass(frozen=True)
@@ -66,20 +68,27 @@ class Part:
         value = self.traits.get(trait, False)
         return bool(value(self.complete(given)) if callable(value) else value)
 
+    def build(self, given: Mapping[str, Any], *context: Any) -> Any:
+        """What it makes of `context` and these settings."""
+        keywords = self._keywords(given)
+        with self.blamed():
+            return self.make(*context, **keywords)
+
     def start(self, given: Mapping[str, Any], *context: Any) -> Working:
-        """The part at work in a run with these settings; a class is also made with `context`."""
-        settings = self.complete(given)
-        keywords: dict[str, Any] = {
-            name: getattr(settings, name) for name in self.settings.model_fields
-        }
-        if self.whole:
-            keywords = {"settings": settings}
+        """The part at work in a run with these settings: a function is called with them, a class
+        is made with them (and with `context`) and then called."""
         what = f"{self.kind} {self.name}"
-        with blamed_on(what, self.file):
-            making: Any = self.make
-            is_class = inspect.isclass(making)
-            inner = making(*context, **keywords) if is_class else partial(making, **keywords)
-        return Working(what, self.file, inner)
+        if inspect.isclass(self.make):
+            return Working(what, self.file, self.build(given, *context))
+        return Working(what, self.file, partial(self.make, **self._keywords(given)))
+
+    def _keywords(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        settings = self.complete(given)
+        return {"settings": settings} if self.whole else dict(settings)
+
+    def blamed(self) -> AbstractContextManager[None]:
+        """Whatever goes wrong inside is this part's fault."""
+        return blamed_on(f"{self.kind} {self.name}", self.file)
 
 
 class _Decorator:
@@ -116,6 +125,7 @@ picker = _Decorator("picker")
 _parts: dict[tuple[str, str], Part] = {}
 _collecting: list[tuple[str, list[Part]]] = []  # what is loaded, and what it declared; inmost last
 outside: list[Part] = []  # all that was ever declared outside of the package
+environments: dict[str, str] = {}  # gymnasium's, by id: the file or package that registers it
 
 
 def _declare(kind: str, name: str | None, traits: Mapping[str, Any], make: F) -> F:
@@ -187,7 +197,8 @@ def remember(declared: Part) -> None:
 
 def forget_outside() -> None:
     """Know the package's own parts only."""
-    for key in [key for key, declared in _parts.items() if declared.origin is not None]:
+    environments.clear()
+    for key in [key for key, known_one in _parts.items() if known_one.origin is not None]:
         del _parts[key]
 
 
@@ -222,6 +233,50 @@ def part(kind: str, name: Any) -> Part:
         if (kind, name) in _parts:
             return _parts[kind, name]
     raise InputError(unknown(kind.replace("_", " "), name, known(kind)))
+
+
+def declared(kind: str, name: str) -> bool:
+    """Whether there is a part of that name; nothing is imported for the answer."""
+    return (kind, name) in _parts or name in own_modules(kind)
+
+
+def origin(kind: str, name: str) -> str | None:
+    """Where a part from outside is loaded from, or an environment that its file registers; None
+    for what is the package's own, or not known."""
+    found = _parts.get((kind, name))
+    if found is None and kind == "task":
+        return environments.get(name)
+    return found.origin if found else None
+
+
+def description(kind: str, name: str) -> str:
+    """The first line about a part; of the package's own it is read, and nothing imported."""
+    found, file = _parts.get((kind, name)), own_modules(kind).get(name)
+    if found is None and file is not None:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for node in tree.body:
+            if part_declared(node) == (kind, name):
+                assert isinstance(node, Definition)
+                return (ast.get_docstring(node) or "").split("\n", 1)[0]
+    return (found or part(kind, name)).description
+
+
+def part_declared(statement: ast.stmt) -> tuple[str, str] | None:
+    """Kind and name of the part that a statement of a module declares."""
+    if not isinstance(statement, Definition):
+        return None
+    for decorator in statement.decorator_list:
+        call = decorator if isinstance(decorator, ast.Call) else None
+        function = call.func if call else decorator
+        kind = getattr(function, "attr", getattr(function, "id", None))
+        if kind not in KINDS:
+            continue
+        given = {keyword.arg: keyword.value for keyword in (call.keywords if call else ())}
+        if isinstance(given.get("name"), ast.Constant):
+            return kind, str(given["name"].value)  # type: ignore[attr-defined]
+        is_class = isinstance(statement, ast.ClassDef)
+        return kind, _snake(statement.name) if is_class else statement.name
+    return None
 
 
 def blamed(kind: str, name: str) -> AbstractContextManager[None]:

@@ -80,10 +80,6 @@ def build(
     given: its settings, those left out are the default ones. All its randomness comes from
     `generator`. Raises InputError for a name or a setting that is not known.
     """
-    from active_rlhf.parts import blamed, part
+    from active_rlhf.parts import part
 
-    declared = part("reward_model", name)
-    settings = declared.complete(given)
-    with blamed("reward_model", name):
-        keywords = {"settings": settings} if declared.whole else dict(settings)
-        return declared.make(observations, actions, generator, **keywords)
+    return part("reward_model", name).build(given, observations, actions, generator)

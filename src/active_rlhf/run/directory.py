@@ -101,6 +101,7 @@ def write(run: Run, out: Path, code: str) -> None:
         "steps": run.behaviour.steps,
         "final_return": fmean(last) if last else None,
         "queries": run.labels,
+        "pending": run.learner.ledger.pending if run.learner else 0,
         "seconds": run.clock.seconds,
         "files": {name: sha256(out / name) for name in result_files(run.learner is not None)},
         **run.cost.state_dict(),

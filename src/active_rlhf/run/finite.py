@@ -47,4 +47,4 @@ def check_behaviour(step: int, rollout: Rollout, then: np.ndarray) -> None:
 
 def _finite(rows: np.ndarray) -> np.ndarray:
     """Which rows [n, ...] are finite, bool [n]."""
-    return np.isfinite(rows).all(axis=tuple(range(1, rows.ndim)))
+    return np.asarray(np.isfinite(rows).all(axis=tuple(range(1, rows.ndim))))

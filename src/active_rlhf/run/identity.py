@@ -1,6 +1,6 @@
 """Which code decides a run's result, and one hash over it.
 
-That is the source a run imports, found by following imports from the run's loop and from the parts
+That is the source a run imports, found by following imports from its training and from the parts
 that its spec names: the package's own, and a user's, with what these import from their own folder
 or package. Hashed is the syntax tree without comments and docstrings, so that a better sentence
 retrains nothing.
@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from active_rlhf.parts import KINDS
-from active_rlhf.parts.registry import own_modules
+from active_rlhf.parts.registry import Definition, own_modules, part_declared
 from active_rlhf.study.settings import Spec
 
 PACKAGE = Path(__file__).parents[1]
 
-START = "run/loop.py"
+START = "run/training.py"
 # Files and folders that training reaches, but that cannot change what a given spec computes.
 NEUTRAL = (
     "__init__.py",
@@ -33,9 +33,10 @@ NEUTRAL = (
     "parts/",
     "run/checkpoint.py",
     "run/clock.py",
-    "run/directory.py",
     "run/identity.py",
+    "run/machine.py",
     "run/reporting.py",
+    "run/saved.py",
     "run/tracking.py",
     "study/",
 )
@@ -61,9 +62,9 @@ def run_files(spec: Spec, package: Path = PACKAGE) -> dict[str, str]:
     """The files of a run and the digest of each: those of the package by their path in it, those
     from outside by their path in their own folder or package."""
     own = Place(package, PACKAGE.name, follow=lambda name: _matters(name, spec))
-    outside = dict(spec.parts or {})
+    outside = spec.parts or {}
     starts = [package / START]
-    for kind, name in named_parts(spec):
+    for kind, name in spec.named_parts():
         if f"{kind} {name}" not in outside and name in own_modules(kind):
             starts.append(package / own_modules(kind)[name].relative_to(PACKAGE))
     found = own.reached(starts)
@@ -75,32 +76,14 @@ def run_files(spec: Spec, package: Path = PACKAGE) -> dict[str, str]:
     return found
 
 
-def named_parts(spec: Spec) -> Iterator[tuple[str, str]]:
-    """Kind and name of every part that a spec names."""
-    yield "task", spec.environment
-    chosen = spec.selection
-    for kind, choice in (
-        ("agent", spec.agent),
-        ("teacher", spec.teacher),
-        ("reward_model", spec.reward_model),
-        ("candidates", chosen and chosen.candidates),
-        ("filter", chosen and chosen.filter),
-        ("score", chosen and chosen.score),
-        ("picker", chosen and chosen.picker),
-    ):
-        if choice:
-            yield kind, choice.name
-
-
 def unhashed(spec: Spec) -> list[str]:
     """What decides the run's result and is in no file that could be read: a line each."""
-    environment = spec.environment
-    if f"task {environment}" in (spec.parts or {}) or _is_gymnasiums_own(environment):
+    if f"task {spec.environment}" in (spec.parts or {}):
         return []
     return [
-        f"the source of {module}, which {environment} is made of, cannot be read: "
+        f"the source of {module}, which {spec.environment} is made of, cannot be read: "
         "edits of it rerun nothing"
-        for module in _modules_of(environment)
+        for module in _modules_of(spec.environment)
         if _place_of(module) is None
     ]
 
@@ -303,7 +286,7 @@ def _of_parts(origin: str, used: set[str]) -> dict[str, str]:
         # Under a name of its own, as one of those may import the file too.
         return found | {f"{path.name}: {', '.join(sorted(used))}": source.digest}
     package = Place(path, path.name) if path.is_dir() else _place_of(origin)
-    if package is None:
+    if package is None or path.suffix == ".py":
         raise FileNotFoundError(f"the parts of this run are in {origin}, which is not there")
     declaring = [
         file
@@ -317,27 +300,7 @@ def _of_parts(origin: str, used: set[str]) -> dict[str, str]:
 def _declared(file: Path) -> set[str]:
     """The parts that a file declares, as in {"score spread"}."""
     tree = _parsed(file, file.read_bytes())
-    return set() if tree is None else {key for line in tree.body if (key := _part_of(line))}
-
-
-def _part_of(line: ast.stmt) -> str | None:
-    """The part that a statement declares."""
-    if not isinstance(line, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return None
-    for decorator in line.decorator_list:
-        call = decorator if isinstance(decorator, ast.Call) else None
-        function = call.func if call else decorator
-        kind = getattr(function, "attr", getattr(function, "id", None))
-        if kind not in KINDS:
-            continue
-        name = line.name
-        if isinstance(line, ast.ClassDef):
-            name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-        for keyword in call.keywords if call else ():
-            if keyword.arg == "name" and isinstance(keyword.value, ast.Constant):
-                name = str(keyword.value.value)
-        return f"{kind} {name}"
-    return None
+    return {" ".join(part) for line in (tree.body if tree else ()) if (part := part_declared(line))}
 
 
 def _without_other_parts(tree: ast.Module, used: set[str]) -> None:
@@ -345,7 +308,9 @@ def _without_other_parts(tree: ast.Module, used: set[str]) -> None:
     others = {
         line.name: line
         for line in tree.body
-        if isinstance(line, ast.FunctionDef | ast.ClassDef) and _part_of(line) not in (None, *used)
+        if isinstance(line, Definition)
+        and (part := part_declared(line))
+        and " ".join(part) not in used
     }
     todo = [line for line in tree.body if line not in others.values()]
     while todo:
@@ -410,10 +375,13 @@ def _place_of(module: str) -> Place | None:
     try:
         found = find_spec(top)
     except (ImportError, ValueError):
+        found = None
+    if found is not None and found.origin is not None:
+        file = Path(found.origin)
+    else:  # a command finds what lies where it is run, but only when it makes the environment
+        here = Path.cwd()
+        candidates = (here / top / "__init__.py", here / f"{top}.py")
+        file = next(filter(Path.is_file, candidates), here / "nothing")
+    if not file.is_file():
         return None
-    if found is None or found.origin is None or not Path(found.origin).is_file():
-        return None
-    file = Path(found.origin)
-    if found.submodule_search_locations:
-        return Place(file.parent, top)
-    return Place(file.parent)
+    return Place(file.parent, top) if file.name == "__init__.py" else Place(file.parent)

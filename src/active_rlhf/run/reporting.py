@@ -53,7 +53,7 @@ class Reporter:
                 "updated": time.time(),
             }
             # A full disk may have room again before the results are written.
-            with suppress(OSError), atomic(self.path) as temporary:
+            with suppress(OSError), atomic(self.path, lasting=False) as temporary:
                 temporary.write_text(json.dumps(content) + "\n")
         if last or now - self._said >= LINE_EVERY:
             self._said = now

@@ -41,7 +41,7 @@ class PreferenceLearner:
         sizes = task.observation_space.shape[0], choices(task.action_space)
         name, settings = spec.reward_model.name, spec.reward_model.settings
         self.model = rewards.build(name, settings, *sizes, streams["reward_model"])
-        self.teacher = teachers.build(spec.as_dict()["teacher"])
+        self.teacher = teachers.build(spec.teacher)
         self.selector = Selector(spec.selection)
         self.ledger = Ledger(spec.labels.total)
         self.vae = SegmentVAE(sizes[0], self.length, streams["vae"], spec.vae) if spec.vae else None
@@ -74,7 +74,7 @@ class PreferenceLearner:
         return selection
 
     def _context(self, agent: Agent, pool_size: int) -> Context:
-        trained, ledger = False, self.ledger
+        trained, ledger, model = False, self.ledger, self.model
 
         def segments(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             return self.behaviour.gather(ids, self.length)
@@ -95,8 +95,8 @@ class PreferenceLearner:
             segment_length=self.length,
             pool_size=pool_size,
             segments=segments,
-            member_rewards=lambda ids: self.model.member_rewards(*segments(ids)),
-            features=lambda ids: self.model.features(*segments(ids)),
+            member_rewards=lambda ids: model.member_rewards(*segments(ids)),
+            features=lambda ids: model.features(*segments(ids)),
             embed=embed,
             log_probabilities=agent.log_probabilities,
             train_accuracy=self.train_accuracy,
@@ -113,12 +113,11 @@ class PreferenceLearner:
         generator = self.streams["teacher"]
         uniform = self.behaviour.draw(generator, 2 * TIE_PAIRS, self.length).reshape(-1, 2)
         returns = self.behaviour.returns(uniform, self.length)
-        _, lengths, finished = self.behaviour.episodes()
-        recent = lengths[finished][-RECENT_RETURNS:]
+        recent = [length for _, length in self.behaviour.finished_episodes()][-RECENT_RETURNS:]
         history = teachers.History(
             uniform_gaps=np.abs(returns[:, 0] - returns[:, 1]),
             recent_returns=np.array(recent_returns[-RECENT_RETURNS:]),
-            episode_length=float(recent.mean()) if len(recent) else self.task.horizon,
+            episode_length=float(np.mean(recent)) if recent else self.task.horizon,
         )
         question = teachers.Question(
             rewards=self.behaviour.true_rewards(pairs, self.length),
@@ -127,11 +126,12 @@ class PreferenceLearner:
             step=self.behaviour.steps,
             asked=self.ledger.asked,
         )
-        answers = self.teacher(question, history, generator)
         held_out = np.zeros(len(pairs), bool)
         held_out[self.streams["split"].permutation(len(pairs))[:held]] = True
         tickets = self.ledger.ask(pairs, session=len(self.records), held_out=held_out)
-        self.ledger.answer(tickets, answers)
+        self.teacher.ask(tickets, question, history, generator)
+        for answered, answers in self.teacher.collect():
+            self.ledger.answer(answered, answers)
 
     def _learn(self, agent: Agent) -> dict[str, float]:
         """Train the reward model on the answers so far; how well it then predicts."""
@@ -185,7 +185,9 @@ class PreferenceLearner:
         self, selection: Selection, asked: int, held: int, measured: dict[str, float]
     ) -> None:
         session, step = len(self.records), self.behaviour.steps
-        preference = self.ledger.column("preferences")[self.ledger.column("sessions") == session]
+        ledger = self.ledger
+        now = ledger.column("sessions") == session
+        preference, answered = (ledger.column(c)[now] for c in ("preferences", "answered"))
         self.records.append(
             {
                 "session": session,
@@ -193,7 +195,8 @@ class PreferenceLearner:
                 "asked": asked,
                 "answered": int(np.isfinite(preference).sum()),
                 "tied": int((preference == 0.5).sum()),
-                "skipped": int(np.isnan(preference).sum()),
+                "skipped": int((np.isnan(preference) & answered).sum()),
+                "pending": ledger.pending,
                 "held_out": held,
                 "labels": self.ledger.asked,
                 "pool": selection.pool_size,

@@ -53,12 +53,12 @@ def tracker(kind: str, spec: Spec, out: Path, step: int = 0) -> Tracker:
         from torch.utils.tensorboard import SummaryWriter
 
         folder = str(out / "tensorboard")
-        writer = SummaryWriter(folder, purge_step=step + 1)  # type: ignore[no-untyped-call]
-        writer.add_text("spec", f"```\n{json.dumps(spec.as_dict(), indent=1)}\n```")  # type: ignore[no-untyped-call]
+        writer = SummaryWriter(folder, purge_step=step + 1)
+        writer.add_text("spec", f"```\n{json.dumps(spec.as_dict(), indent=1)}\n```")
 
         def write(scalars: dict[str, float], step: int) -> None:
             for name, value in scalars.items():
-                writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+                writer.add_scalar(name, value, step)
 
         return Tracker(write, writer.flush, writer.close)
     if kind == "wandb":

@@ -7,6 +7,7 @@ keep: null or the share of best-scored pairs that reach the picker
 picker: {name: ...}
 """
 
+import re
 from collections.abc import Mapping
 from reprlib import repr as short
 from typing import Any
@@ -82,7 +83,8 @@ def _complete(role: str, choice: Mapping[str, Any]) -> dict[str, Any]:
     try:
         complete = chosen.complete({key: choice[key] for key in choice if key != "name"})
     except InputError as error:
-        raise InputError(f"{role}.{error}") from None
+        of_one = re.match(r"[\w.\[\]]+: ", str(error))
+        raise InputError(f"{role}{'.' if of_one else ': '}{error}") from None
     return {"name": chosen.name, **complete.model_dump(mode="json", by_alias=True)}
 
 

@@ -84,7 +84,7 @@ class Pairs:
     def differences(self) -> np.ndarray:
         """Each member's predicted return of the first minus the second segment, [E, m]."""
         returns = self.rewards.sum(axis=-1)
-        return returns[..., 0] - returns[..., 1]
+        return np.asarray(returns[..., 0] - returns[..., 1])
 
     @_once(0)
     def step_differences(self) -> np.ndarray:
@@ -92,7 +92,7 @@ class Pairs:
         members, each scaled to unit sd over the pool so that none dominates."""
         sd = self.rewards.std(axis=(1, 2, 3), keepdims=True)
         mean = (self.rewards / np.where(sd > 0, sd, 1)).mean(axis=0)
-        return mean[:, 0] - mean[:, 1]
+        return np.asarray(mean[:, 0] - mean[:, 1])
 
     @_once(1)
     def features(self) -> np.ndarray:
@@ -132,7 +132,7 @@ class Pairs:
         )
         mean, sd = pool.mean(axis=(0, 1, 2)), pool.std(axis=(0, 1, 2))
         in_a_row = len(ids), 2, pool.shape[2] * pool.shape[3]
-        return ((steps - mean) / np.where(sd > 0, sd, 1)).reshape(in_a_row)
+        return np.asarray(((steps - mean) / np.where(sd > 0, sd, 1)).reshape(in_a_row))
 
     @_once(0)
     def latents(self) -> np.ndarray:

@@ -159,7 +159,7 @@ def shortlist(
 def standardised(values: np.ndarray) -> np.ndarray:
     """Columns with mean 0 and sd 1; constant ones become 0."""
     sd = values.std(axis=0)
-    return (values - values.mean(axis=0)) / np.where(sd > 0, sd, 1)
+    return np.asarray((values - values.mean(axis=0)) / np.where(sd > 0, sd, 1))
 
 
 def _distinct_pairs(pairs: Any) -> np.ndarray:
@@ -172,7 +172,7 @@ def _distinct_pairs(pairs: Any) -> np.ndarray:
         raise ValueError("gave a pair twice")
     if (pairs[:, 0] == pairs[:, 1]).any():
         raise ValueError("gave a pair of a segment with itself")
-    return pairs
+    return np.asarray(pairs)
 
 
 @contextmanager

@@ -3,13 +3,16 @@
 import json
 from collections.abc import Sequence
 from functools import cache
+from statistics import median
 from typing import Any
 
-from active_rlhf.errors import line
+from active_rlhf import parts
+from active_rlhf.errors import InputError, line
 from active_rlhf.run.schedule import first_session, held_out_per_session, rollout_steps
 from active_rlhf.study.messages import ConfigError, Sources, closest
 from active_rlhf.study.settings import Composition, EnvironmentSettings
 
+RANDOM_EPISODES = 20  # looked at to tell how long they last
 EPISODE_STEPS = {"HalfCheetah-v5": 1000, "Hopper-v5": 1000, "Walker2d-v5": 1000, "Ant-v5": 1000}
 
 
@@ -72,6 +75,15 @@ def check_run(
             "labels.segment_length",
             f"{length} must be less than an episode ({episode} steps) and a rollout ({rollout})",
         )
+    if environment not in EPISODE_STEPS or settings.options:
+        seen = _random_episodes(environment, json.dumps(settings.options), length)
+        if max(seen) < length + 1:
+            longest, typical = max(seen), int(median(seen))
+            fail(
+                "labels.segment_length",
+                f"under random actions episodes last {min(seen)} to {longest} steps, so that none "
+                f"holds two segments of {length}; set at most {max(1, typical - 1)}",
+            )
     latents = any(map(uses_latents, compositions))
     if latents and settings.vae.batch_size > settings.vae.segments:
         fail("vae.batch_size", f"more than vae.segments = {settings.vae.segments}")
@@ -89,7 +101,36 @@ def _episode_steps(environment: str, options: dict[str, Any] | None, sources: So
     if environment in EPISODE_STEPS and not options:
         return EPISODE_STEPS[environment]
     where = sources.where(("environments", environment))
+    if parts.declared("task", environment):
+        try:
+            return int(parts.part("task", environment).build(options or {}, 0).horizon)
+        except parts.PartError:
+            raise
+        except InputError as error:
+            raise ConfigError(f"{where}: options.{line(error)}") from error
     return _horizon(environment, json.dumps(options), where)
+
+
+@cache
+def _random_episodes(environment: str, options: str, length: int) -> list[int]:
+    """Lengths of some episodes under random actions, up to the first that is longer than `length`.
+
+    An early policy does no better, so these tell whether the first session finds segments.
+    """
+    from active_rlhf.tasks import made
+
+    task = made(environment, 0, json.loads(options))
+    lengths: list[int] = []
+    task.action_space.seed(0)
+    while len(lengths) < RANDOM_EPISODES and max(lengths, default=0) <= length:
+        task.reset()
+        ended = False
+        while not ended and task.elapsed <= length:
+            action = task.action_space.sample()
+            _, terminated, truncated = task.step(action - getattr(task.action_space, "start", 0))
+            ended = terminated or truncated
+        lengths.append(task.elapsed)
+    return lengths
 
 
 @cache

@@ -7,7 +7,7 @@ into the settings of each environment; `resolve_run` picks one run's Spec from t
 
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from functools import reduce
@@ -194,7 +194,7 @@ def load_spec(path: str | Path) -> Spec:
     except parts.PartError:
         raise
     except InputError as error:
-        raise ConfigError(f"{label}: {line(error)}") from error
+        sources.fail(("parts",), str(error).removeprefix("parts: "))
     sections: dict[str, Any] = {"total_steps": spec.total_steps, "options": spec.options}
     for key in ("labels", "vae", "evaluation"):
         if given.get(key) is not None:
@@ -244,6 +244,8 @@ def merge(base: Any, *changes: Any) -> Any:
 
 
 def _merge(base: Any, change: Any) -> Any:
+    if isinstance(base, str) and isinstance(change, Mapping):
+        base = {"name": base}  # a part may be given by its name alone
     if not isinstance(base, Mapping) or not isinstance(change, Mapping):
         return deepcopy(change)
     merged = deepcopy(dict(base))
@@ -316,18 +318,13 @@ def _check_complete(
 
 
 def _load_parts(paths: Any, sources: Sources, folder: Path) -> tuple[str, ...] | None:
-    """Load a user's own parts, and forget others; their paths from the working directory."""
-    if paths is None:
-        parts.load_parts([])
-        return None
-    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+    """Load a user's own parts, and forget others; where they are, from the working directory."""
+    if paths is not None and not (
+        isinstance(paths, list) and all(isinstance(path, str) for path in paths)
+    ):
         sources.fail(("parts",), f"must be a list of files, not {show(paths)}")
-    found = []
-    for path in paths:
-        candidates = [Path(path), folder / path]
-        there = next((os.fspath(file) for file in candidates if file.exists()), path)
-        found.append(os.path.normpath(there) if there != path or os.path.exists(path) else path)
     try:
+        found = tuple(parts.place(path, folder) for path in paths or ())
         parts.load_parts(found)
     except parts.PartError:
         raise
@@ -429,8 +426,9 @@ def _settings(given: Mapping[str, Any], sources: Sources) -> EnvironmentSettings
 
 def _choice(kind: str, given: Any, sources: Sources) -> Choice:
     """A part with its complete settings; a preset becomes the part it is a preset of."""
+    given = {"name": given} if isinstance(given, str) else given
     if not isinstance(given, Mapping):
-        sources.fail((kind,), f"must be a mapping, not {show(given)}")
+        sources.fail((kind,), f"must be a name or a mapping with a name, not {show(given)}")
     name, names = given.get("name", known.DEFAULT[kind]), known.names(kind)
     if name not in names:
         where = sources.where((kind, "name"))
@@ -450,7 +448,7 @@ def _composition(given: Any, sources: Sources, place: Place) -> Composition:
         complete = validate_composition(given)
     except parts.PartError:
         raise
-    except ValueError as error:
+    except InputError as error:
         key, colon, message = line(error).partition(": ")
         if colon and " " not in key:
             sources.fail((*place, *key.split(".")), message)
@@ -481,26 +479,18 @@ def _spec(
         total_steps = min(total_steps, RANDOM_ROLLOUTS * rollout_steps(settings.agent))
     given: dict[str, Any] = {"environment": environment, "selector": selector, "seed": seed}
     given |= {"total_steps": total_steps, "options": settings.options or None}
-    given |= {"agent": settings.agent, "evaluation": settings.evaluation}
+    agent = settings.agent
+    if selector == RANDOM_POLICY:
+        kept = {"name": "uniform", "rollout_steps": rollout_steps(agent)}
+        agent = Choice.model_validate(kept)
+    given |= {"agent": agent, "evaluation": settings.evaluation}
     if composition is not None:
         given |= {"labels": settings.labels, "teacher": settings.teacher}
         given |= {"reward_model": settings.reward_model, "selection": composition}
         if uses_latents(composition):
             given["vae"] = settings.vae
-    given["parts"] = parts.used(_named_parts(given)) or None
-    return validated(Spec, given, sources)
-
-
-def _named_parts(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The parts, (kind, name), that a spec in the making names and that may be a user's own."""
-    for kind in ("agent", "teacher", "reward_model"):
-        if kind in spec and spec[kind].name in parts.known(kind):
-            yield kind, spec[kind].name
-    composition = spec.get("selection")
-    for kind in ("candidates", "filter", "score", "picker") if composition else ():
-        choice = getattr(composition, kind)
-        if choice is not None and choice.name in parts.known(kind):
-            yield kind, choice.name
+    spec = validated(Spec, given, sources)
+    return spec.model_copy(update={"parts": parts.used(spec.named_parts()) or None})
 
 
 # --- methods and exclusions ----------------------------------------------------------------------

@@ -8,18 +8,19 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from active_rlhf.errors import InputError
 from active_rlhf.files import atomic
 from active_rlhf.study import known
 from active_rlhf.study.messages import bare, unknown
+from active_rlhf.study.sections import Section, setting
 from active_rlhf.study.settings import (
     VAE,
     Composition,
@@ -97,9 +98,9 @@ def _default(field: FieldInfo) -> str:
     extra = field.json_schema_extra
     if isinstance(extra, dict) and "shown" in extra:
         return str(extra["shown"])
-    value = field.get_default(call_default_factory=True)
-    if value is PydanticUndefined:
+    if field.is_required():
         return "required"
+    value = field.get_default(call_default_factory=True)
     if value is None:
         return ""
     if isinstance(value, float):
@@ -185,6 +186,29 @@ def _tables_of(kind: str, prefix: str = "") -> Iterator[tuple[str, str]]:
             yield name, f"The settings of `{same}`." if again else table(model, prefix)
 
 
+@cache
+def _pairing() -> type[BaseModel]:
+    """What is said beside the settings of candidates, whichever they are."""
+    from active_rlhf.selection.candidates.pairing import CLUSTERS, PAIRINGS
+
+    default, fewest, most = CLUSTERS
+    fields: dict[str, Any] = {
+        "pairing": (
+            Literal[PAIRINGS],
+            setting(
+                PAIRINGS[0],
+                "as drawn, or across clusters of their latents (VARIQuery)",
+                unit=" or ".join(f"`{name}`" for name in PAIRINGS),
+            ),
+        ),
+        "clusters": (
+            int,
+            setting(default, "of `cross_cluster`", unit="clusters", ge=fewest, le=most),
+        ),
+    }
+    return create_model("Pairing", __base__=Section, **fields)
+
+
 def _presets(kind: str) -> str:
     lines = []
     for name in known.names(kind):
@@ -210,6 +234,9 @@ def parts_page() -> str:
     ]
     for kind, title in KINDS.items():
         sections.append(f"## {title}")
+        if kind == "candidates":
+            said = "Beside its own settings each may be told how its segments are paired:"
+            sections.append(f"{said}\n\n{table(_pairing())}")
         sections += [
             f"### `{name}`\n\n{_sentence(kind, name)}.\n\n{text}" for name, text in _tables_of(kind)
         ]
@@ -276,6 +303,7 @@ def _explanations(parts: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
         if not preset:
             add(model, f"{kind}.", f"{name}.", of=f"of {name}")
     add(Composition, "selectors.")
+    add(_pairing(), "candidates.")
     return found
 
 
@@ -381,10 +409,7 @@ def _part(kind: str, shorthand: bool) -> dict[str, Any]:
     """A part by its name and settings; those of a name that is none of ours are left alone."""
     paired: dict[str, Any] = {}
     if kind == "candidates":
-        paired = {
-            "pairing": {"enum": ["independent", "cross_cluster"]},
-            "clusters": {"type": "integer", "minimum": 2, "maximum": 1000},
-        }
+        paired = _object(_pairing())["properties"]
     names = [*known.names(kind), *(["none"] if kind == "score" else [])]
     options: list[dict[str, Any]] = [{"type": "string"}] if shorthand else []
     for name in names:

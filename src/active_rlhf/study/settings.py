@@ -151,6 +151,15 @@ class Spec(Section):
     vae: VAE | None = setting(None, "latents of segments")
     parts: dict[str, str] | None = setting(None, "parts of a user's own: what they are loaded from")
 
+    def named_parts(self) -> list[tuple[str, str]]:
+        """Kind and name of every part that the run uses."""
+        chosen = {kind: getattr(self, kind) for kind in ("agent", "teacher", "reward_model")}
+        if self.selection:
+            kinds = ("candidates", "filter", "score", "picker")
+            chosen |= {kind: getattr(self.selection, kind) for kind in kinds}
+        named = [(kind, choice.name) for kind, choice in chosen.items() if choice]
+        return [("task", self.environment), *(part for part in named if part[1] != "none")]
+
 
 # --- what a study says besides ------------------------------------------------------------------
 

@@ -68,6 +68,14 @@ class Task(Protocol):
 
 def build(spec: "Spec", stream: np.random.Generator) -> Any:
     """The task of a run; `stream` gives the seed of its own."""
+    return made(spec.environment, int(stream.integers(2**31)), spec.options)
+
+
+def made(environment: str, seed: int, options: Mapping[str, Any] | None = None) -> Any:
+    """A task by the name a study has for it: a declared part, or else a gymnasium environment."""
+    from active_rlhf import parts
     from active_rlhf.tasks.gym import GymTask
 
-    return GymTask(spec.environment, int(stream.integers(2**31)), spec.options)
+    if parts.declared("task", environment):
+        return parts.part("task", environment).build(options or {}, seed)
+    return GymTask(environment, seed, options)

@@ -2,16 +2,20 @@
 
 Each is a file of this folder under `@teacher`: called with a Question, the run's History and a
 generator of random numbers that is for teachers alone, it gives Answers. One that remembers (what
-tires, learns or counts) is a class with `state_dict` and `load_state_dict`.
+tires, learns or counts) is a class with `state_dict` and `load_state_dict`; one that takes its time
+is such a class with `ask` and `collect` in place of the call.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from active_rlhf.parts import Working, part
+from active_rlhf.parts import Part, Working, part
+
+if TYPE_CHECKING:
+    from active_rlhf.study.settings import Choice
 
 
 @dataclass(frozen=True)
@@ -51,40 +55,114 @@ class Answers:
     confidence: np.ndarray
 
 
-class Teacher:
-    """A teacher at work in a run; it may remember what it was asked."""
+class Teacher(Protocol):
+    """A teacher at work in a run. It may take its time, and remember what it was asked."""
 
-    def __init__(self, part: Working):
-        self._part = part
+    def ask(
+        self,
+        tickets: np.ndarray,
+        question: Question,
+        history: History,
+        generator: np.random.Generator,
+    ) -> None:
+        """Put B pairs to it, which the ledger knows by their tickets, int64 [B]."""
 
-    def __call__(
-        self, question: Question, history: History, generator: np.random.Generator
-    ) -> Answers:
-        """Raises PartError naming it where it fails or gives what cannot be used."""
-        with self._part.blamed():
-            answers: Answers = self._part(question, history, generator)
-            asked, given = question.rewards.shape[:1], np.shape(answers.preference)
-            if given != asked or np.shape(answers.confidence) != asked:
-                raise ValueError(f"gave answers {given}, not one a question {asked}")
-            if not np.isin(answers.preference, (0.0, 0.5, 1.0)).all(
-                where=~np.isnan(answers.preference)
-            ):
-                raise ValueError(f"an answer is 1, 0, 0.5 or nan, not {answers.preference}")
-        return answers
+    def collect(self) -> list[tuple[np.ndarray, Answers]]:
+        """The answers that came since the last call, with the tickets of what they answer."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What it remembers; empty if it keeps nothing."""
-        return self._part.state_dict()
+        """What it goes on from; empty if it keeps nothing."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from there."""
+
+
+def checked(answers: Answers, count: int) -> Answers:
+    """The answers, if there is a usable one to each of `count` questions; else ValueError."""
+    given, asked = np.shape(answers.preference), (count,)
+    if given != asked or np.shape(answers.confidence) != asked:
+        raise ValueError(f"gave answers {given}, not one a question {asked}")
+    known = np.isin(answers.preference, (0.0, 0.5, 1.0)) | np.isnan(answers.preference)
+    if not known.all():
+        raise ValueError(f"an answer is 1, 0, 0.5 or nan, not {answers.preference}")
+    return answers
+
+
+class AtOnce:
+    """A teacher that is called and answers."""
+
+    def __init__(self, part: Working):
+        self._part = part
+        self._answered: list[tuple[np.ndarray, Answers]] = []
+
+    def ask(
+        self,
+        tickets: np.ndarray,
+        question: Question,
+        history: History,
+        generator: np.random.Generator,
+    ) -> None:
+        """Raises PartError naming the teacher where it fails or gives what cannot be used."""
+        with self._part.blamed():
+            answers = checked(self._part(question, history, generator), len(tickets))
+        self._answered.append((tickets, answers))
+
+    def collect(self) -> list[tuple[np.ndarray, Answers]]:
+        answered, self._answered = self._answered, []
+        return answered
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._part.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._part.load_state_dict(state)
 
 
-def build(choice: Mapping[str, Any]) -> Teacher:
-    """The teacher of a spec's `teacher` section: a name and settings.
+class Patient:
+    """A teacher that is a class with `ask` and `collect` of its own, whose answers may come later.
+
+    What it was asked and has not answered is its to remember, in its `state_dict`.
+    """
+
+    def __init__(self, part: Part, inner: Any):
+        self._part, self._inner = part, inner
+
+    def ask(
+        self,
+        tickets: np.ndarray,
+        question: Question,
+        history: History,
+        generator: np.random.Generator,
+    ) -> None:
+        """Raises PartError naming the teacher where it fails."""
+        with self._part.blamed():
+            self._inner.ask(tickets, question, history, generator)
+
+    def collect(self) -> list[tuple[np.ndarray, Answers]]:
+        """Raises PartError naming the teacher where it fails or gives what cannot be used."""
+        with self._part.blamed():
+            found = [(np.asarray(tickets), answers) for tickets, answers in self._inner.collect()]
+            return [(tickets, checked(answers, len(tickets))) for tickets, answers in found]
+
+    def state_dict(self) -> dict[str, Any]:
+        with self._part.blamed():
+            return dict(self._inner.state_dict())
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        with self._part.blamed():
+            self._inner.load_state_dict(state)
+
+
+def build(choice: "Choice") -> Teacher:
+    """The teacher of a spec: a name and settings.
 
     Raises PartError if it cannot be made.
     """
-    settings = {key: value for key, value in choice.items() if key != "name"}
-    return Teacher(part("teacher", choice["name"]).start(settings))
+    declared = part("teacher", choice.name)
+    if not hasattr(declared.make, "collect"):
+        return AtOnce(declared.start(choice.settings))
+    with declared.blamed():
+        for needed in ("ask", "state_dict", "load_state_dict"):
+            if not hasattr(declared.make, needed):
+                raise TypeError(f"has collect and so needs {needed}")
+    return Patient(declared, declared.build(choice.settings))

@@ -1,27 +1,37 @@
 """A simulated human: several criteria, noisy, biased, and more or less sure."""
 
-from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import AfterValidator
+from pydantic import create_model
 
 from active_rlhf.parts import teacher
-from active_rlhf.study.sections import setting
+from active_rlhf.study.sections import Section, setting
 from active_rlhf.teachers import Answers, History, Question
 
-Criterion = Literal["return", "length", "smoothness"]
-Weights = dict[Criterion, float]
-WEIGHTS: Weights = {"return": 1.0, "length": 0.5, "smoothness": 0.2}
+_WEIGHTS: dict[str, Any] = {
+    "return": (
+        float,
+        setting(1.0, "of the true return, in mean differences of uniformly drawn pairs"),
+    ),
+    "length": (float, setting(0.5, "of the number of steps, as a share of the longest")),
+    "smoothness": (float, setting(0.2, "of minus the mean squared change of action")),
+}
+Weights: Any = create_model("Weights", __base__=Section, **_WEIGHTS)
 
 
-def _complete(given: Weights) -> Weights:
-    return WEIGHTS | given
+class HumanSettings(Section):
+    """What it weighs, and how well it sees."""
+
+    weights: Weights = setting(Weights(), "of return, length and smoothness", unit="weights")
+    noise: float = setting(0.25, "sd of what it sees", unit="utility", ge=0)
+    bias: float = setting(0.05, "toward the first segment", unit="utility")
 
 
-@teacher(name="human_simulated")
-@dataclass(frozen=True, kw_only=True)
-class SimulatedHuman:
+@teacher
+def human_simulated(
+    question: Question, history: History, generator: np.random.Generator, settings: HumanSettings
+) -> Answers:
     """Weighs return, length and smoothness, with noise, bias and confidence.
 
     It judges utility = weighted criteria, and sees its difference with noise and a bias.
@@ -36,40 +46,21 @@ class SimulatedHuman:
     Confidence is 2 Phi(|perceived difference| / noise) - 1: how much better than a guess the sign
     of such a difference can be trusted. Indifference (exactly 0) is "equal", with confidence 0.
     """
+    from scipy.special import erf  # not needed to check a config
 
-    weights: Annotated[
-        Weights,
-        setting(
-            ...,
-            "of `return`, `length` and `smoothness`; those not given stay",
-            unit="utility a unit",
-        ),
-        AfterValidator(_complete),
-    ] = field(default_factory=WEIGHTS.copy)
-    noise: Annotated[
-        float,
-        setting(..., "of what is perceived", unit="sd of utility", ge=0),
-    ] = 0.25
-    bias: Annotated[float, setting(..., "toward the first segment", unit="utility")] = 0.05
-
-    def __call__(
-        self, question: Question, history: History, generator: np.random.Generator
-    ) -> Answers:
-        from scipy.special import erf  # not needed to check a config
-
-        utility = np.zeros(question.rewards.shape[:2])
-        for name, values in criteria(question, history).items():
-            utility = utility + self.weights[name] * values
-        perceived = utility[:, 0] - utility[:, 1] + self.bias
-        perceived = perceived + self.noise * generator.standard_normal(len(perceived))
-        if self.noise > 0:
-            confidence = erf(np.abs(perceived) / self.noise / np.sqrt(2.0))
-        else:
-            confidence = (perceived != 0).astype(float)
-        return Answers(0.5 + 0.5 * np.sign(perceived), confidence)
+    utility = np.zeros(question.rewards.shape[:2])
+    for name, values in criteria(question, history).items():
+        utility = utility + getattr(settings.weights, name) * values
+    perceived = utility[:, 0] - utility[:, 1] + settings.bias
+    perceived = perceived + settings.noise * generator.standard_normal(len(perceived))
+    if settings.noise > 0:
+        confidence = erf(np.abs(perceived) / settings.noise / np.sqrt(2.0))
+    else:
+        confidence = (perceived != 0).astype(float)
+    return Answers(0.5 + 0.5 * np.sign(perceived), confidence)
 
 
-def criteria(question: Question, history: History) -> dict[Criterion, np.ndarray]:
+def criteria(question: Question, history: History) -> dict[str, np.ndarray]:
     """The criteria of both segments of each pair, by name, each [B, 2]."""
     seen = np.isfinite(question.rewards)
     scale = float(np.mean(history.uniform_gaps)) or 1.0

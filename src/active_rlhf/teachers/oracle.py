@@ -1,5 +1,8 @@
 """The teacher that knows the true return."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from pydantic import model_validator
 
@@ -8,41 +11,45 @@ from active_rlhf.study.sections import Section, setting
 from active_rlhf.teachers import Answers, History, Question
 
 
-class Ties(Section):
+class OracleSettings(Section):
     """When a difference is too small to be seen; one of the two is given."""
 
-    tie_quantile: float = setting(
-        0.2,
-        "of the differences of uniformly drawn pairs of the run's behaviour, below which segments "
-        "are equal; 0 without `tie_threshold`: only if they are",
+    tie_quantile: float | None = setting(
+        None,
+        "returns that differ less than this quantile of uniformly drawn pairs are equal",
         unit="share",
+        shown="0.2",
         ge=0,
         le=1,
     )
-    tie_threshold: float = setting(
-        0.0, "below which a difference is equal, in place of `tie_quantile`", unit="return", ge=0
+    tie_threshold: float | None = setting(
+        None,
+        "returns that differ less than this are equal, in place of `tie_quantile`",
+        unit="return",
+        ge=0,
     )
 
     @model_validator(mode="before")
     @classmethod
-    def _one_of_them(cls, given: object) -> object:
-        if not isinstance(given, dict) or "tie_threshold" not in given:
+    def _one_of_both(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
             return given
-        if given.get("tie_quantile") and given["tie_threshold"]:
+        said = {key for key in ("tie_quantile", "tie_threshold") if given.get(key) is not None}
+        if len(said) == 2:
             raise ValueError("give tie_quantile or tie_threshold, not both")
-        return {"tie_quantile": 0.0, **given}
+        return given if said else {**given, "tie_quantile": 0.2}
 
 
 @teacher
 def oracle(
-    question: Question, history: History, generator: np.random.Generator, settings: Ties
+    question: Question, history: History, generator: np.random.Generator, settings: OracleSettings
 ) -> Answers:
     """Prefers the larger true return; too small a difference is equal.
 
     Too small is below `tie_threshold` or else the `tie_quantile` of the differences of uniformly
     drawn pairs: whichever pairs a selector asks about, it meets the same teacher.
     """
-    threshold = settings.tie_threshold
+    threshold = settings.tie_threshold or 0.0
     if settings.tie_quantile:
         threshold = float(np.quantile(history.uniform_gaps, settings.tie_quantile))
     first, second = np.nansum(question.rewards, axis=-1).T

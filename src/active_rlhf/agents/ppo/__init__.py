@@ -6,6 +6,7 @@ import numpy as np
 
 from active_rlhf.agents import Agent
 from active_rlhf.agents.ppo.settings import PPOSettings
+from active_rlhf.parts import agent
 
 
 def hindrance(task: Any, settings: PPOSettings) -> str | None:
@@ -26,15 +27,19 @@ def hindrance(task: Any, settings: PPOSettings) -> str | None:
     return None
 
 
-def build(
-    settings: PPOSettings, task: Any, stream: np.random.Generator, uniform: bool = False
-) -> Agent:
+def build(settings: PPOSettings, task: Any, stream: np.random.Generator) -> Agent:
     """The agent, compiled where that can be. `stream` draws the initial weights."""
     because = hindrance(task, settings)
     if because is None:
         from active_rlhf.agents.ppo.agent import CompiledPPO
 
-        return CompiledPPO(task, settings, stream, uniform)
+        return CompiledPPO(task, settings, stream)
     from active_rlhf.agents.ppo.update import TorchPPO
 
     return TorchPPO(task, settings, stream, because)
+
+
+@agent
+def ppo(task: Any, stream: np.random.Generator, settings: PPOSettings) -> Agent:
+    """Proximal policy optimisation, as in CleanRL's variant for continuous actions."""
+    return build(settings, task, stream)

@@ -110,22 +110,13 @@ def update(
 
 
 class CompiledPPO:
-    """The agent. `uniform`: acts uniformly at random and never learns."""
+    """The agent."""
 
-    def __init__(
-        self,
-        task: Task,
-        settings: PPOSettings,
-        stream: np.random.Generator,
-        uniform: bool = False,
-    ):
-        self.settings, self.uniform = settings, uniform
-        self.rollout_steps, self.discount = settings.rollout_steps, settings.gamma
+    def __init__(self, task: Task, settings: PPOSettings, stream: np.random.Generator):
+        self.settings, self.discount = settings, settings.gamma
         (observations,), (actions,) = task.observation_space.shape, task.action_space.shape
         first, second = settings.hidden
         self.policy = Policy.initial(observations, actions, stream, (first, second))
-        if uniform:
-            self.policy.parameters.flat[:] = 0
         self.optimiser = optimiser(self.policy.parameters.flat.size)
         self.path = "compiled: update and policy"
         if fused(task) is None:
@@ -138,14 +129,12 @@ class CompiledPPO:
         return self.policy.moments
 
     def act(self, task: Task, steps: int, stream: np.random.Generator | None) -> NormalisedRollout:
-        return collect(task, self.policy, steps, stream, self.uniform)
+        return collect(task, self.policy, steps, stream)
 
     def learn(
         self, rollout: Rollout, rewards: np.ndarray, progress: float, stream: np.random.Generator
     ) -> Learned:
         assert isinstance(rollout, NormalisedRollout)
-        if self.uniform:
-            return Learned({})
         share = 1.0 - progress if self.settings.anneal else 1.0
         data = batch(rollout, rewards, self.policy, self.settings)
         rate = self.settings.learning_rate * share

@@ -90,12 +90,8 @@ def collect(
     policy: Policy,
     steps: int,
     exploration: np.random.Generator | None,
-    uniform: bool = False,
 ) -> NormalisedRollout:
     """Act for `steps` steps, with Gaussian exploration or, without a generator, the mean action.
-
-    `uniform` explores with uniform noise over the action box instead: added to a policy of zeros it
-    gives uniformly random actions.
 
     When exploring, every observation met, final ones included, counts once in the policy's
     normaliser; otherwise the normaliser is left as it is.
@@ -112,10 +108,6 @@ def collect(
     learning = exploration is not None
     if exploration is None:
         noise = np.zeros((steps, a), np.float32)
-    elif uniform:
-        space = task.action_space
-        low, high = (bound.astype(np.float32) for bound in (space.low, space.high))
-        noise = exploration.uniform(low, high, (steps, a)).astype(np.float32)
     else:
         noise = exploration.standard_normal((steps, a), np.float32)
         noise *= np.exp(policy.parameters.log_std)

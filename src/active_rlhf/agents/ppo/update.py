@@ -116,8 +116,7 @@ class TorchPPO:
     def __init__(
         self, task: Task, settings: PPOSettings, stream: np.random.Generator, because: str = ""
     ):
-        self.settings = settings
-        self.rollout_steps, self.discount = settings.rollout_steps, settings.gamma
+        self.settings, self.discount = settings, settings.gamma
         inputs = int(np.prod(task.observation_space.shape))
         self.model = ActorCritic(inputs, head(task.action_space), settings, stream)
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=0.0, eps=1e-5)

@@ -1,6 +1,7 @@
 """What a results folder holds, its config, what does not belong in it; and findings about it."""
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -69,6 +70,8 @@ def guarded(folder: Folder, path: str, check: Callable[..., Findings], *given: A
         inside, text = f"{folder.root}{os.sep}", str(error)
         if text.startswith(inside):
             path, _, text = text.removeprefix(inside).partition(": ")
+            if at := re.fullmatch(r"(.+):(\d+)", path):
+                path, text = at[1], f"line {at[2]}: {text}"
         yield Finding(path, text)
     except Exception as error:  # whatever a library raises for a damaged file
         yield Finding(path, f"cannot be checked ({type(error).__name__}: {line(error)})")

@@ -35,4 +35,4 @@ def undecided(differences: np.ndarray) -> np.ndarray:
 
     That is: not all members agree on which segment is better. `differences` [E, m].
     """
-    return (differences.min(axis=0) <= 0) & (differences.max(axis=0) >= 0)
+    return np.asarray((differences.min(axis=0) <= 0) & (differences.max(axis=0) >= 0))

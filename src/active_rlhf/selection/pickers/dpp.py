@@ -28,7 +28,7 @@ def _rbf(points: np.ndarray) -> np.ndarray:
 
     square = pdist(points, "sqeuclidean")
     scale = float(np.median(square)) or 1.0
-    return squareform(np.exp(-square / (2 * scale))) + np.eye(len(points))
+    return np.asarray(squareform(np.exp(-square / (2 * scale))) + np.eye(len(points)))
 
 
 def _unit_diagonal(kernel: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ def squared_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     square = np.maximum(square, 0).reshape(len(first), 2, len(second), 2)
     straight = square[:, 0, :, 0] + square[:, 1, :, 1]
     crossed = square[:, 0, :, 1] + square[:, 1, :, 0]
-    return np.minimum(straight, crossed)
+    return np.asarray(np.minimum(straight, crossed))
 
 
 @picker

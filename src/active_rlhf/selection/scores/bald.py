@@ -10,4 +10,4 @@ def bald(pairs: Pairs) -> np.ndarray:
     """Entropy of the mean theta minus mean entropy: what the answer tells about the members."""
     theta = probabilities(pairs.differences)
     mutual = binary_entropy(theta.mean(axis=0)) - binary_entropy(theta).mean(axis=0)
-    return np.maximum(mutual, 0)  # rounding
+    return np.asarray(np.maximum(mutual, 0))  # rounding

@@ -8,4 +8,4 @@ from active_rlhf.selection.scores import probabilities
 @score
 def disagreement(pairs: Pairs) -> np.ndarray:
     """Standard deviation of the members' theta."""
-    return probabilities(pairs.differences).std(axis=0)
+    return np.asarray(probabilities(pairs.differences).std(axis=0))

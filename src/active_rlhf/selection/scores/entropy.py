@@ -8,4 +8,4 @@ from active_rlhf.selection.scores import binary_entropy, probabilities
 @score
 def entropy(pairs: Pairs) -> np.ndarray:
     """Mean entropy of the members' answers."""
-    return binary_entropy(probabilities(pairs.differences)).mean(axis=0)
+    return np.asarray(binary_entropy(probabilities(pairs.differences)).mean(axis=0))

@@ -8,4 +8,4 @@ from active_rlhf.selection.scores import probabilities
 @score
 def range(pairs: Pairs) -> np.ndarray:
     """Widest range: max_e theta - min_e theta."""
-    return np.ptp(probabilities(pairs.differences), axis=0)
+    return np.asarray(np.ptp(probabilities(pairs.differences), axis=0))

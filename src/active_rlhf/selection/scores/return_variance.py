@@ -7,4 +7,4 @@ from active_rlhf.selection.pairs import Pairs
 @score
 def return_variance(pairs: Pairs) -> np.ndarray:
     """Variance of the members' return differences dR."""
-    return pairs.differences.var(axis=0)
+    return np.asarray(pairs.differences.var(axis=0))

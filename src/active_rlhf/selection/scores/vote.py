@@ -8,4 +8,4 @@ from active_rlhf.selection.pairs import Pairs
 def vote(pairs: Pairs) -> np.ndarray:
     """p (1 - p), with p the share of members that prefer the first segment."""
     share = (pairs.differences > 0).mean(axis=0)
-    return share * (1 - share)
+    return np.asarray(share * (1 - share))

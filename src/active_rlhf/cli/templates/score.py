@@ -1,0 +1,34 @@
+"""A score of candidate pairs: which of them are worth asking about.
+
+In a study:
+
+    parts: [template_name.py]
+    selectors:
+      mine: {score: {name: template_name, power: 2}, picker: top}
+"""
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from active_rlhf.parts import score
+from active_rlhf.selection.pairs import Pairs
+from active_rlhf.selection.scores import probabilities
+
+
+@score  # or @score(latents=True) for one that looks at pairs.latents
+def template_name(
+    pairs: Pairs,
+    *,
+    # Every keyword-only parameter is a setting of the study, with its type, range and a sentence.
+    power: Annotated[float, Field(gt=0, description="to which distances are raised")] = 1.0,
+) -> np.ndarray:
+    """Largest difference between any member and their mean."""
+    # What there is to see is in active_rlhf/selection/pairs.py: predicted rewards and returns,
+    # observations, actions, last hidden layers, the labels so far, session, step.
+    theta = probabilities(pairs.differences)  # [E, m]: P(first preferred) of each member
+    distance = np.abs(theta - theta.mean(axis=0)).max(axis=0)
+    # One finite number a pair, larger for those more worth asking about, and the same whichever
+    # segment comes first.
+    return distance**power

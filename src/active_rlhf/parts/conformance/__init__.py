@@ -1,0 +1,54 @@
+"""Whether a part does what a run expects of its kind, tried on made-up sessions and a tiny run."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from active_rlhf.errors import InputError, line
+from active_rlhf.parts import outside, registry
+from active_rlhf.parts.conformance import agents, answers, reward_models, tasks
+from active_rlhf.parts.conformance.runs import RUN
+from active_rlhf.parts.conformance.subject import Check, Subject
+
+CHECKS: dict[str, tuple[Check, ...]] = {
+    "score": (*answers.CHECKS, answers.ORDER),
+    "filter": (*answers.CHECKS, answers.ORDER),
+    "picker": answers.CHECKS,
+    "candidates": (*answers.CHECKS, answers.INSIDE),
+    "teacher": answers.CHECKS,
+    "reward_model": reward_models.CHECKS,
+    "agent": agents.CHECKS,
+    "task": tasks.CHECKS,
+}
+
+
+def subjects(source: str) -> list[Subject]:
+    """What a file or package declares. Raises InputError if it cannot be loaded."""
+    found = outside.load_parts([source])
+    origin = outside.place(source, Path())
+    environments = sorted(registry.environments)
+    return [
+        *(Subject(part.kind, part.name, origin, part) for part in found),
+        *(Subject("task", name, origin, None) for name in environments),
+    ]
+
+
+def outcomes(subject: Subject, settings: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """Each check of the part with these settings, and what it found wrong."""
+    if subject.part is not None:
+        try:
+            subject.part.complete(settings)
+        except InputError as error:
+            yield "settings", line(error)
+            return
+    for sentence, check in (*CHECKS[subject.kind], RUN):
+        try:
+            check(subject, settings)
+            fault = None
+        except Exception as error:  # whatever a part of anybody's raises
+            fault = line(error) if isinstance(error, InputError | AssertionError) else _told(error)
+        yield sentence, fault
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {line(error)}"

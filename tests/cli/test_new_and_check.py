@@ -1,0 +1,203 @@
+"""A new part works as it is written, and `check` sees what is wrong with one."""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from active_rlhf import parts
+from active_rlhf.cli import main
+from active_rlhf.parts import KINDS
+from active_rlhf.study.loading import load_study, resolve_run
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield tmp_path
+    parts.load_parts([])
+
+
+def checked(capsys, *arguments: str) -> tuple[int, dict[str, str | None]]:
+    """The exit code of `check`, and of each check what is wrong."""
+    code = main(["check", *arguments])
+    said = {}
+    for line in capsys.readouterr().out.splitlines():
+        outcome, rest = line[:4], line[5:]
+        sentence, _, fault = rest.partition(": ")[2].partition(": ")
+        said[sentence] = fault if outcome == "FAIL" else None
+        assert outcome in ("ok  ", "FAIL")
+    return code, said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_part_works_as_it_is(kind, folder, capsys):
+    assert main(["new", kind, "my_own"]) == 0
+    assert "check my_own.py" in capsys.readouterr().out
+    text = (folder / "my_own.py").read_text()
+    assert ast.get_docstring(ast.parse(text)) and "emplate" not in text and text.count("#") >= 1
+    code, said = checked(capsys, "my_own.py")
+    assert code == 0 and len(said) >= 4 and set(said.values()) == {None}, said
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "task"])
+def test_what_a_new_part_says_of_its_use_is_a_study(kind, folder):
+    main(["new", kind, "my_own"])
+    lines = ast.get_docstring(ast.parse((folder / "my_own.py").read_text())).splitlines()
+    usage = "\n".join(line[4:] for line in lines if line.startswith("    "))
+    base = "study: s\nseeds: [1]\nenvironments: [HalfCheetah-v5]\n"
+    base += "" if "selectors" in usage else "selectors: {mine: {base: random}}\n"
+    (folder / "study.yaml").write_text(base + usage)
+    spec = resolve_run(load_study("study.yaml"), "HalfCheetah-v5", "mine", 1)
+    assert spec.parts == {f"{kind} my_own": "my_own.py"}
+
+
+def test_a_new_task_is_an_environment_of_a_study(folder):
+    main(["new", "task", "my_own"])
+    (folder / "study.yaml").write_text(
+        "study: s\nseeds: [1]\nparts: [my_own.py]\nselectors: [random]\n"
+        "environments: {MyOwn-v0: {options: {friction: 0.2}}}\nlabels: {segment_length: 20}\n"
+    )
+    spec = resolve_run(load_study("study.yaml"), "MyOwn-v0", "random", 1)
+    assert spec.parts == {"task MyOwn-v0": "my_own.py"} and spec.options == {"friction": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["score", "My"], "name: 'My' must be made of small letters"),
+        (["score", "../x"], "name: '../x' must be made of small letters"),
+        (["score", "there"], "there.py: is there already; give another --out"),
+    ],
+)
+def test_a_new_part_is_refused_in_one_line(arguments, said, folder, capsys):
+    (folder / "there.py").write_text("x = 1\n")
+    assert main(["new", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {said}") and error.count("\n") == 1
+    assert [path.name for path in folder.iterdir()] == ["there.py"]
+
+
+HEAD = """
+import numpy as np
+from active_rlhf.parts import *
+from active_rlhf.selection.candidates import independent_pairs
+from active_rlhf.teachers import Answers
+"""
+NEEDS, SAME, SAVES = (
+    "gives what a run needs",
+    "gives the same to the same",
+    "is brought back by what it saves",
+)
+ORDER, INSIDE = "does not care which segment comes first", "draws segments that lie inside"
+RUN = "trains a tiny run, also stopped and resumed"
+# A part that is wrong; the check that must see it, and what it must say.
+WRONG = {
+    "not finite": (
+        "@score\ndef wrong(pairs):\n    return np.log(0 * pairs.differences[0])",
+        NEEDS,
+        "30 scores that are not finite",
+    ),
+    "one-sided": ("@score\ndef wrong(pairs):\n    return pairs.differences[0]", ORDER, "30 of 30"),
+    "by chance": (
+        "@score\ndef wrong(pairs):\n    return np.random.default_rng().random(len(pairs))",
+        SAME,
+        "session 0: the same question had another answer",
+    ),
+    "counting": (
+        "count = 0\n@score\ndef wrong(pairs):\n    global count\n    count += 1\n"
+        "    return np.full(len(pairs), count)",
+        SAME,
+        "session 0",
+    ),
+    "one too few": (
+        "@picker\ndef wrong(pool, batch, generator):\n    return np.arange(min(batch, 25))",
+        NEEDS,
+        "must give 30 different indices below 30",
+    ),
+    "its own chance": (
+        "@picker\ndef wrong(pool, batch, generator):\n"
+        "    return np.random.default_rng().permutation(len(pool))[:batch]",
+        SAME,
+        "session",
+    ),
+    "across episodes": (
+        "@candidates\ndef wrong(context, count, generator):\n"
+        "    return np.arange(60).reshape(30, 2)",
+        INSIDE,
+        "segments [31, 32, 33] cross the end of an episode",
+    ),
+    "forgetful": (
+        "@teacher\nclass Wrong:\n    def __init__(self):\n        self.seen = 0\n"
+        "    def __call__(self, question, history, generator):\n        self.seen += 1\n"
+        "        answer = np.full(len(question.rewards), float(self.seen > 3))\n"
+        "        return Answers(answer, np.ones(len(answer)))\n"
+        "    def state_dict(self):\n        return {}\n"
+        "    def load_state_dict(self, state):\n        pass",
+        SAVES,
+        "what it saves does not bring another one to where it was",
+    ),
+    "too sure": (
+        "@teacher\ndef wrong(question, history, generator):\n"
+        "    return Answers(np.ones(len(question.rewards)), 2 * np.ones(len(question.rewards)))",
+        NEEDS,
+        "confidence must be 0 to 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_check_sees_what_is_wrong(case, folder, capsys):
+    text, sentence, fault = WRONG[case]
+    (folder / "my_parts.py").write_text(f"{HEAD}\n{text}\n")
+    code, said = checked(capsys, "my_parts.py:wrong")
+    (found,) = [said[name] for name in said if name.startswith(sentence)]
+    assert code == 1 and found is not None and fault in found, said
+
+
+SLOPE = "1 / (1 + np.exp(-np.clip(logits, -500, 500))) - wanted"
+REPEATED = "np.repeat(sums[None], len(self.weights), axis=0)"
+UNSEEDED = "np.random.default_rng().uniform"
+BROKEN = [
+    ("reward_model", SLOPE, "logits * 0", "learns"),
+    ("reward_model", '"weights": self.weights} | self.scales()', "} | self.scales()", "is brought"),
+    ("reward_model", REPEATED, "sums", "predicts finite"),
+    ("agent", '"weights": self.weights, "moments"', '"moments"', "is brought back"),
+    ("agent", "self.weights += self", "self.weights += np.nan * self", "acts and learns"),
+    ("task", "self.np_random.uniform", UNSEEDED, "gives"),
+    ("task", "self.np_random.uniform", UNSEEDED, "is brought back"),
+    ("task", "reward = -float", "reward = np.nan * float", "steps, ends"),
+]
+
+
+@pytest.mark.parametrize(("kind", "old", "new", "sentence"), BROKEN)
+def test_check_sees_what_breaks_a_template(kind, old, new, sentence, folder, capsys):
+    main(["new", kind, "my_own"])
+    text = (folder / "my_own.py").read_text()
+    assert old in text
+    (folder / "my_own.py").write_text(text.replace(old, new))
+    capsys.readouterr()
+    code, said = checked(capsys, "my_own.py")
+    (found,) = [said[name] for name in said if name.startswith(sentence)]
+    assert code == 1 and found is not None, said
+
+
+def test_check_takes_settings_and_names(folder, capsys):
+    main(["new", "score", "my_own"])
+    capsys.readouterr()
+    code, said = checked(capsys, "my_own.py:my_own", "--set", "power=-1")
+    assert code == 1 and said == {"settings": "power: must be more than 0, not -1"}
+    assert main(["check", "my_own.py:other"]) == 2
+    assert capsys.readouterr().err == "error: my_own.py: declares no other; known: my_own\n"
+    assert main(["check", "nothing.py"]) == 2
+    assert "there is no file nothing.py" in capsys.readouterr().err
+
+
+def test_new_is_quick(folder):
+    code = (
+        "import sys; from active_rlhf.cli import main; assert main(['new', 'agent', 'mine']) == 0;"
+        "assert not {'torch', 'numba', 'mujoco', 'gymnasium'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
