@@ -300,7 +300,11 @@ def test_torn_files_are_noticed(torn, line, stopped, undisturbed):
 
 def test_a_checkpoint_of_another_run_is_not_used(stopped, undisturbed):
     other = spec("Pendulum-v1", "random", seed=2)
-    complete(stopped, spec=other)
+    refused = begin(stopped, spec=other)
+    refused.join()
+    said = "holds a half-trained run of other spec; give another --out, or --force to replace it"
+    assert refused.exitcode == 1 and said in log(stopped)
+    complete(stopped, spec=other, replace=True)
     assert "latest is of other spec, previous is of other spec; starting afresh" in log(stopped)
     assert_same_results(stopped, undisturbed(other))
 

@@ -134,23 +134,26 @@ DAMAGE = {
     "truncated result": (edit("run.json", lambda t: t[: len(t) // 2]), "not readable as JSON"),
     "other settings": (
         edit("run.json", lambda t: t.replace('"total_steps": 4096', '"total_steps": 8192')),
-        r"total_steps is 8192, the study says 4096",
+        r"total_steps is 8192, but the study says 4096",
     ),
     "no cost": (edit("run.json", lambda t: t.replace('"cpu_s": 1.5', '"cpu_s": null')), "cost"),
     "no episodes file": (remove("episodes.csv"), "no such file"),
     "lost episode": (
         edit("episodes.csv", lambda t: "".join(t.splitlines(keepends=True)[:-1])),
-        "not as the run wrote it",
+        "changed since the run wrote it",
     ),
     "another return": (
         edit("episodes.csv", lambda t: re.sub(r"(?m)^2000,[^,]+", "2000,9.5", t)),
-        "not as the run wrote it",
+        "changed since the run wrote it",
     ),
     "lost session": (
         edit("sessions.csv", lambda t: "".join(t.splitlines(keepends=True)[:-1])),
-        "not as the run wrote it",
+        "changed since the run wrote it",
     ),
-    "no hashes": (edit("run.json", lambda t: t.replace('"files"', '"flies"')), "not as the run"),
+    "no hashes": (
+        edit("run.json", lambda t: t.replace('"files"', '"flies"')),
+        "changed since the run",
+    ),
     "nesting": (edit("run.json", lambda t: "[" * 100_000), "not readable as JSON"),
     "half a line": (edit("evaluations.csv", lambda t: t[: t.rindex(",")]), "labels is nan"),
     "a word": (edit("episodes.csv", lambda t: t.replace("3000", "many")), "many in line 4"),
@@ -164,7 +167,10 @@ DAMAGE = {
         "column asked is missing",
     ),
     "empty": (edit("sessions.csv", lambda t: ""), "not a readable CSV file"),
-    "only a header": (edit("sessions.csv", lambda t: t.splitlines()[0] + "\n"), "not as the run"),
+    "only a header": (
+        edit("sessions.csv", lambda t: t.splitlines()[0] + "\n"),
+        "changed since the run",
+    ),
     "bytes": (
         lambda directory: (directory / "episodes.csv").write_bytes(b"\xff\xfe\x00\x01"),
         "not a readable CSV file",

@@ -5,6 +5,7 @@ Counts are those of tests/faults/README.md.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -51,7 +52,7 @@ def test_a_bad_study_file_starts_nothing(case, tmp_path):
     watch = [sys.executable, "-m", "active_rlhf.cli", "watch", name, "--", "false"]
     result = study.run(*watch)  # as `make demo` begins
     (line,) = result.stderr.splitlines()
-    assert result.returncode == 2 and line.startswith(f"error: {name}: ")
+    assert result.returncode == 2 and re.match(rf"error: {name}(:\d+)?: ", line)
     if case not in UNREAD:
         result = study.run(*study.command(name))
         assert result.returncode == 1

@@ -13,8 +13,8 @@ import yaml
 from studies import REPOSITORY
 from tiny_study import TINY
 
-from active_rlhf.parts import load_parts, part
-from active_rlhf.study.loading import load_study
+from active_rlhf.parts import part
+from active_rlhf.study.loading import load_study, resolve_run
 
 README = (REPOSITORY / "README.md").read_text()
 COMMANDS = [
@@ -23,7 +23,7 @@ COMMANDS = [
     for line in block.splitlines()
 ]
 # `make test` is what runs this file.
-ELSEWHERE = {"make test", "source .venv/bin/activate"}
+ELSEWHERE = {"make test"}
 # Submitting needs a cluster; what would be submitted does not.
 PLANNED = {"snakemake --profile slurm --configfile config/thesis.yaml"}
 
@@ -108,12 +108,13 @@ def test_the_selectors_of_the_readme_are_valid():
     assert selectors["duo_wide"].keep == 0.9
 
 
-def test_the_score_of_the_readme_is_a_studys_own_part(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_the_score_of_the_readme_works_as_a_part_of_a_study(tmp_path):
     (tmp_path / "my_parts.py").write_text(block("python"))
-    mine = {"mine": {"score": {"name": "spread", "power": 2}}}
-    load_study("readme.yaml", data=TINY | {"parts": ["my_parts.py"], "selectors": mine})
-    differences = np.array([[0.0], [0.0], [np.log(3)]])  # one member is sure by 3 to 1
-    given = SimpleNamespace(differences=differences)
-    np.testing.assert_allclose(part("score", "spread").start({"power": 2})(given), 1 / 36)
-    load_parts([])
+    study = tmp_path / "study.yaml"
+    mine = {"mine": {"score": {"name": "deviation", "power": 2}, "picker": "top"}}
+    study.write_text(yaml.safe_dump(TINY | {"parts": ["my_parts.py"], "selectors": mine}))
+    spec = resolve_run(load_study(study), "Hopper-v5", "mine", 1)
+    assert spec.selection.score.settings == {"power": 2.0}
+    working = part("score", "deviation").start(spec.selection.score.settings)
+    pairs = SimpleNamespace(differences=np.array([[0.0], [0.0], [np.log(3)]]))
+    np.testing.assert_allclose(working(pairs), (1 / 6) ** 2)

@@ -290,7 +290,7 @@ FORGED: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "export": (
         table("exports/Hopper-v5.csv", cell("charts/episodic_return", 9e3)),
         "exports/Hopper-v5.csv",
-        "is not what it is made from gives, in line 2",
+        "differs in line 2 from what its inputs give",
     ),
     "cost": (
         table("exports/Hopper-v5.overhead.csv", cell("wall_s", 0.1)),
@@ -305,7 +305,7 @@ FORGED: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "p-value": (
         table("statistics/comparisons.csv", cell("p_value", 0.001)),
         "statistics/comparisons.csv",
-        "p_value in row 1 is 0.001, the exports give ",
+        "p_value in row 1 is 0.001, but the exports give ",
     ),
     "p-value by a billionth": (
         table("statistics/comparisons.csv", lambda f: f.assign(p_value=f["p_value"] * (1 - 1e-9))),
@@ -382,7 +382,7 @@ CONFIGS: dict[str, tuple[Callable[[dict[str, Any]], Any], dict[str, str]]] = {
     ),
     "a setting": (
         lambda c: c["environments"][HOPPER]["agent"].update(gamma=0.5),
-        {RUN: "agent.gamma is 0.99, the study says 0.5"},
+        {RUN: "agent.gamma is 0.99, but the study says 0.5"},
     ),
     "a selector's setting": (
         lambda c: c["environments"][HOPPER]["selectors"]["hybrid"].update(keep=0.25),
@@ -433,7 +433,7 @@ def test_other_code_and_other_versions_are_warnings(results, capsys):
     rehash(results)
     assert main(["verify", str(results)]) == 0
     out = capsys.readouterr().out
-    assert "1 of 4 were made by other training code than this package's (Hopper-v5 hybrid)" in out
+    assert "1 of 4 were made by other training code than is installed (Hopper-v5 hybrid)" in out
     assert f"different versions: numpy {numpy} (3 runs), 1.0 (1 runs)" in out
     assert out.endswith("sound, 2 warnings\n")
     assert main(["verify", "--strict", str(results)]) == 1
@@ -445,7 +445,7 @@ def test_runs_without_hashes_are_named(results):
     del found["files"]
     path.write_text(json.dumps(found))
     rehash(results)
-    assert problems(results)[f"{RUN}/run.json"][0].startswith("records no hashes of the run's")
+    assert problems(results)[f"{RUN}/run.json"][0].startswith("has no hashes of the run's")
 
 
 LEFTOVERS = {
@@ -470,7 +470,7 @@ def test_leftovers_are_noted_and_no_fault(results, capsys):
     found = {finding.path: finding for finding in verify(results)}
     assert {finding.level for finding in found.values()} == {NOTE}
     foreign = found.pop("runs/Hopper-v5/hybrid/77")
-    assert foreign.message == "a run that the config does not name; nothing uses it"
+    assert foreign.message == "a run that is not in the config; nothing uses it"
     assert found.keys() == LEFTOVERS.keys()
     for path, message in LEFTOVERS.items():
         assert message in found[path].message

@@ -23,5 +23,5 @@ rule train:
     shell:
         # In place of the shell, which would die of the signal that a cluster sends before its limit.
         "exec active-rlhf train --spec /dev/stdin --out {params.out:q} --tracking {params.tracking}"
-        " --checkpoint-every {params.checkpoint_every}"
+        " --checkpoint-every {params.checkpoint_every} --replace"
         " <<< {params.spec:q} &> {log:q}"

@@ -1,4 +1,4 @@
-"""Statistics as files: Parquet, which the workflow reads, and the same as CSV for everybody."""
+"""Statistics as files: Parquet, which the workflow reads, and the same tables as CSV."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ class TableError(InputError):
 
 
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write `path` (a .parquet) and beside it the .csv; the CSV's floats read back exactly too."""
+    """Write `path` (a .parquet) and the .csv beside it; both keep floats exactly."""
     path = Path(path)
     with atomic(path) as temporary:
         frame.to_parquet(temporary, index=False, write_page_checksum=True)
@@ -30,8 +30,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
         return pd.read_parquet(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise TableError(f"{path}: no such file") from None
-    except Exception as error:  # whatever pyarrow makes of damaged bytes
+    except Exception as error:  # whatever pyarrow raises for damaged bytes
         raise TableError(
-            f"{path}: not the statistics that were written ({line(error)}); delete it, and "
-            "snakemake makes it again"
+            f"{path}: damaged ({line(error)}); delete it, and snakemake makes it again"
         ) from None

@@ -1,7 +1,7 @@
 """Label efficiency: what return a number of labels buys, and what labels a return costs.
 
-The only input beyond returns is the export's `labels` column: queries asked when the episode ended.
-Baselines that ask nothing are left out.
+The only input beside returns is the export's `labels` column, the number of queries asked by the
+end of the episode. Baselines, which ask nothing, are left out.
 """
 
 from collections.abc import Mapping
@@ -27,9 +27,9 @@ def asking(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def return_at_labels(run: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
-    """Running mean of returns at the last episode before more than each number of labels is used.
+    """Running mean of returns at the last episode that had used at most each of `labels`.
 
-    `labels` must not be below the run's first number.
+    None of them may be below the run's first number.
     """
     at = np.searchsorted(run["labels"].to_numpy(), labels, side="right") - 1
     return running_mean(run["return"].to_numpy())[at]
@@ -37,7 +37,7 @@ def return_at_labels(run: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
 
 @needs(runs=RUNS)
 def label_curves(runs: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_000) -> pd.DataFrame:
-    """One row per environment x method x number of labels that occurs in all of its runs' range."""
+    """One row per environment x method x number of labels that lies in the range of all runs."""
     columns = "env method labels n mean iqm sd ci_low ci_high"
     frames = []
     for env, group in asking(runs).groupby("env", sort=False):
@@ -52,7 +52,7 @@ def label_curves(runs: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_00
 
 
 def labels_to_reach(run: pd.DataFrame, threshold: float) -> float:
-    """Labels used when the mean of ten successive episodes first reaches it; inf if never.
+    """Labels used when the mean of ten successive episodes first reaches the threshold, or inf.
 
     Runs of fewer than ten episodes are judged by the mean of all.
     """
@@ -70,14 +70,14 @@ def censored_median(values: np.ndarray) -> np.ndarray:
 
 @needs(runs=RUNS)
 def labels_needed(runs: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_000) -> pd.DataFrame:
-    """Labels until a run reaches the level of the first-listed method, per environment and method.
+    """Labels that runs need to reach levels set by the first method, by environment and method.
 
-    The `threshold` is `share` of the way from where runs begin (mean of the first ten episodes of
-    all runs) to the mean final return of the method listed first. `median` is over the `n` runs,
-    of which `reached` got there; runs that never did count as later than all others, so a median
-    or a bound among them is inf, "not reached", and no run is dropped. The interval is a percentile
-    bootstrap of the median. An environment where that first method learnt nothing (its final return
-    is not above the beginning) sets no level and is left out.
+    The `threshold` is `share` of the way from where runs begin (the mean of the first ten episodes
+    of all runs) to the mean final return of the method listed first. `median` is over all `n` runs,
+    of which `reached` got there. Runs that never did count as later than all others, so a median or
+    a bound among them is inf, "not reached". The interval is a percentile bootstrap of the median.
+    An environment where the first method learnt nothing (its final return is not above the
+    beginning) sets no level and is left out.
     """
     rows = []
     for env, group in asking(runs).groupby("env", sort=False):
@@ -108,8 +108,8 @@ def read_sessions(
 ) -> pd.DataFrame:
     """The query sessions of all runs: `env, method, seed, session, labels`, ACCURACIES and more.
 
-    exports: environment -> its `.sessions.csv`; asking: the selectors that ask for labels and what
-    they are called, in table order; exclude: the study's. Raises ExportError.
+    exports: environment -> its `.sessions.csv`; asking: selectors that ask for labels -> their
+    names in tables, in table order; exclude: as in the study. Raises ExportError.
     """
     excluded = [run for run in exclude if run["method"] in {*asking, *asking.values()}]
     return read_records(exports, asking, excluded, ("session", "labels"), ACCURACIES)

@@ -34,12 +34,12 @@ def statistics(
     resamples: int = 10_000,
     baselines: Baselines | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Every table by its file name; those that need baselines are empty without them.
+    """Every table by name; those that need baselines are empty without them.
 
-    runs: a row per finished episode, in order within a run, with `env, method, seed, step` (at its
-    end), `return` and, for tables of labels, `labels` (asked by then). Methods are in the order of
-    the Categorical `method`, else of appearance. Raises FrameError for runs of which that is not
-    so. baselines: environment -> the returns that are 0 and 1 in normalised ones.
+    runs: a row for each finished episode, in order within a run: `env, method, seed, step` (at its
+    end), `return` and, for the tables of labels, `labels` (asked by then). Methods are in the order
+    of the Categorical `method`, or else of appearance. baselines: environment -> the returns that
+    count as 0 and 1. Raises FrameError for runs that cannot be used.
     """
     require_runs(runs)
     values = endpoints(runs, endpoint, further)
@@ -65,9 +65,9 @@ def statistics(
 def statistics_of_exports(study: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     """Every table of a study, from its exports.
 
-    study: `methods`, `exclude` and `statistics` as in the config; by environment, `exports` and
-    `baselines` (paths) and `total_steps`; `references`, the baselines that are 0 and 1 in
-    normalised returns. Raises ExportError for runs that cannot be compared.
+    study: `methods`, `exclude` and `statistics` as in the config; `exports`, `baselines` (both
+    paths) and `total_steps`, each by environment; and `references`, the two baselines whose returns
+    count as 0 and 1. Raises ExportError for runs that cannot be compared.
     """
     methods, exclude, choices = (study[key] for key in ("methods", "exclude", "statistics"))
     runs = read_runs(study["exports"], methods, exclude, study["total_steps"])

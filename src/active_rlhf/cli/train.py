@@ -44,6 +44,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="of work that a kill may cost (0: no checkpoint but on SIGTERM)",
     )
     parser.add_argument("--force", action="store_true", help="start afresh, whatever --out holds")
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="discard what a run of other settings left half-trained in --out",
+    )
 
 
 def run(args: Namespace) -> int:
@@ -70,7 +75,9 @@ def run(args: Namespace) -> int:
         print(f"{name}: complete already in {args.out}, nothing to do")
         return 0
 
-    return _train_to_the_end(name, spec, args.out, options | {"force": args.force})
+    return _train_to_the_end(
+        name, spec, args.out, options | {"force": args.force, "replace": args.replace}
+    )
 
 
 def _train_to_the_end(name: str, spec: Spec, out: Path, options: dict[str, Any]) -> int:

@@ -1,1 +1,1 @@
-"""Figures of a study: functions from data frames to matplotlib figures, one module a family."""
+"""Figures of a study: functions from data frames to matplotlib figures, by subject."""

@@ -1,4 +1,4 @@
-"""Who beats whom, and mean ranks."""
+"""Which method beats which, and mean ranks."""
 
 import numpy as np
 import pandas as pd
@@ -94,7 +94,7 @@ def critical_difference_diagram(
     blocks: str = "environments x seeds",
     metric_type: str = "endpoint",
 ) -> Figure:
-    """Mean ranks, with bars over methods that Nemenyi's test does not tell apart.
+    """Mean ranks; bars join methods that Nemenyi's test cannot tell apart.
 
     Takes the statistic `ranks`. In a study of one environment the blocks are its seeds.
     """

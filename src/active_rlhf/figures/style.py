@@ -28,7 +28,7 @@ COLUMN_WIDTH = 3.4  # inches
 TEXT_WIDTH = 7.0
 NOTE_SIZE = 6  # points
 
-# Okabe and Ito's colours for every kind of colour vision, without the yellow: too pale on paper.
+# Okabe and Ito's colours, for every kind of colour vision; without yellow, too pale on paper.
 COLOURS = ("#000000", "#E69F00", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 LINES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "d", "h", "p")
@@ -151,14 +151,14 @@ def method_styles(frame: pd.DataFrame, terms: Terms) -> dict[str, MethodStyle]:
 
 
 def across(count: int) -> int:
-    """How many of `count` panels stand side by side."""
+    """How many of `count` panels are side by side."""
     return {4: 2, 7: 4, 8: 4}.get(count, min(count, 3))
 
 
 def panels(
     count: int, height: float = 2.1, columns: int | None = None
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of panels, `height` inches each: as wide as a column for one, the text for more."""
+    """A figure of panels `height` inches high; one is as wide as a column, several as the text."""
     columns = columns or across(count)
     rows = math.ceil(count / columns)
     figure = Figure(figsize=(figure_width(count > 1), height * rows), layout="constrained")
@@ -167,7 +167,7 @@ def panels(
 
 
 def wrap(text: str, width: int = 16) -> str:
-    """Break a label into lines of at most `width` characters, if need be inside a long word."""
+    """Break a label into lines of at most `width` characters, if necessary inside a long word."""
     if len(text) <= width:
         return text
     lines = textwrap.wrap(text.replace("_", "_ "), width)  # an underscore ends a word
@@ -175,7 +175,7 @@ def wrap(text: str, width: int = 16) -> str:
 
 
 def title(axes: Axes, env: str, counts: Iterable[float], columns: int) -> None:
-    """Name a panel's environment and number of seeds; the figure has `columns` of panels."""
+    """Name a panel's environment and number of seeds; `columns` panels are side by side."""
     width = axes.figure.get_figwidth() / columns  # type: ignore[union-attr]
     axes.set_title(wrap(f"{env} ({seeds(counts)})", int(width * 72 / (8 * 0.62))))
 
@@ -190,7 +190,7 @@ def legend(figure: Figure, styles: Mapping[str, MethodStyle], markers: bool = Fa
 
 
 def swatches(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> None:
-    """A legend of the given handles above all panels, for which the figure grows."""
+    """A legend of the given handles above all panels; the figure grows to make room for it."""
     labels = [wrap(name, 40) for name in names]
     widths = [0.5 + 0.062 * max(map(len, label.splitlines())) for label in labels]
     for rows in range(1, len(names) + 1):  # the fewest rows whose columns fit the figure
@@ -209,7 +209,7 @@ def swatches(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> No
 
 
 def note(figure: Figure, *sentences: str) -> None:
-    """State below the panels what is shown: n, interval, test, runs left out; the figure grows."""
+    """State what is shown (n, interval, test, runs left out) below the panels; the figure grows."""
     characters = int(figure.get_figwidth() * 72 / (NOTE_SIZE * 0.56))
     lines = textwrap.wrap(" ".join(filter(None, sentences)), characters)
     grow(figure, len(lines) * NOTE_SIZE * 1.3)
@@ -217,12 +217,12 @@ def note(figure: Figure, *sentences: str) -> None:
 
 
 def grow(figure: Figure, points: float) -> None:
-    """Make the figure higher, so that what is set around the panels leaves them their size."""
+    """Make the figure higher, so that what is put around the panels does not shrink them."""
     figure.set_figheight(figure.get_figheight() + points / 72)
 
 
 def blank(reason: str) -> Figure:
-    """A figure that says why there is nothing to see."""
+    """A figure that says why there is nothing to show."""
     figure, (axes,) = panels(1, height=0.6)
     axes.axis("off")
     axes.text(0.5, 0.5, wrap(reason, 50), ha="center", va="center", transform=axes.transAxes)

@@ -1,7 +1,7 @@
 """From the directories of finished runs to the export of one environment.
 
-Everything after this step reads exports only, so a run enters here whole and as the study asks for
-it, or not at all: an unfinished, foreign or damaged run is refused by name.
+Everything after this step reads exports only. So a run enters here complete and as the study asks
+for it, or not at all: a run that is unfinished, damaged or of another spec is refused by name.
 """
 
 import hashlib
@@ -17,8 +17,8 @@ import pandas as pd
 from active_rlhf.files import atomic, folder_name, sha256
 from active_rlhf.results.export import ExportError, read_csv
 
-# Columns of a run directory's tables; those that may be empty (a selector without a score has no
-# mean score) apart.
+# Columns of the tables in a run's directory. OPTIONAL ones may have empty cells: a selector without
+# a score has no mean score.
 EPISODES = ("step", "return", "length", "labels")
 EVALUATIONS = ("step", "return_mean", "return_sd", "episodes", "labels")
 OPTIONAL = (
@@ -43,7 +43,7 @@ EXPORTED = {
 
 
 Spec = dict[str, Any]  # a run's whole identity, as its run.json holds it
-Specs = Mapping[str, Spec]  # by selector; the seed in them does not count
+Specs = Mapping[str, Spec]  # by selector; the seed in them is ignored
 
 
 def collect(
@@ -56,13 +56,13 @@ def collect(
 ) -> None:
     """Write `<environment>.csv`, `.evaluations.csv`, `.sessions.csv` and `.overhead.csv`.
 
-    And `.baselines.csv`, the episodes of the baselines, if the study trains them, and `.sha256`,
-    by which `read_csv` tells that one of them was changed since.
-    `runs` holds `<environment>/<selector>/<seed>/`. Runs come in the order given, rows by step;
+    Also `.baselines.csv`, the episodes of the baselines, if the study trains them, and `.sha256`,
+    which tells `read_csv` whether one of the files was changed afterwards. `runs` holds
+    `<environment>/<selector>/<seed>/`. Runs come in the order given, rows in the order of steps;
     the same runs give the same bytes. Nothing is written unless every run is sound.
 
-    Raises ExportError naming the first run that is missing, unfinished, damaged or of another spec
-    than its selector and seed have.
+    Raises ExportError naming the first run that is missing, unfinished or damaged, or whose spec is
+    not that of its selector and seed.
     """
     overhead: list[dict[str, Any]] = []
     files = folder_name(environment)
@@ -101,7 +101,7 @@ def gather_overhead(parts: Iterable[Path], path: Path) -> None:
 
 
 def _write_overhead(frame: pd.DataFrame, path: Path) -> None:
-    """A stage that a run does not have took no time."""
+    """Write the table; a stage that a run does not have took no time."""
     stages = [name for name in frame.columns if name.endswith("_s")]
     frame = frame.assign(**frame[stages].fillna(0.0))
     frame.to_csv(path, index=False, lineterminator="\n")
@@ -135,7 +135,7 @@ def _difference(found: Any, wanted: Any, key: str = "") -> str:
         for name in sorted(found.keys() | wanted.keys()):
             if found.get(name) != wanted.get(name):
                 return _difference(found.get(name), wanted.get(name), f"{key}{name}.")
-    return f"{key[:-1] or 'spec'} is {found!r}, the study says {wanted!r}"
+    return f"{key[:-1] or 'spec'} is {found!r}, but the study says {wanted!r}"
 
 
 def export_name(spec: Spec) -> str:
@@ -186,7 +186,7 @@ def _overhead(directory: Path, spec: Spec, result: dict[str, Any]) -> dict[str, 
 
 
 def _read_table(path: Path, columns: tuple[str, ...], result: dict[str, Any]) -> pd.DataFrame:
-    """These columns of a run's table: finite numbers, in order, and as `result` says they were."""
+    """These columns of a run's table, checked: finite numbers, in order, with the recorded hash."""
     numbers = [name for name in columns if name not in OPTIONAL]
     try:
         frame = read_csv(path, numbers, [name for name in columns if name in OPTIONAL])
@@ -196,7 +196,9 @@ def _read_table(path: Path, columns: tuple[str, ...], result: dict[str, Any]) ->
         raise ExportError(f"{path}: steps go backwards; {REMEDY}")
     files = result.get("files")
     if not isinstance(files, dict) or files.get(path.name) != sha256(path):
-        raise ExportError(f"{path}: not as the run wrote it, by run.json's hash; {REMEDY}")
+        raise ExportError(
+            f"{path}: changed since the run wrote it (run.json has another hash); {REMEDY}"
+        )
     if frame.empty:
-        raise ExportError(f"{path}: no rows: no episode was finished; raise total_steps")
+        raise ExportError(f"{path}: has no rows, as no episode was finished; raise total_steps")
     return frame[list(columns)]

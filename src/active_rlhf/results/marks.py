@@ -12,10 +12,10 @@ _MARK = re.compile(rb"active-rlhf study=\S+ inputs=([0-9a-f]{16})\b")
 
 
 def mark(study: str, inputs: Iterable[str | Path], settings: str = "", code: str = "") -> str:
-    """The line that an artefact carries: the study, and a hash each of what it was made from.
+    """The line that a file carries: its study, and hashes of what it was made from.
 
-    inputs: the files whose content it shows; settings: those it depends on, as text; code: the
-    fingerprint of the code that made it. The same three give the same line, in any folder.
+    inputs: the files whose content it shows; settings: the settings that it depends on, as text;
+    code: the fingerprint of the code that made it. The same three give the same line in any folder.
     """
     parts = {
         "inputs": combined(map(sha256, inputs)),
@@ -32,5 +32,5 @@ def combined(hashes: Iterable[str]) -> str:
 
 
 def marked_inputs(path: Path) -> set[str]:
-    """What the marks in a file say of its inputs, the first 16 digits; empty without a mark."""
+    """The first 16 digits of the hash of inputs, from each mark in a file; empty without a mark."""
     return {found.decode() for found in _MARK.findall(path.read_bytes())}

@@ -1,9 +1,9 @@
-"""What made a study's files, in one record.
+"""What a study's files were made from, in one record.
 
-The record, `provenance.json`, holds for every file its SHA-256 and the files it was made from, down
-to the runs; for every run the SHA-256 of its run.json (which holds those of its files), its code
-fingerprint and its packages; and the config, code and packages of the analysis. It says nothing of
-time or place: made again from the same files, it is the same.
+The record, `provenance.json`, holds the SHA-256 of every file and the files it was made from, down
+to the runs; the SHA-256 of every run's run.json (which holds those of the run's files), its code
+fingerprint and its packages; and the config, code and packages of the analysis. It contains no
+times and no places: made again from the same files, it is the same.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ _PACKAGES = (
 
 
 class ProvenanceError(InputError):
-    """A record that is missing, damaged or silent on a file; the message is one line."""
+    """A record that is missing or damaged, or does not list a file; the message is one line."""
 
 
 # --- the record ---------------------------------------------------------------------------------
@@ -81,20 +81,20 @@ def write_record(
 
 
 def digest(content: Mapping[str, Any]) -> str:
-    """The hash of a record, over all of it but this hash itself."""
+    """The hash of a record, over all of it except this hash."""
     rest = {key: value for key, value in content.items() if key != "sha256"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def read_record(results: Path) -> dict[str, Any]:
-    """The record of a results folder, whole and unchanged; raises ProvenanceError otherwise."""
+    """The record of a results folder; raises ProvenanceError unless it is whole and unchanged."""
     path = results / RECORD
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         whole = isinstance(content, dict) and content.get("sha256") == digest(content)
     except FileNotFoundError:
         raise ProvenanceError(
-            f"{path}: missing; a finished study has one, snakemake writes it"
+            f"{path}: missing; snakemake writes it when a study is finished"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise ProvenanceError(f"{path}: not readable as JSON ({line(error)}); {AGAIN}") from None
@@ -107,17 +107,17 @@ AGAIN = "delete it and let snakemake make it again"
 
 
 def trace(path: Path) -> dict[str, Any]:
-    """What the record says of one file of a study: all it was made from, the runs among it.
+    """What the record says about one file of a study: all that it was made from, down to the runs.
 
-    Raises ProvenanceError if the file lies in no results folder or the record is silent on it.
+    Raises ProvenanceError if the file is in no results folder, or the record does not list it.
     """
     whole = path.resolve()
     results = next((p for p in whole.parents if (p / RECORD).is_file()), None)
     if results is None:
-        raise ProvenanceError(f"{path}: lies in no results folder with a {RECORD}")
+        raise ProvenanceError(f"{path}: is in no results folder that has a {RECORD}")
     record, name = read_record(results), whole.relative_to(results).as_posix()
     if name not in record["artefacts"]:
-        raise ProvenanceError(f"{path}: {results / RECORD} says nothing of it")
+        raise ProvenanceError(f"{path}: is not listed in {results / RECORD}")
     artefacts = record["artefacts"]
     inputs: dict[str, None] = {}  # in the order found, nearest first
     found = [name]
@@ -153,7 +153,7 @@ def _sources(folder: Path) -> str:
 
 
 def _commit() -> dict[str, Any]:
-    """The git commit of the package and whether it was edited since; nothing outside of git."""
+    """The git commit of the package, and whether it was edited since; empty outside of git."""
     try:
         if not _git("ls-files", "__init__.py"):
             return {}

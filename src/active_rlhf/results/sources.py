@@ -1,7 +1,7 @@
 """Which code a script of the workflow uses, and one hash over it.
 
-An edit of a script, or of a module that it imports by any number of steps, changes the hash; an
-edit of any other module does not, nor does another comment, docstring or layout of the same code.
+The hash changes with the script and with every module that it imports, directly or indirectly. It
+does not change with other modules, nor with comments, docstrings and layout.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ CODE = (".py", ".pyc")
 
 
 def code_of(script: str | Path, package: Path = PACKAGE) -> str:
-    """The hash of a script and of all of the package that it uses (see `modules_of`)."""
+    """The hash of a script and of everything in the package that it uses (see `modules_of`)."""
     digest = hashlib.sha256(read(Path(script)).digest.encode())
     for name, content in sorted(modules_of(script, package).items()):
         digest.update(f"{name}\0{content}\0".encode())
@@ -23,11 +23,11 @@ def code_of(script: str | Path, package: Path = PACKAGE) -> str:
 
 
 def modules_of(script: str | Path, package: Path = PACKAGE) -> dict[str, str]:
-    """Files of the package that a script imports, those that they import, and so on: path in the
-    package -> digest.
+    """The files of the package that a script uses: path in the package -> digest.
 
-    Imports count wherever they stand, also inside functions, and so do the packages around a
-    module, and the files beside a module that are no code, such as templates.
+    These are the modules that it imports, those that they import, and so on, wherever the import
+    stands, even inside a function; the packages around these modules; and the files beside them
+    that are not code, such as templates.
     """
     place = Place(package, package.name)
     modules = read(Path(script)).imports("", is_package=False)
@@ -39,7 +39,7 @@ def modules_of(script: str | Path, package: Path = PACKAGE) -> dict[str, str]:
 
 @cache
 def _data(folder: Path) -> tuple[Path, ...]:
-    """What lies in a package's folder, or in those of its folders that are none, and is no code."""
+    """Files that are not code in a package's folder, and in its folders that are not packages."""
 
     def walk(place: Path) -> Iterator[Path]:
         for path in sorted(place.iterdir()):

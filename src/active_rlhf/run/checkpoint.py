@@ -112,6 +112,14 @@ class Checkpoints:
                 os.replace(latest, self.folder / PREVIOUS)
         self.rows_saved, self._digest = count, digest
 
+    def foreign(self) -> list[str]:
+        """In what the latest generation's identity is another one; nothing if there is none."""
+        try:
+            found = unpack((self.folder / LATEST).read_bytes())["identity"]
+        except (OSError, Unusable):
+            return []
+        return [name for name, value in self.identity.items() if found.get(name) != value]
+
     def load(self) -> Any:
         """The newest state that is whole, or None; its rows are `rows()`, later ones are cut off.
 

@@ -11,6 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from active_rlhf.compute.compilation import prepare
+from active_rlhf.errors import InputError
 from active_rlhf.files import CHECKPOINT, remove_unfinished
 from active_rlhf.run import directory, machine
 from active_rlhf.run.checkpoint import Checkpoints, Interval
@@ -33,6 +34,7 @@ def train(
     tracking: str = "none",
     checkpoint_every: float = 60.0,
     force: bool = False,
+    replace: bool = False,
     stopping: Callable[[], bool] = lambda: False,
 ) -> None:
     """Train the run that `spec` describes and write its directory `out`; `run.json` comes last.
@@ -40,7 +42,9 @@ def train(
     The result depends on `spec` alone: not on `tracking`, the number of cores, what else runs, nor
     on how often the run was killed. A run goes on from its last checkpoint; `checkpoint_every` is
     the seconds of work that a kill may cost (0: all of it). One that is complete is left alone.
-    `force` starts afresh instead. Progress goes to standard output and `out/progress.json`.
+    `force` starts afresh instead. What a run of another spec, code or version of a library left
+    half-trained in `out` is refused with an InputError, or discarded with `replace`. Progress goes
+    to standard output and `out/progress.json`.
 
     `stopping` is asked before each rollout; once it says yes there is a checkpoint and Stopped.
     Raises RunLocked if another process is at it; FloatingPointError, naming step and stage, if
@@ -66,7 +70,7 @@ def train(
             return
         directory.forget_failure(out)
         with directory.explained(out):
-            run, checkpoints = _begin(spec, code, out / CHECKPOINT, say)
+            run, checkpoints = _begin(spec, code, out / CHECKPOINT, replace, say)
             print(f"{name}: agent {spec.agent.name}, {run.agent.path}", flush=True)
             tracked = tracker(tracking, spec, out, run.behaviour.steps)
             directory.forget_result(out)
@@ -82,7 +86,7 @@ def train(
 
 
 def _begin(
-    spec: Spec, code: str, folder: Path, say: Callable[[str], None]
+    spec: Spec, code: str, folder: Path, replace: bool, say: Callable[[str], None]
 ) -> tuple[Run, Checkpoints]:
     """The run where its last checkpoint left it, or at its start."""
     run = Run(spec)
@@ -93,6 +97,11 @@ def _begin(
         **machine.arithmetic(),
     }
     checkpoints = Checkpoints(folder, identity, run.behaviour.row, say)
+    if not replace and (other := checkpoints.foreign()):
+        raise InputError(
+            f"{folder.parent}: holds a half-trained run of other {' and '.join(other)}; "
+            "give another --out, or --force to replace it"
+        )
     state = checkpoints.load()
     if state is None:
         return run, checkpoints

@@ -330,7 +330,7 @@ def _load_parts(paths: Any, sources: Sources, folder: Path) -> tuple[str, ...] |
         raise
     except InputError as error:
         sources.fail(("parts",), line(error).removeprefix("parts: "))
-    return found or None
+    return tuple(found)
 
 
 def _existing_files(
@@ -437,7 +437,7 @@ def _choice(kind: str, given: Any, sources: Sources) -> Choice:
     own = merge(preset, {key: value for key, value in given.items() if key != "name"})
     model = known.settings_of(kind, name)
     settings = validated(model, own, sources, (kind,), f"setting of {name}")
-    return Choice(name=name, **settings.model_dump(mode="json"))
+    return Choice(name=name, **settings.model_dump(mode="json", by_alias=True))
 
 
 def _composition(given: Any, sources: Sources, place: Place) -> Composition:

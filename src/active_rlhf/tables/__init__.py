@@ -1,1 +1,1 @@
-"""Tables in LaTeX and Markdown."""
+"""Tables of a study in LaTeX and Markdown: functions from data frames to `Table`, by subject."""

@@ -7,7 +7,7 @@ from active_rlhf.tables.cells import Table, best_bold, plain, table
 
 
 def aggregates(frame: pd.DataFrame, terms: Terms, metric_type: str = "endpoint") -> Table:
-    """Normalised returns, from the statistic `aggregates`; no rows without baselines."""
+    """Normalised returns, from the statistic `aggregates`; without baselines there are no rows."""
     rows = frame[frame["metric_type"] == metric_type]
     methods = terms.order(rows)
     columns = [("Method", plain(methods))]
@@ -22,10 +22,10 @@ def aggregates(frame: pd.DataFrame, terms: Terms, metric_type: str = "endpoint")
     return table(
         f"aggregates {metric_type}",
         f"{capital(terms.metric(metric_type, True))} across environments, normalised: 0 is a "
-        f"random policy, 1 PPO on the true reward. {seeds(rows['runs']) if methods else 'No'} runs "
-        f"of a method. Interval: {terms.level} percentile bootstrap, stratified by environment. "
-        "IQM: interquartile mean of all runs. Optimality gap: mean shortfall from 1. Bold: best, "
-        "with ties at the precision shown.",
+        f"random policy, 1 is PPO on the true reward. {seeds(rows['runs']) if methods else 'No'} "
+        f"runs for each method. Interval: {terms.level} percentile bootstrap, stratified by "
+        "environment. IQM: interquartile mean of all runs. Optimality gap: mean shortfall from 1. "
+        "Bold: best, with ties at the precision shown.",
         columns,
         [
             f"Environments: {'; '.join(rows['environments'].unique())}."

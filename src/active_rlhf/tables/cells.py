@@ -1,4 +1,4 @@
-"""A table as data: rows of cells that hold plain Unicode text, which each format escapes itself."""
+"""A table as data: rows of cells of plain Unicode text, which each format escapes by itself."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """`left` of the columns, the first ones, hold text and are aligned left."""
+    """The first `left` columns hold text and are aligned left."""
 
     name: str
     caption: str
@@ -53,7 +53,7 @@ def intervals(lows: Iterable[float], highs: Iterable[float], places: int) -> lis
 
 
 def mean_sd(rows: pd.DataFrame, places: int) -> list[str]:
-    """'12 ± 3', '12' where there is no sd (one seed), a dash where there is nothing."""
+    """'12 ± 3'; '12' where there is no sd (one seed); a dash where there is no mean."""
     return [
         number(mean, places) + ("" if np.isnan(sd) else f" ± {number(sd, places)}")
         for mean, sd in zip(rows["mean"], rows["sd"], strict=True)
@@ -63,7 +63,7 @@ def mean_sd(rows: pd.DataFrame, places: int) -> list[str]:
 def best_bold(
     values: pd.Series, places: int, texts: list[str] | None = None, lowest: bool = False
 ) -> list[Cell]:
-    """Cells of the values, bold where a value is shown with the same digits as the best one."""
+    """Cells of the values; those that are shown with the same digits as the best one are bold."""
     shown = [number(value, places) for value in values]
     best = number(values.min() if lowest else values.max(), places) if len(values) else ""
     marks = [text == best and np.isfinite(value) for text, value in zip(shown, values, strict=True)]

@@ -17,9 +17,9 @@ from active_rlhf.tables.cells import Cell, Table, numbers, plain, table
 
 
 def costs(means: pd.DataFrame, terms: Terms, env: str = "") -> Table:
-    """Cost of each method and its change against the reference, from `overhead.overhead`.
+    """The cost of each method, and its change from the reference method's, on one environment.
 
-    Of one environment or, without one, the means over all.
+    Takes the frame of `overhead.overhead`. Without `env`, these are means over all environments.
     """
     env = env or cost.COMBINED
     rows = means[means["env"] == env]
@@ -40,8 +40,8 @@ def costs(means: pd.DataFrame, terms: Terms, env: str = "") -> Table:
     by_hosts = rows.groupby("hosts", sort=False)["method"].agg(lambda names: listed(list(names)))
     if cost.hosts_differ(means if env == cost.COMBINED else rows):
         hosts = (
-            "Warning: the methods ran on different hosts, so the changes are not those of the "
-            f"methods alone: {'; '.join(f'{names} on {host}' for host, names in by_hosts.items())}."
+            "Warning: the methods ran on different hosts, so changes are not due to the methods "
+            f"alone: {'; '.join(f'{names} on {host}' for host, names in by_hosts.items())}."
         )
     else:
         hosts = f"Host: {'; '.join(by_hosts.index) or 'none'}."
@@ -52,7 +52,7 @@ def costs(means: pd.DataFrame, terms: Terms, env: str = "") -> Table:
     )
     return table(
         f"overhead {env}",
-        f"Cost of a run, means {where}, and change relative to {means['reference'].iloc[0]}. "
+        f"Cost of a run, means {where}, and the change from {means['reference'].iloc[0]}. "
         f"No interval, no test. {hosts}",
         columns,
         [excluded_runs(terms, None if env == cost.COMBINED else env)],

@@ -1,4 +1,4 @@
-"""Tables as LaTeX (booktabs) and as Markdown, from the same cells, by the templates beside this."""
+"""Tables as LaTeX (booktabs) and Markdown, from the same cells, by the templates beside this."""
 
 import re
 import textwrap
@@ -13,7 +13,7 @@ from active_rlhf.tables.cells import Table
 
 
 def _heading(text: str) -> str:
-    """A column's head as LaTeX, in several lines if it is long, so that the table stays narrow."""
+    """A column's head as LaTeX; a long one takes several lines, so that the table stays narrow."""
     lines = [latex_text(line) for line in textwrap.wrap(text, 16)]
     return "\\shortstack[r]{" + r" \\ ".join(lines) + "}" if len(lines) > 1 else latex_text(text)
 
@@ -46,7 +46,7 @@ _TEMPLATES.filters |= {
 def latex(table: Table, mark: str = "") -> str:
     """A LaTeX table that needs the packages booktabs and graphicx, for `\\input`.
 
-    mark: what it was made from (`provenance.mark`), kept in a comment.
+    mark: what it was made from (`marks.mark`), in a comment.
     """
     return _TEMPLATES.get_template("table.tex.jinja").render(table=table, mark=mark)
 
@@ -57,9 +57,10 @@ def markdown(table: Table) -> str:
 
 
 def document(title: str, tables: Mapping[str, Sequence[str]], mark: str = "") -> str:
-    """A LaTeX document of the tables in the files beside it: environment ("": all) -> names.
+    """A LaTeX document that shows the tables in the files beside it.
 
-    Those of an environment lie in its folder (`folder_name`).
+    tables: environment -> names of its tables, which are in its folder (`folder_name`); the tables
+    of the environment "" are of all environments.
     """
     sections = {
         scope or "All environments": [

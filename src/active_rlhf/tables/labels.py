@@ -1,4 +1,4 @@
-"""What a level of return costs in labels."""
+"""How many labels it takes to reach a level of return."""
 
 import pandas as pd
 
@@ -24,7 +24,8 @@ def labels(frame: pd.DataFrame, terms: Terms, env: str) -> Table:
     return table(
         f"labels {env}",
         f"Labels used until the mean of ten episodes first reaches a level on {env}: median over "
-        f"{seeds(rows['n']) if methods else 'no'} runs, interval, runs that reached it. The levels "
+        f"{seeds(rows['n']) if methods else 'no'} runs, interval, number of runs that reached it. "
+        "The levels "
         f"are shares of the way from where runs begin to the mean final return of {reference}. "
         f"Interval: {terms.level} percentile bootstrap of the median; ∞: not reached.",
         columns,

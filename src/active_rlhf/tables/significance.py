@@ -21,7 +21,7 @@ def significance(
 ) -> Table:
     """Differences in an endpoint on one environment or, without one, on all.
 
-    Takes the whole statistic `comparisons`, whose families say what Holm corrects together.
+    Takes the whole statistic `comparisons`, as its families are the tests corrected together.
     """
     if env:
         return _of_environment(comparisons, terms, env, metric_type)
@@ -51,7 +51,7 @@ def _of_environment(comparisons: pd.DataFrame, terms: Terms, env: str, metric_ty
         f"Differences (a − b) in {terms.metric(metric_type, True)} on {env}; {seeds(rows['n'])} "
         f"seeds. {TEST}; {family(families, terms)}, α = {terms.alpha:g}. HL: "
         "Hodges-Lehmann estimate, with its exact interval, the dual of the uncorrected test. dz: "
-        "mean difference over its sd. P(a > b): share of unpaired runs of a above runs of b. "
+        "mean difference over its sd. P(a > b): how often a run of a is above one of b, unpaired. "
         "Bold: rejected.",
         columns,
         [*power_notes(families, terms), excluded_runs(terms, env)],
@@ -59,7 +59,7 @@ def _of_environment(comparisons: pd.DataFrame, terms: Terms, env: str, metric_ty
 
 
 def _of_all(comparisons: pd.DataFrame, terms: Terms, metric_type: str) -> Table:
-    """Estimate and Holm p of each pair on each environment."""
+    """Hodges-Lehmann estimate and Holm's p of each pair on each environment."""
     rows = comparisons[comparisons["metric_type"] == metric_type]
     pairs = list(dict.fromkeys(_pairs(rows)))
     families = comparisons[comparisons["family"].isin(rows["family"])]

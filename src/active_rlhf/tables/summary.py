@@ -21,7 +21,7 @@ def summary(frame: pd.DataFrame, terms: Terms, env: str = "") -> Table:
 
 
 def _of_environment(frame: pd.DataFrame, terms: Terms, env: str) -> Table:
-    """Endpoint and area of each method on one environment."""
+    """Endpoint and area under the curve of each method on one environment."""
     of_env = frame[frame["env"] == env]
     main, area = (
         rows.set_index("method").loc[terms.order(rows)]
@@ -51,7 +51,7 @@ def _of_environment(frame: pd.DataFrame, terms: Terms, env: str) -> Table:
 def _of_all(frame: pd.DataFrame, terms: Terms, metric_type: str = "endpoint") -> Table:
     """Mean and sd of one endpoint for each method and environment.
 
-    The fewer of the two, methods or environments, are the columns.
+    Methods or environments are the columns, whichever are fewer.
     """
     frame = frame[frame["metric_type"] == metric_type]
     methods, envs = terms.order(frame), list(frame["env"].unique())

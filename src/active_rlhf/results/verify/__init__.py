@@ -1,9 +1,10 @@
 """Whether a results folder is complete, consistent and untouched, and its config reproducible.
 
-Two manifests say what every file was: `provenance.json` and, of a run's files, its `run.json`. What
-follows from something else is made again: specs from the config, exports from runs, statistics and
-findings from exports. What was drawn or typeset is held against its own mark. A folder may be
-damaged in any way: whatever cannot be read is a finding.
+Two manifests hold the hashes of all files as they were made: `provenance.json`, and each run's
+`run.json` for the files of the run. Whatever follows from something else is made again: specs from
+the config, exports from runs, statistics and findings from exports. Figures, tables and pages are
+compared with the mark that they carry. A folder may be damaged in any way: whatever cannot be read
+is a finding.
 """
 
 from pathlib import Path
@@ -28,12 +29,12 @@ __all__ = ["NOTE", "PROBLEM", "WARNING", "Finding", "verify"]
 
 
 def verify(root: Path) -> list[Finding]:
-    """All that is wrong (PROBLEM), doubtful (WARNING) or worth knowing (NOTE) about a folder.
+    """What is wrong (PROBLEM), doubtful (WARNING) or worth knowing (NOTE) about a folder.
 
     Raises InputError if there is no such folder or it holds no study.
     """
     if not root.is_dir():
-        raise InputError(f"{root}: no such folder; give a study's, as in results/demo")
+        raise InputError(f"{root}: no such folder; name that of a study, such as results/demo")
     if not any((root / name).exists() for name in (CONFIG, RECORD, "runs")):
         raise InputError(f"{root}: holds no study (none of {CONFIG}, {RECORD}, runs/)")
     folder = Folder(root)

@@ -24,9 +24,9 @@ SETTINGS = "the run's settings give"
 
 
 def faults(directory: Path, spec: Spec, result: dict[str, Any]) -> Iterator[Fault]:
-    """What contradicts the spec or another file of the run, whose run.json is `result`.
+    """What contradicts the spec or another file of the run; `result` is its run.json.
 
-    Each fault is said of the file that it shows in; a file that cannot be read is one fault.
+    Each fault comes with the file in which it shows. A file that cannot be read is one fault.
     """
     plan = Plan.of(spec)
     for key, value in {"steps": plan.steps, "queries": sum(plan.queries)}.items():
@@ -53,7 +53,7 @@ def faults(directory: Path, spec: Spec, result: dict[str, Any]) -> Iterator[Faul
 
 
 def _unlike(frame: pd.DataFrame, expected: Mapping[str, Any], giver: str = SETTINGS) -> Faults:
-    """The first row of each column that is not as expected; a wrong number of rows before all."""
+    """The first row of each column that is not as expected; or just a wrong number of rows."""
     for name, values in expected.items():
         if len(frame) != len(values):
             yield f"{len(frame)} rows, {giver} {len(values)}"
@@ -73,7 +73,7 @@ def _episodes(plan: Plan, result: dict[str, Any], frame: pd.DataFrame) -> Faults
     if order:
         yield from order
     elif len(steps) and not (lengths.min() >= 1 and steps[-1] <= plan.steps):
-        yield f"has an episode of no step, or ends at step {steps[-1]:.0f} of {plan.steps}"
+        yield f"has an episode without steps, or ends at step {steps[-1]:.0f} of {plan.steps}"
     else:
         labels = plan.asked((steps.astype(int) - 1) // plan.size)
         yield from _unlike(frame, {"labels": labels})
@@ -107,7 +107,7 @@ def _sessions(plan: Plan, counts: Mapping[str, list[int]], frame: pd.DataFrame) 
 
 
 def _ledger(plan: Plan, counts: dict[str, list[int]], path: Path) -> Faults:
-    """Fill `counts` with queries by session of a ledger that has those of the plan."""
+    """Compare the ledger with the plan; if they agree, fill `counts` with queries by session."""
     try:
         ledger = Ledger.load(path)
         preferences = ledger.column("preferences")

@@ -1,4 +1,4 @@
-"""What a results folder holds, its config and what is no part of it; and what is said of it all."""
+"""What a results folder holds, its config, what does not belong in it; and findings about it."""
 
 import os
 import re
@@ -20,10 +20,10 @@ from active_rlhf.study.settings import Study
 PROBLEM, WARNING, NOTE = "problem", "warning", "note"
 MISSING = "missing; let snakemake make it again"
 STALE = "delete it, and snakemake makes it again"
-FOREIGN = "a run that the config does not name; nothing uses it"
+FOREIGN = "a run that is not in the config; nothing uses it"
 HALF_WRITTEN = "left half-written by a process that was killed; remove it"
 MADE = ("exports", "figures", "findings.md", "report", "statistics", "tables")
-# In a run's folder, beside its results; models as they were saved before today's format.
+# In a run's folder beside its results; and models in the format of earlier versions.
 BESIDE = ("run.json", "finished.json", "progress.json", "tensorboard", "wandb")
 FORMER = ("policy.pt", "reward_model.pt")
 
@@ -41,7 +41,7 @@ class Finding:
 class Folder:
     """A results folder, and what was found in it so far.
 
-    `study` and `record` are None where they cannot be read; `files` are the regular ones.
+    `study` and `record` are None if they cannot be read; `files` are the regular files.
     """
 
     root: Path
@@ -63,7 +63,7 @@ Findings = Iterator[Finding]
 
 
 def guarded(folder: Folder, path: str, check: Callable[..., Findings], *given: Any) -> Findings:
-    """What a check finds; its failure is a finding about `path`, or about the file it names."""
+    """What a check finds; if it fails, that is a finding about `path`, or the file it names."""
     try:
         yield from check(*given)
     except InputError as error:
@@ -73,22 +73,22 @@ def guarded(folder: Folder, path: str, check: Callable[..., Findings], *given: A
             if at := re.fullmatch(r"(.+):(\d+)", path):
                 path, text = at[1], f"line {at[2]}: {text}"
         yield Finding(path, text)
-    except Exception as error:  # whatever a library makes of a damaged file
+    except Exception as error:  # whatever a library raises for a damaged file
         yield Finding(path, f"cannot be checked ({type(error).__name__}: {line(error)})")
 
 
 def run_folders(study: Study) -> list[str]:
-    """The directories of the study's runs, from that of all runs."""
+    """The directories of the study's runs, below that of all runs."""
     return [f"{folder_name(env)}/{selector}/{seed}" for env, selector, seed in study_runs(study)]
 
 
 def listed(names: list[str]) -> str:
-    """The first three, and how many more there are."""
+    """The first three names, and how many more there are."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def files(folder: Folder) -> Findings:
-    """List the regular files; anything else that is no folder is named."""
+    """List the regular files; report anything that is neither a file nor a folder."""
     errors: list[OSError] = []
     for directory, folders, names in os.walk(folder.root, onerror=errors.append):
         for name in (*names, *folders):
@@ -106,7 +106,7 @@ def files(folder: Folder) -> Findings:
 
 
 def config(folder: Folder) -> Findings:
-    """Read the stored config, which must be what loading it gives: every default filled in."""
+    """Read the stored config; loading it must give the same again, as every default is in it."""
     path = folder.root / CONFIG
     if CONFIG not in folder.files:
         yield Finding(CONFIG, MISSING)
@@ -123,11 +123,13 @@ def config(folder: Folder) -> Findings:
         keys = ", ".join(map(show, differing))
         yield Finding(CONFIG, f"today's code would store other values of {keys}", WARNING)
     if study["study"] != folder.root.resolve().name:
-        yield Finding(CONFIG, f"is of the study {study['study']}, not of this folder's name", NOTE)
+        yield Finding(
+            CONFIG, f"is of the study {study['study']}, which is not the name of this folder", NOTE
+        )
 
 
 def _with_paths(stored: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The config with imported files found also from where the study was made."""
+    """The config, with imported files also looked for from where the study was made."""
     imported = stored.get("imported")
     if not isinstance(imported, Mapping):
         return stored
@@ -140,7 +142,7 @@ def _with_paths(stored: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def leftovers(folder: Folder) -> Findings:
-    """Files that are no part of the study."""
+    """Files that do not belong to the study."""
     known = {CONFIG, RECORD, *(folder.record["artefacts"] if folder.record else ())}
     runs = run_folders(folder.study) if folder.study else None
     for name in sorted(folder.files - known):
@@ -153,7 +155,7 @@ def leftovers(folder: Folder) -> Findings:
         elif top == "logs" or (top in MADE and not folder.record):
             message = ""
         elif name == "report.html":
-            message = f"made after {RECORD}, which does not cover it"
+            message = f"written after {RECORD}, which does not cover it"
         else:
             message = "not a file of this study"
         if message:
@@ -161,7 +163,7 @@ def leftovers(folder: Folder) -> Findings:
 
 
 def _in_run(name: str) -> str:
-    """What is to be said of a file or folder of a run; nothing of one that belongs there."""
+    """What to say about a file or folder in a run's; nothing if it belongs there."""
     if name == CHECKPOINT:
         return "checkpoint of a run that is going on or was killed; training it goes on from there"
     if name == LOCK:

@@ -1,4 +1,4 @@
-"""Every file against what is recorded of it: in provenance.json, in run.json, in its own mark."""
+"""Files compared with what is recorded of them: in provenance.json, run.json or their own mark."""
 
 import json
 from collections import Counter
@@ -31,16 +31,18 @@ from active_rlhf.study.settings import Spec
 
 
 def untouched(folder: Folder, hashes: Mapping[str, Any], manifest: str, remedy: str) -> Findings:
-    """Files that are not, or no longer, what a manifest says."""
+    """Files that are missing, or not what a manifest says."""
     for name, known in hashes.items():
         if name not in folder.files:
             yield Finding(name, f"missing; {remedy}")
         elif sha256(folder.root / name) != known:
-            yield Finding(name, f"not as it was made, by its hash in {manifest}; {remedy}")
+            yield Finding(
+                name, f"changed since it was made ({manifest} has another hash); {remedy}"
+            )
 
 
 def record(folder: Folder) -> Findings:
-    """The record, and every file against it."""
+    """The record, and every file that it lists."""
     if RECORD not in folder.files:
         yield Finding(RECORD, MISSING)
         return
@@ -54,7 +56,7 @@ def record(folder: Folder) -> Findings:
         return
     for name, path in (folder.study.imported or {}).items():
         if record["imported"].get(name, {}).get("sha256") != sha256(path):
-            yield Finding(RECORD, f"{path} has changed since; let snakemake analyse it again")
+            yield Finding(RECORD, f"{path} has changed since then; let snakemake analyse it again")
     names = set(run_folders(folder.study))
     if record["study"] != folder.study.study or record["runs"].keys() != names:
         yield Finding(RECORD, f"is not of the runs in {CONFIG}; {STALE}")
@@ -72,7 +74,7 @@ def marks(folder: Folder) -> Findings:
 
 
 def runs(folder: Folder) -> Findings:
-    """Every run of the config, and in what they differ from each other and from today's code."""
+    """Every run of the config, and how they differ from each other and from today's code."""
     study, cells, versions = folder.study, Counter[str](), Counter[str]()
     if study is None:
         return
@@ -97,8 +99,8 @@ def runs(folder: Folder) -> Findings:
     if cells:
         yield Finding(
             "runs",
-            f"{cells.total()} of {len(runs)} were made by other training code than this package's "
-            f"({listed(list(cells))}); see {RECORD} for theirs, or let snakemake train them again",
+            f"{cells.total()} of {len(runs)} were made by other training code than is installed "
+            f"({listed(list(cells))}); {RECORD} has its hashes; snakemake can train them again",
             WARNING,
         )
     if len(versions) > 1:
@@ -106,7 +108,7 @@ def runs(folder: Folder) -> Findings:
 
 
 def _run(folder: Folder, name: str, spec: Spec, results: list[Any]) -> Findings:
-    """One run; its run.json is appended to `results` once it is known to be of this spec."""
+    """One run; its run.json is appended to `results` if it is of this spec."""
     path, copy = f"{name}/run.json", f"{name}/finished.json"
     if path not in folder.files:
         yield Finding(name, "the run is not complete (it has no run.json); let snakemake finish it")
@@ -122,19 +124,19 @@ def _run(folder: Folder, name: str, spec: Spec, results: list[Any]) -> Findings:
     files = result_files(spec.labels is not None)
     unknown = [file for file in files if Path(file).stem not in recorded]
     if unknown:
-        yield Finding(path, f"records no hashes of the run's {listed(unknown)}; {REMEDY}")
+        yield Finding(path, f"has no hashes of the run's {listed(unknown)}; {REMEDY}")
     read = [file for file in files if file.endswith((".csv", ".npz"))]
     if folder.files.issuperset(f"{name}/{file}" for file in read):
         for file, fault in faults(folder.root / name, spec, result):
             yield Finding(f"{name}/{file}", f"{fault}; {REMEDY}")
     if copy not in folder.files:
-        yield Finding(copy, "missing; nothing reads it unless run.json is lost", NOTE)
+        yield Finding(copy, "missing; it is needed only if run.json is lost", NOTE)
     elif sha256(folder.root / copy) != sha256(folder.root / path):
-        yield Finding(copy, f"is no copy of run.json; {REMEDY}")
+        yield Finding(copy, f"is not a copy of run.json; {REMEDY}")
 
 
 def _differing(versions: Counter[str]) -> str:
-    """'numpy 2.4.6 (23 runs), 2.4.5 (1 run); ...', of what is not the same in all."""
+    """'numpy 2.4.6 (23 runs), 2.4.5 (1 runs); ...': the packages whose versions differ."""
     by_package: dict[str, Counter[str]] = {}
     for text, count in versions.items():
         found = json.loads(text)

@@ -1,4 +1,4 @@
-"""Exports, statistics and findings, made again from what they follow from."""
+"""Exports, statistics and findings, made again and compared."""
 
 import tempfile
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def exports(folder: Folder) -> Findings:
         files = folder_name(environment)
         place = f"exports/{files}.csv"
         if folder.unsound(f"runs/{files}"):
-            yield Finding(place, "not compared with its runs, which are not sound", NOTE)
+            yield Finding(place, "not compared with its runs, as these are not sound", NOTE)
         else:
             make = _collected(study, environment, folder.root / "runs")
             yield from guarded(folder, place, _again, folder, make)
@@ -72,7 +72,9 @@ def statistics(folder: Folder) -> Findings:
         return
     trained = study.environments
     if folder.unsound("exports") or (not trained and folder.unsound(RECORD)):
-        yield Finding("statistics", "not computed again: what they are made from is unsound", NOTE)
+        yield Finding(
+            "statistics", "not computed again, as what they are made from is not sound", NOTE
+        )
         return
     exports = folder.root / "exports"
     stored = study.as_dict()
@@ -103,7 +105,7 @@ def statistics(folder: Folder) -> Findings:
 
 
 def _again(folder: Folder, make: Callable[[Path], None]) -> Findings:
-    """The files that `make` makes in an empty folder against those that lie in this one."""
+    """The files that `make` makes in an empty folder, compared with those in this one."""
     with tempfile.TemporaryDirectory() as temporary:
         make(Path(temporary))
         for made in sorted(path for path in Path(temporary).rglob("*") if path.is_file()):
@@ -119,15 +121,15 @@ def _same_lines(name: str, *paths: Path) -> Findings:
     found, made = (path.read_bytes().splitlines() for path in paths)
     row = next((i for i, (a, b) in enumerate(zip(found, made, strict=False)) if a != b), None)
     where = "its length" if row is None else f"line {row + 1}"
-    yield Finding(name, f"is not what it is made from gives, in {where}; {STALE}")
+    yield Finding(name, f"differs in {where} from what its inputs give; {STALE}")
 
 
 def _same_values(name: str, *paths: Path) -> Findings:
-    """Two tables, of which only the last digits of numbers may differ."""
+    """Compare two tables, in which only the last digits of numbers may differ."""
     read = read_table if name.endswith(".parquet") else read_csv
     found, made = map(read, paths)
     if list(found) != list(made) or len(found) != len(made):
-        yield Finding(name, f"has other columns or rows than computed from the exports; {STALE}")
+        yield Finding(name, f"has other columns or rows than the exports give; {STALE}")
         return
     for column in made:
         a, b = found[column], made[column]
@@ -137,6 +139,6 @@ def _same_values(name: str, *paths: Path) -> Findings:
             same = (a.astype(str) == b.astype(str)).to_numpy()
         if not same.all():
             row = int(np.argmin(same))
-            values = f"{show(a.tolist()[row])}, the exports give {show(b.tolist()[row])}"
+            values = f"{show(a.tolist()[row])}, but the exports give {show(b.tolist()[row])}"
             yield Finding(name, f"{column} in row {row + 1} is {values}; {STALE}")
             return
