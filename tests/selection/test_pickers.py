@@ -125,3 +125,14 @@ def test_pair_distance_ignores_the_order_of_members(seed):
     np.testing.assert_allclose(distance, expected, atol=1e-12)
     np.testing.assert_allclose(squared_distances(first[:, ::-1], second), distance, atol=1e-12)
     np.testing.assert_allclose(squared_distances(first, first[:, ::-1]).diagonal(), 0, atol=1e-12)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 30))
+def test_kmeans_picks_the_same_pairs_whichever_segment_comes_first(seed, m):
+    """Brute force over both orders of every pair at once: nothing may depend on them."""
+    rng = np.random.default_rng(seed)
+    differences, scores = rng.normal(size=(m, 6)), rng.random(m)
+    swapped = differences * rng.choice([-1, 1], (m, 1))
+    batch = int(rng.integers(1, m + 1))
+    picked = [pick("kmeans", Pool(scores, d), batch, seed) for d in (differences, swapped)]
+    np.testing.assert_array_equal(*picked)

@@ -21,6 +21,7 @@ from active_rlhf.selection.vae import SegmentVAE
 from active_rlhf.study.settings import Spec
 from active_rlhf.tasks import Task
 
+CALIBRATION_SEGMENTS = 400  # on which members' outputs are brought to mean 0 and sd 1
 TIE_PAIRS = 1000  # uniformly drawn pairs that fix the oracle's tie threshold
 
 
@@ -149,6 +150,7 @@ class PreferenceLearner:
                 observations=behaviour[0],
                 preferences=training.preferences,
             )
+        self._calibrate()
         probed = self._probe()
         measured = {}
         validated = self.behaviour.gather(validation.pairs, self.length)
@@ -163,14 +165,19 @@ class PreferenceLearner:
         self.train_accuracy = None if np.isnan(accuracy) else accuracy
         return measured | probed
 
-    def _probe(self) -> dict[str, float]:
-        """Calibrate the model's output on segments of the run's behaviour, and measure it there.
+    def _calibrate(self) -> None:
+        """Bring the members' outputs to one scale, on segments drawn uniformly from all behaviour.
 
-        They are drawn uniformly from all behaviour, hence by the same rule for every selector.
+        What measures the model is another draw, so that measuring more changes nothing else.
         """
+        stream = self.streams["calibration"]
+        drawn = self.behaviour.draw(stream, CALIBRATION_SEGMENTS, self.length)
+        self.model.calibrate(self.model.member_rewards(*self.behaviour.gather(drawn, self.length)))
+
+    def _probe(self) -> dict[str, float]:
+        """Measures of the model on segments drawn uniformly from the run's own behaviour."""
         drawn = self.behaviour.draw(self.streams["probe"], 2 * self.labels.probe_pairs, self.length)
         members = self.model.member_rewards(*self.behaviour.gather(drawn, self.length))
-        self.model.calibrate(members)
         predicted = self.model.combined(members).sum(-1)
         true = self.behaviour.returns(drawn, self.length)
         by_pair = members.reshape(len(members), -1, 2, self.length)
@@ -208,9 +215,16 @@ class PreferenceLearner:
         self.timings.append({"session": session, "step": step, **selection.seconds})
 
     def save_labels(self, path: Path) -> None:
-        """Write the ledger with what its pairs show, observations and actions [n, 2, H, .]."""
-        observations, actions = self.behaviour.gather(self.ledger.column("pairs"), self.length)
-        self.ledger.save(path, observations=observations, actions=actions)
+        """Write the ledger with what its pairs show, observations and actions [n, 2, H, .], and
+        the true returns of their segments, float64 [n, 2]."""
+        pairs = self.ledger.column("pairs")
+        observations, actions = self.behaviour.gather(pairs, self.length)
+        self.ledger.save(
+            path,
+            observations=observations,
+            actions=actions,
+            returns=self.behaviour.returns(pairs, self.length),
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """All that later sessions depend on, but for the store and the random streams."""

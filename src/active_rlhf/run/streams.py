@@ -21,6 +21,7 @@ PURPOSES = (
     "vae",
     "probe",
     "evaluation",
+    "calibration",
 )
 
 Streams = dict[str, np.random.Generator]

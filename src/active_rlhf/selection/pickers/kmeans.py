@@ -7,13 +7,20 @@ from active_rlhf.selection import clusters
 from active_rlhf.selection.pairs import Pairs, by_score, filled
 
 
+def oriented(differences: np.ndarray) -> np.ndarray:
+    """Step differences [m, H], negated where their sum is negative."""
+    return np.where(differences.sum(axis=1, keepdims=True) < 0, -differences, differences)
+
+
 @picker
 def kmeans(pool: Pairs, batch: int, generator: np.random.Generator) -> np.ndarray:
     """One pair of each cluster of predicted per-step reward differences.
 
-    The member nearest to the centre of each of `batch` clusters; empty clusters by score.
+    The member nearest to the centre of each of `batch` clusters; empty clusters by score. Each
+    difference counts as that of the better segment minus the other, so that the same pairs are
+    picked whichever of their segments comes first.
     """
-    points = pool.step_differences
+    points = oriented(pool.step_differences)
     centres, label = clusters.kmeans(points, batch, generator)
     distance = np.linalg.norm(points - centres[label], axis=1)
     order = np.lexsort((distance, label))
