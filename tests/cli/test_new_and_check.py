@@ -9,6 +9,8 @@ import pytest
 from active_rlhf import parts
 from active_rlhf.cli import main
 from active_rlhf.parts import KINDS
+from active_rlhf.parts.conformance import CHECKS, subjects
+from active_rlhf.parts.registry import own_modules
 from active_rlhf.study.loading import load_study, resolve_run
 
 
@@ -182,6 +184,23 @@ def test_check_sees_what_breaks_a_template(kind, old, new, sentence, folder, cap
     code, said = checked(capsys, "my_own.py")
     (found,) = [said[name] for name in said if name.startswith(sentence)]
     assert code == 1 and found is not None, said
+
+
+OWN = [(kind, name) for kind in KINDS for name in own_modules(kind)]
+
+
+@pytest.mark.parametrize(("kind", "name"), OWN)
+def test_the_packages_own_parts_do_what_is_expected_of_one(kind, name):
+    (subject,) = [subject for subject in subjects(kind) if subject.name == name]
+    settings = {"learning_rate": 1e-3, "hidden": [32]} if kind == "reward_model" else {}
+    for sentence, check in CHECKS[kind]:
+        check(subject, settings)
+        assert sentence
+
+
+def test_a_part_of_the_package_is_checked_by_its_kind_and_name(capsys):
+    code, said = checked(capsys, "score:bald")
+    assert code == 0 and len(said) == 5
 
 
 def test_check_takes_settings_and_names(folder, capsys):

@@ -308,7 +308,6 @@ def test_damaged_runs(tmp_path):
 # --- odd but legal results -----------------------------------------------------------------------
 
 PARTS = ["duo", "ü 研究", "a__b", r"50%_a & b#1 $x$ ~^\{}", "x" * 80, "endpoint", "1", "nan", "<b>"]
-TABLES = ("summary", "significance_endpoint", "significance_auc")
 
 
 class Files(dict):

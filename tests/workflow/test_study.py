@@ -125,3 +125,23 @@ def test_published_runs_are_analysed_without_training(tmp_path):
     theirs = pd.read_csv(THESIS / "statistical_significance_walker_400.csv")
     assert sorted(ours["p_value"]) == pytest.approx(sorted(theirs["p_value"]), rel=1e-9)
     assert study.plan() == {}
+
+
+def test_make_figures_allows_every_rule_but_those_of_runs():
+    listed = re.search(r"ANALYSIS := ((?:.*\\\n)*.*)", (REPOSITORY / "Makefile").read_text())
+    files = [REPOSITORY / "workflow/Snakefile", *(REPOSITORY / "workflow/rules").glob("*.smk")]
+    text = "\n".join(file.read_text() for file in files)
+    rules = re.findall(r"^(?:use rule \w+ as |rule )(\w+)", text, re.MULTILINE)
+    assert listed and set(listed[1].replace("\\\n", " ").split()) == {*rules} - {"train", "export"}
+
+
+def test_every_script_is_named_as_a_rule_and_every_rule_shows_its_code():
+    scripts = REPOSITORY / "workflow/scripts"
+    names = {path.relative_to(scripts).as_posix() for path in scripts.rglob("*.py")}
+    text = "\n".join(file.read_text() for file in (REPOSITORY / "workflow/rules").glob("*.smk"))
+    rules = re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+    used = {rule: re.findall(r'"\.\./scripts/(\S+)"', body) for rule, body in rules}
+    assert {script for found in used.values() for script in found} == names
+    for rule, body in rules:
+        for script in used[rule]:
+            assert Path(script).stem == rule and f'code=script_code("{script}")' in body

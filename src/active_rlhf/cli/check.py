@@ -13,7 +13,9 @@ from active_rlhf.errors import InputError
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "parts", help="a file or package, or one part of it, as in my_parts.py:my_score"
+        "parts",
+        help="a file or package, or one part of it, as in my_parts.py:my_score; or of the package, "
+        "as in score:bald",
     )
     parser.add_argument(
         "--set",

@@ -63,6 +63,10 @@ def run(args: Namespace) -> int:
     else:
         spec = load_spec(args.spec)
     name = f"{spec.environment} {spec.selector} seed {spec.seed}"
+    from active_rlhf.run.identity import unhashed
+
+    for said in unhashed(spec):
+        print(f"{name}: {said}", file=sys.stderr)
     every = 60.0 if every is None else every
     options = {"tracking": tracking or "none", "checkpoint_every": every}
     if not every >= 0:

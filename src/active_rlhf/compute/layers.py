@@ -135,9 +135,9 @@ def _through_squares(x, bias, target, count, scale, gradient, squares):
                 error = widened(x[i, k, j]) + bias[j] - widened(target[i, k, j])
                 x[i, k, j] = narrowed(scale * error, x[i, k, j])
             for j in range(within):
-                slope = widened(x[i, k, j])
-                gradient[j] += slope
-                squares[j] += slope * slope
+                scaled = widened(x[i, k, j])
+                gradient[j] += scaled
+                squares[j] += scaled * scaled
             x[i, k, within:] = 0
 
 

@@ -144,7 +144,7 @@ def _declare(kind: str, name: str | None, traits: Mapping[str, Any], make: F) ->
     said = make.__doc__ if not f"{make.__doc__}".startswith(f"{written}(") else None
     said = said or (getattr(module, "__doc__", None) if own else None) or ""
     origin = _collecting[-1][0] if _collecting else os.path.relpath(file)
-    declared = Part(
+    new = Part(
         kind=kind,
         name=name,
         make=make,
@@ -156,10 +156,10 @@ def _declare(kind: str, name: str | None, traits: Mapping[str, Any], make: F) ->
         whole=whole,
     )
     if not own:
-        outside.append(declared)
+        outside.append(new)
         if _collecting:
-            _collecting[-1][1].append(declared)
-    remember(declared)
+            _collecting[-1][1].append(new)
+    remember(new)
     return make
 
 
@@ -170,35 +170,31 @@ def _snake(name: str) -> str:
 @contextmanager
 def collected(origin: str) -> Iterator[list[Part]]:
     """The parts that are declared meanwhile, which come from `origin`."""
-    declared: list[Part] = []
-    _collecting.append((origin, declared))
+    found: list[Part] = []
+    _collecting.append((origin, found))
     try:
-        yield declared
+        yield found
     finally:
         _collecting.pop()
 
 
-def remember(declared: Part) -> None:
+def remember(new: Part) -> None:
     """Make a part known. Raises InputError if its name is another's."""
-    kind, name = declared.kind, declared.name
-    files = [declared.file]
-    other = _parts.get((kind, name))
-    if other and (other.file, other.make.__qualname__) != (
-        declared.file,
-        declared.make.__qualname__,
-    ):
-        files.insert(0, other.file)
-    elif declared.origin is not None and name in own_modules(kind):
-        files.insert(0, own_modules(kind)[name])
-    if len(files) > 1:
-        raise InputError(f"{kind} {name}: declared in {files[0]} and in {files[1]}; rename one")
-    _parts[kind, name] = declared
+    kind, name = new.kind, new.name
+    other, file = _parts.get((kind, name)), None
+    if other and (other.file, other.make.__qualname__) != (new.file, new.make.__qualname__):
+        file = other.file
+    elif new.origin is not None:
+        file = own_modules(kind).get(name)
+    if file is not None:
+        raise InputError(f"{kind} {name}: declared in {file} and in {new.file}; rename one")
+    _parts[kind, name] = new
 
 
 def forget_outside() -> None:
     """Know the package's own parts only."""
     environments.clear()
-    for key in [key for key, known_one in _parts.items() if known_one.origin is not None]:
+    for key in [key for key, one in _parts.items() if one.origin is not None]:
         del _parts[key]
 
 

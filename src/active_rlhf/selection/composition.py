@@ -34,8 +34,9 @@ def validate_composition(composition: Any) -> dict[str, Any]:
     if not isinstance(composition, Mapping):
         found = short(composition)
         raise InputError(f"must be a mapping of candidates, score, picker, not {found}")
+    known = (*ROLES, "keep")
     for name in composition:
-        if name not in (known := ("candidates", "filter", "score", "keep", "picker")):
+        if name not in known:
             raise InputError(f"{name}: unknown here; known: {', '.join(known)}")
     gate, score = composition.get("filter"), composition.get("score")
     score = _named("score", NONE if score is None else score)

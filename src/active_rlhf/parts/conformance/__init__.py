@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from active_rlhf.errors import InputError, line
-from active_rlhf.parts import outside, registry
+from active_rlhf.parts import KINDS, outside, registry
 from active_rlhf.parts.conformance import agents, answers, reward_models, tasks
 from active_rlhf.parts.conformance.runs import RUN
 from active_rlhf.parts.conformance.subject import Check, Subject
@@ -23,12 +23,17 @@ CHECKS: dict[str, tuple[Check, ...]] = {
 
 
 def subjects(source: str) -> list[Subject]:
-    """What a file or package declares. Raises InputError if it cannot be loaded."""
-    found = outside.load_parts([source])
-    origin = outside.place(source, Path())
+    """What a file or package declares, or all parts of a kind that are there without one.
+
+    Raises InputError if it cannot be loaded.
+    """
+    if source in KINDS:
+        found = [registry.part(source, name) for name in registry.known(source)]
+        return [Subject(source, part.name, None, part) for part in found]
+    loaded, origin = outside.load_parts([source]), outside.place(source, Path())
     environments = sorted(registry.environments)
     return [
-        *(Subject(part.kind, part.name, origin, part) for part in found),
+        *(Subject(part.kind, part.name, origin, part) for part in loaded),
         *(Subject("task", name, origin, None) for name in environments),
     ]
 

@@ -31,7 +31,8 @@ SMALL_MODEL = {"hidden": [8, 8], "epochs": 1}
 
 def _study(subject: Subject, settings: Mapping[str, Any]) -> dict[str, Any]:
     choice = {"name": subject.name, **settings}
-    study = TINY | {"parts": [subject.origin], "agent": SMALL_AGENT, "reward_model": SMALL_MODEL}
+    study = TINY | {"agent": SMALL_AGENT, "reward_model": SMALL_MODEL}
+    study |= {"parts": [subject.origin]} if subject.origin else {}
     study |= {"selectors": {"mine": {"score": "range", "picker": "top"}}}
     if subject.kind == "task":
         return study | {"environments": {subject.name: {"options": dict(settings)}}}

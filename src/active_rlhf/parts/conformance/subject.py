@@ -13,7 +13,8 @@ class Subject:
 
     kind: str
     name: str
-    origin: str
+    origin: str | None
+    """What a study loads it from."""
     part: Part | None
 
     def __str__(self) -> str:

@@ -19,7 +19,8 @@ def _made(subject: Subject, settings: Mapping[str, Any], seed: int = 3) -> Any:
 def _sampled(task: Any, generator: np.random.Generator) -> np.ndarray:
     if hasattr(task.action_space, "n"):
         return np.array(generator.integers(task.action_space.n))
-    return generator.normal(size=task.action_space.shape).astype(np.float32)
+    action: np.ndarray = generator.normal(size=task.action_space.shape).astype(np.float32)
+    return action
 
 
 def _lived(task: Any, steps: int) -> tuple[list[np.ndarray], list[float]]:

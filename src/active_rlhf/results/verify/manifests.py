@@ -24,7 +24,7 @@ from active_rlhf.results.verify.folder import (
     listed,
     run_folders,
 )
-from active_rlhf.run.identity import code_fingerprint
+from active_rlhf.run.identity import code_fingerprint, unhashed
 from active_rlhf.study.loading import resolve_run
 from active_rlhf.study.matrix import study_runs
 from active_rlhf.study.settings import Spec
@@ -84,6 +84,9 @@ def runs(folder: Folder) -> Findings:
         return code_fingerprint(resolve_run(study, environment, selector, study.seeds[0]))
 
     runs = study_runs(study)
+    specs = (resolve_run(study, *cell, study.seeds[0]) for cell in {run[:2]: None for run in runs})
+    for said in dict.fromkeys(said for spec in specs for said in unhashed(spec)):
+        yield Finding("runs", said, NOTE)
     for environment, selector, seed in runs:
         name = f"runs/{folder_name(environment)}/{selector}/{seed}"
         spec = resolve_run(study, environment, selector, seed)
