@@ -73,7 +73,14 @@ def test_runs_may_be_interleaved_and_methods_plain_text(make_runs):
         pd.testing.assert_frame_equal(*aligned)
 
 
-@pytest.mark.parametrize("choice", [{"endpoint": "finale"}, {"further": ["best", "finale"]}])
-def test_an_unknown_endpoint_is_named_beside_the_known_ones(make_runs, choice):
-    with pytest.raises(InputError, match="'finale'; known: final, last, ema, best, last_steps"):
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ({"endpoint": "finale"}, "endpoint 'finale'; known: final, last, ema, best, last_steps"),
+        ({"further": ["best", "finale"]}, "endpoint 'finale'; known: final, last, ema"),
+        ({"family": "everything"}, "family 'everything'; known: environment, study"),
+    ],
+)
+def test_an_unknown_choice_is_named_beside_the_known_ones(make_runs, choice, said):
+    with pytest.raises(InputError, match=said):
         statistics(make_runs(seeds=2, episodes=12), resamples=20, **choice)

@@ -456,7 +456,7 @@ LEFTOVERS = {
     "statistics/.curves.unfinished-1.csv": "half-written",
     "statistics/best.csv": "not a file of this study",
     "notes.txt": "not a file of this study",
-    "report.html": "made after provenance.json",
+    "report.html": "written after provenance.json",
 }
 
 

@@ -22,8 +22,10 @@ from active_rlhf.analysis.intervals import (
     t_interval,
 )
 from active_rlhf.analysis.power import EFFECT, power, seeds_needed
+from active_rlhf.errors import InputError
 from active_rlhf.results.export import METRIC
 
+FAMILIES = ("environment", "study")
 _COLUMNS = """
     env metric_type metric method_a method_b n w_statistic p_value p_value_holm reject_null
     delta_mean delta_median sd_delta ci_t_low ci_t_high ci_boot_low ci_boot_high
@@ -139,6 +141,8 @@ def comparisons(
     exactly where p <= alpha (unless differences tie). `power` and `n_for_80` are for the declared
     effect, at level alpha / tests in the family.
     """
+    if family not in FAMILIES:
+        raise InputError(f"unknown family {family!r}; known: {', '.join(FAMILIES)}")
     rows = []
     for (env, metric_type), group in endpoints.groupby(["env", "metric_type"], sort=False):
         wide = by_seed(group)
