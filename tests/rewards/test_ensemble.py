@@ -83,7 +83,7 @@ def test_what_is_not_known_is_named():
     generator = np.random.default_rng(0)
     with pytest.raises(InputError, match="unknown reward model 'mpl', did you mean 'mlp'"):
         build("mpl", {}, 5, 2, generator)
-    with pytest.raises(InputError, match=r"hiden: .*did you mean 'hidden'"):
+    with pytest.raises(InputError, match="unknown setting 'hiden', did you mean 'hidden'"):
         build("mlp", {"hiden": [4]}, 5, 2, generator)
     with pytest.raises(InputError, match="dropout"):
         build("torch_mlp", {"dropout": 1}, 5, 2, generator)
