@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from active_rlhf.agents.normalise import empty_moments
-from active_rlhf.agents.ppo.policy import Policy, parameter_count, parameters
+from active_rlhf.agents.saved import SavedPolicy
 from active_rlhf.errors import InputError, line
 from active_rlhf.files import atomic
 from active_rlhf.parts import part
@@ -56,15 +55,19 @@ def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
         raise SavedError(f"{path}: not the arrays of a run ({type(error).__name__})") from error
 
 
-def load_policy(run: str | Path) -> Policy:
+def load_policy(run: str | Path) -> SavedPolicy:
     """The policy that the run in this directory ended with. Raises SavedError."""
-    path = _file(run, "policy")
+    path, described = _file(run, "policy"), Path(run) / "run.json"
     saved = load_arrays(path)
-    observations, actions = (_size(saved, name, path) for name in ("actor.w1", "log_std"))
-    flat = np.zeros(parameter_count(observations, actions), np.float32)
-    policy = Policy(parameters(flat, observations, actions), empty_moments(observations))
-    _fill(policy.arrays(), saved, path)
-    return policy
+    try:
+        spec = json.loads(described.read_text(encoding="utf-8"))["spec"]
+        activation = str(spec.get("agent", {}).get("activation", "tanh"))
+    except (OSError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
+        raise SavedError(f"{described}: says nothing of an agent ({line(error)})") from error
+    try:
+        return SavedPolicy(saved, activation)
+    except ValueError as error:
+        raise SavedError(f"{path}: {error}") from error
 
 
 def load_reward_model(run: str | Path) -> RewardModel:
@@ -93,13 +96,6 @@ def _file(run: str | Path, name: str) -> Path:
     """The file that a run saved under a name, in today's format or, in its absence, the former."""
     path, former = (Path(run) / f"{name}{suffix}" for suffix in (SUFFIX, FORMER_SUFFIX))
     return former if former.exists() and not path.exists() else path
-
-
-def _size(saved: Mapping[str, np.ndarray], name: str, path: Path) -> int:
-    """Rows of an array."""
-    if name not in saved or not saved[name].ndim:
-        raise SavedError(f"{path}: holds no {name}")
-    return len(saved[name])
 
 
 def _fill(arrays: Mapping[str, np.ndarray], saved: Mapping[str, np.ndarray], path: Path) -> None:

@@ -16,6 +16,7 @@ from active_rlhf.agents.ppo import kernels
 from active_rlhf.agents.ppo.policy import Policy, parameters
 from active_rlhf.agents.ppo.rollout import NormalisedRollout, collect, fused
 from active_rlhf.agents.ppo.settings import PPOSettings
+from active_rlhf.agents.saved import bounds
 from active_rlhf.tasks import Task
 from active_rlhf.tasks.rollout import Rollout
 
@@ -117,6 +118,7 @@ class CompiledPPO:
         (observations,), (actions,) = task.observation_space.shape, task.action_space.shape
         first, second = settings.hidden
         self.policy = Policy.initial(observations, actions, stream, (first, second))
+        self._bounds = bounds(task.action_space)
         self.optimiser = optimiser(self.policy.parameters.flat.size)
         self.path = "compiled: update and policy"
         if fused(task) is None:
@@ -148,7 +150,7 @@ class CompiledPPO:
         return self.policy.mean_action(observations)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        return self.policy.arrays()
+        return self.policy.arrays() | self._bounds
 
     def _state(self) -> dict[str, np.ndarray]:
         return {

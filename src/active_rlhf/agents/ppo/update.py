@@ -19,6 +19,7 @@ from active_rlhf.agents.networks import initial_weights
 from active_rlhf.agents.normalise import Moments, count, empty_moments, normalised
 from active_rlhf.agents.ppo.agent import Batch, orders
 from active_rlhf.agents.ppo.settings import PPOSettings
+from active_rlhf.agents.saved import bounds
 from active_rlhf.tasks import Task
 from active_rlhf.tasks.rollout import Rollout, collect
 
@@ -119,6 +120,7 @@ class TorchPPO:
         self.settings, self.discount = settings, settings.gamma
         inputs = int(np.prod(task.observation_space.shape))
         self.model = ActorCritic(inputs, head(task.action_space), settings, stream)
+        self._bounds = bounds(task.action_space)
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=0.0, eps=1e-5)
         self.moments: Moments = empty_moments(inputs)
         self.path = "torch" + (f": {because}" if because else "")
@@ -217,7 +219,8 @@ class TorchPPO:
                 arrays[f"{role}.b{i}"] = layer.bias.detach().numpy()
         if isinstance(self.model.head, Gaussian):
             arrays["log_std"] = self.model.head.log_std.detach().numpy()
-        return arrays | {f"observations.{k}": v for k, v in self.moments._asdict().items()}
+        moments = {f"observations.{k}": v for k, v in self.moments._asdict().items()}
+        return arrays | moments | self._bounds
 
     def state_dict(self) -> dict[str, Any]:
         adam = self.optimiser.state

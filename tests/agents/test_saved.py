@@ -1,0 +1,75 @@
+"""A saved policy acts as the agent that saved it, in numpy alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from active_rlhf.agents import ppo
+from active_rlhf.agents.ppo.settings import PPOSettings
+from active_rlhf.agents.saved import SavedPolicy
+from active_rlhf.tasks.gym import GymTask
+
+KINDS = [
+    ("HalfCheetah-v5", {}),
+    ("Pendulum-v1", {"hidden": [8]}),
+    ("Pendulum-v1", {"hidden": [8, 6, 4], "activation": "relu"}),
+    ("CartPole-v1", {}),
+]
+
+
+@pytest.fixture(params=KINDS, ids=str)
+def acted(request):
+    """An agent that has learned a little, its task, and what it met."""
+    name, settings = request.param
+    task, stream = GymTask(name, 1), np.random.default_rng(2)
+    given = PPOSettings(**settings, rollout_steps=64, epochs=4, minibatches=4, learning_rate=0.3)
+    agent = ppo.build(given, task, stream)
+    rollout = agent.act(task, 64, stream)
+    agent.learn(rollout, rollout.rewards, 0.0, stream)
+    return agent, task, rollout.observations, given.activation
+
+
+def test_it_acts_as_the_agent_does_within_the_bounds(acted):
+    agent, task, observations, activation = acted
+    saved = SavedPolicy({k: v.copy() for k, v in agent.arrays().items()}, activation)
+    wanted = task.executed(agent.greedy(observations))
+    np.testing.assert_allclose(saved.mean_action(observations), wanted, atol=1e-4)
+    if task.name == "HalfCheetah-v5":  # so far from where it began that bounds matter
+        assert np.abs(agent.greedy(observations)).max() > 1
+
+
+def test_one_observation_is_as_good_as_many(acted):
+    agent, _, observations, activation = acted
+    saved = SavedPolicy(agent.arrays(), activation)
+    many = saved.mean_action(observations[:6])
+    for one, action in zip(observations[:6], many, strict=True):
+        np.testing.assert_allclose(saved.mean_action(one), action, rtol=1e-5, atol=1e-6)
+    shaped = saved.mean_action(observations[:6].reshape(2, 3, -1))
+    np.testing.assert_allclose(shaped.reshape(many.shape), many, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: a.pop("critic.b2"), "holds other arrays than a run saves"),
+        (lambda a: a.update(more=np.zeros(1)), "holds other arrays than a run saves"),
+        (lambda a: a.update({"actor.b1": np.zeros(3, np.float32)}), "actor.b1 is of another shape"),
+        (lambda a: a.update({"log_std": a["log_std"].astype(float)}), "log_std is of another"),
+        (lambda a: a.pop("actor.w1"), "holds no actor.w1"),
+    ],
+)
+def test_arrays_of_anything_else_are_refused(change, message):
+    agent = ppo.build(PPOSettings(), GymTask("Pendulum-v1", 1), np.random.default_rng(0))
+    arrays = dict(agent.arrays())
+    change(arrays)
+    with pytest.raises(ValueError, match=message):
+        SavedPolicy(arrays)
+
+
+def test_torch_agrees_on_the_networks():
+    """The saved weights are [inputs, outputs], torch's the other way round."""
+    agent = ppo.build(
+        PPOSettings(hidden=[5, 5, 5]), GymTask("Pendulum-v1", 1), np.random.default_rng(0)
+    )
+    weight = dict(agent.model.named_parameters())["actor.0.weight"]
+    assert torch.equal(torch.from_numpy(agent.arrays()["actor.w1"].copy()), weight.detach().T)
