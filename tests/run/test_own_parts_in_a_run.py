@@ -187,3 +187,56 @@ def test_the_mean_length_of_the_latest_episodes_is_what_teachers_hear_of():
             assert heard[-1].episode_length == pytest.approx(np.mean(ended[-10:]))
             assert len(heard[-1].recent_returns) == min(10, len(ended))
     assert len({history.episode_length for history in heard}) > 3
+
+
+def written_anew(folder: Path) -> dict[str, Any]:
+    """A study of an agent, a reward model and a task as `active-rlhf new` writes them."""
+    from active_rlhf.cli.new import written
+
+    for kind, name in (("agent", "climber"), ("reward_model", "judge"), ("task", "mass_line")):
+        (folder / f"{name}.py").write_text(written(kind, name))
+    return STUDY | {
+        "parts": ["climber.py", "judge.py", "mass_line.py"],
+        "environments": ["MassLine-v0"],
+        "agent": {"name": "climber", "rollout_steps": ROLLOUT},
+        "reward_model": {"name": "judge"},
+        "selectors": ["disagreement"],
+    }
+
+
+def test_an_agent_a_reward_model_and_a_task_of_ones_own_make_a_run_that_resumes(folder):
+    data = written_anew(folder)
+    wanted = resolve_run(load_study("study.yaml", data=data), "MassLine-v0", "disagreement", 1)
+    assert wanted.parts == {
+        "agent climber": "climber.py",
+        "reward_model judge": "judge.py",
+        "task MassLine-v0": "mass_line.py",
+    }
+    train(wanted, folder / "whole")
+    for rollouts in (3, 7):
+        left = iter([False] * rollouts)
+        with pytest.raises(Stopped):
+            train(wanted, folder / "cut", stopping=lambda left=left: next(left, True))
+    train(wanted, folder / "cut")
+    assert_same_results(folder / "cut", folder / "whole")
+
+
+@pytest.mark.parametrize(
+    ("name", "method"), [("climber", "learn"), ("judge", "fit"), ("judge", "member_rewards")]
+)
+def test_what_fails_in_one_of_them_later_is_named_too(folder, name, method):
+    data = written_anew(folder)
+    text = (folder / f"{name}.py").read_text()
+    head = f"    def {method}("
+    assert head in text
+    broken = f"    def {method}(self, *given):\n        raise KeyError('gone')\n\n{head}_before("
+    text = text.replace(head, broken.replace(f"{head}_before(", f"    def {method}_before("))
+    (folder / f"{name}.py").write_text(text)
+    line = 1 + text.splitlines().index("        raise KeyError('gone')")
+    wanted = resolve_run(load_study("study.yaml", data=data), "MassLine-v0", "disagreement", 1)
+    with pytest.raises(
+        ValueError, match=rf"{name} \(.*{name}\.py, line {line}\): KeyError: 'gone'"
+    ):
+        train(wanted, folder / "run")
+    assert "Traceback" in (folder / "run" / "failure.txt").read_text()
+    assert not (folder / "run" / "run.json").exists()

@@ -4,6 +4,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from active_rlhf.errors import InputError
 
@@ -35,3 +36,21 @@ def blamed_on(what: str, file: Path) -> Iterator[None]:
         text = error.msg if isinstance(error, SyntaxError) else str(error)
         said = f"{type(error).__name__}: {text}".removesuffix(": ")
         raise PartError(f"{what} ({where}): {said}", traceback.format_exc()) from error
+
+
+class Blamed:
+    """An object whose methods' failures are its part's fault; otherwise as the object itself."""
+
+    def __init__(self, inner: Any, what: str, file: Path):
+        self._inner, self._what, self._file = inner, what, file
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._inner, name)
+        if not callable(value):
+            return value
+
+        def call(*given: Any, **named: Any) -> Any:
+            with blamed_on(self._what, self._file):
+                return value(*given, **named)
+
+        return call

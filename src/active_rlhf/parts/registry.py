@@ -17,7 +17,7 @@ from typing import Any, TypeVar, overload
 from pydantic import BaseModel
 
 from active_rlhf.errors import InputError
-from active_rlhf.parts.blame import blamed_on
+from active_rlhf.parts.blame import Blamed, blamed_on
 from active_rlhf.parts.settings import complete, settings_of
 from active_rlhf.parts.working import Working
 
@@ -69,10 +69,16 @@ class Part:
         return bool(value(self.complete(given)) if callable(value) else value)
 
     def build(self, given: Mapping[str, Any], *context: Any) -> Any:
-        """What it makes of `context` and these settings."""
+        """What it makes of `context` and these settings.
+
+        Of a part from outside, what fails later is its fault too.
+        """
         keywords = self._keywords(given)
         with self.blamed():
-            return self.make(*context, **keywords)
+            made = self.make(*context, **keywords)
+        if self.origin is None or self.kind not in ("agent", "reward_model", "task"):
+            return made
+        return Blamed(made, f"{self.kind} {self.name}", self.file)
 
     def start(self, given: Mapping[str, Any], *context: Any) -> Working:
         """The part at work in a run with these settings: a function is called with them, a class

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from active_rlhf.errors import InputError
+
 if TYPE_CHECKING:
     from active_rlhf.study.settings import Spec
 
 
-class NotReproducible(RuntimeError):
+class NotReproducible(InputError):
     """An environment behaves differently when it is asked to do the same again."""
 
 
