@@ -1,4 +1,4 @@
-"""Kernels compile when first called, once a machine; and what happens where they cannot."""
+"""Kernels compile when first called, once per machine; and what happens where they cannot."""
 
 import importlib
 import inspect

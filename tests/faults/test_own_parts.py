@@ -63,11 +63,11 @@ CASES = {
     ),
     "leaves": ("score", "    import sys; sys.exit(3)", ", line 4): SystemExit: 3"),
     "endless": ("score", "    return endless(pairs)", ", line 4): RecursionError: maximum"),
-    "nothing": ("score", "    pass", "): ValueError: gave scores (), not one a pair (16,)"),
+    "nothing": ("score", "    pass", "): ValueError: gave scores (), not one per pair (16,)"),
     "transposed": (
         "score",
         "    return pairs.differences.T",
-        "gave scores (16, 3), not one a pair (16,)",
+        "gave scores (16, 3), not one per pair (16,)",
     ),
     "nan_scores": (
         "score",
@@ -92,7 +92,7 @@ CASES = {
         "    return pool.nothing",
         ", line 4): AttributeError: 'Pairs' object",
     ),
-    "lets_pass": ("filter", "    return [1, 2]", "gave int64 (2,), not a bool a pair (16,)"),
+    "lets_pass": ("filter", "    return [1, 2]", "gave int64 (2,), not a bool per pair (16,)"),
     "draws_badly": ("candidates", "    return [[1, 1]]", "gave a pair of a segment with itself"),
     "draws_few": (
         "candidates",
@@ -101,7 +101,11 @@ CASES = {
     ),
     "answers_badly": ("teacher", "    return 1 / 0", ", line 4): ZeroDivisionError: division"),
     "no_answers": ("teacher", "    pass", "): AttributeError: 'NoneType' object has no attribute"),
-    "few_answers": ("teacher", "    return Answers([1.0], [1.0])", "gave answers (1,), not one a"),
+    "few_answers": (
+        "teacher",
+        "    return Answers([1.0], [1.0])",
+        "gave answers (1,), not one per",
+    ),
     "odd_answers": (
         "teacher",
         "    return Answers([.3] * 4, [1] * 4)",

@@ -101,7 +101,7 @@ with threadpool_limits(1):
 
 
 def test_a_cold_cache_changes_nothing_and_a_warm_one_compiles_nothing(tmp_path):
-    """Runs share compiled code, which is made once a machine before the first of them starts."""
+    """Runs share compiled code, which is made once per machine before the first of them starts."""
     (tmp_path / "spec.json").write_text(json.dumps(spec("hybrid").as_dict()))
     code = """
 import json, sys

@@ -1,4 +1,4 @@
-# One rule a family of figures. All draw from the statistics, so that none can contradict a table.
+# One rule per family of figures. All draw from the statistics, so that none can contradict a table.
 
 LOOK = ("study", "methods", "exclude", "statistics", "figures")  # settings that figures depend on
 

@@ -1,4 +1,4 @@
-# One rule a family of tables, each in LaTeX and Markdown, and the findings in words, from the same
+# One rule per family of tables, each in LaTeX and Markdown, and the findings in words, from the same
 # statistics.
 
 WORDS = ("study", "methods", "exclude", "statistics")  # settings that tables and findings depend on

@@ -1,4 +1,4 @@
-# One job a run. Exactly two parameters are tracked: what the run is, and the code it uses.
+# One job per run. Exactly two parameters are tracked: what the run is, and the code it uses.
 
 
 rule train:

@@ -1,6 +1,6 @@
 """Who acts: agents, and how they learn from the rewards they are given.
 
-An agent is made once a run. It acts for a rollout at a time and learns from it under whatever
+An agent is made once per run. It acts for a rollout at a time and learns from it under whatever
 rewards the run gives it: the true ones, or those of a reward model that was asked about behaviour
 meanwhile.
 """

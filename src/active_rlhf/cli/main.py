@@ -18,7 +18,7 @@ COMMANDS = {
     "results": "print the folder of a study's results",
     "verify": "check that a study's results are whole and sound",
     "provenance": "print what a file of a study is made from",
-    "warm-up": "compile everything a run needs, once a machine",
+    "warm-up": "compile everything a run needs, once per machine",
     "watch": "show how far a study's runs are",
 }
 USAGE = """usage: active-rlhf COMMAND ...

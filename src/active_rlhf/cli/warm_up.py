@@ -1,4 +1,4 @@
-"""Compile everything a run needs, once a machine, so that no run has to.
+"""Compile everything a run needs, once per machine, so that no run has to.
 
 Example:
   active-rlhf warm-up

@@ -1,8 +1,8 @@
 """How kernels are compiled, and where their machine code is kept.
 
 A function marked `@compiled` is an ordinary function until something calls it. The first call of
-any of them loads the compiler, finds the cache folder and, once a machine, fills it in a process of
-its own; `prepare` does so beforehand.
+any of them loads the compiler, finds the cache folder and, once per machine, fills it in a process
+of its own; `prepare` does so beforehand.
 
 numba renews a cached function when its own file changes, but not when a function that it calls
 does, and looks for it by the file's path. The cache folder is therefore named by the place and the

@@ -1,4 +1,4 @@
-"""Compiling every kernel once a machine: `python -m active_rlhf.compute.warm_up`.
+"""Compiling every kernel once per machine: `python -m active_rlhf.compute.warm_up`.
 
 Each function is called with the types that training uses, on next to nothing.
 """

@@ -8,7 +8,7 @@ A part is a function or class under the decorator of its kind:
 
 Its settings are its keyword-only parameters (fields of a dataclass with `kw_only=True` are that
 too), or one parameter `settings` annotated with a pydantic model. A function is called with them;
-a class is made with them once a run and called like the function, and may remember things between
+a class is made with them once per run and called like the function, and may remember things between
 calls if it has `state_dict()` and `load_state_dict(state)`.
 
 The package's own parts lie in the folder of their kind, one a module and named as it, and are

@@ -113,7 +113,7 @@ class Checkpoints:
         self.rows_saved, self._digest = count, digest
 
     def foreign(self) -> list[str]:
-        """In what the latest generation's identity is another one; nothing if there is none."""
+        """Names in which the identity of the latest generation differs; none without one."""
         try:
             found = unpack((self.folder / LATEST).read_bytes())["identity"]
         except (OSError, Unusable):

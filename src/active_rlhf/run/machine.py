@@ -13,7 +13,7 @@ LIBRARIES = ("gymnasium", "mujoco", "numba", "numpy", "scipy", "torch")
 
 
 def arithmetic() -> dict[str, str]:
-    """What else than spec, code and processor decides a run's bytes."""
+    """What decides a run's bytes besides its spec, its code and the processor."""
     kernels = "compiled" if compiles() else "eager"
     return {"kernels": kernels} | {name: version(name) for name in LIBRARIES}
 

@@ -92,7 +92,7 @@ class Selector:
         with score.blamed():
             scores: np.ndarray = np.asarray(score(pairs))
             if scores.shape != (len(pairs),):
-                raise ValueError(f"gave scores {scores.shape}, not one a pair {(len(pairs),)}")
+                raise ValueError(f"gave scores {scores.shape}, not one per pair {(len(pairs),)}")
             if scores.dtype.kind not in "fiub" or not np.isfinite(scores).all():
                 count = (~np.isfinite(scores)).sum() if scores.dtype.kind == "f" else len(scores)
                 raise ValueError(f"gave {count} scores that are not finite numbers")
@@ -110,7 +110,7 @@ class Selector:
             passing: np.ndarray = np.asarray(given)
             if passing.shape != (len(pairs),) or passing.dtype != bool:
                 raise ValueError(
-                    f"gave {passing.dtype} {passing.shape}, not a bool a pair {(len(pairs),)}"
+                    f"gave {passing.dtype} {passing.shape}, not a bool per pair {(len(pairs),)}"
                 )
         return passing
 

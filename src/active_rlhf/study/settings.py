@@ -66,7 +66,7 @@ class Labels(Section):
     )
     segment_length: int = setting(50, "of each of the two segments of a query", unit="steps", ge=1)
     oversampling: int = setting(
-        10, "candidates a selector chooses from", unit="pairs a query", ge=1
+        10, "candidates a selector chooses from", unit="pairs per query", ge=1
     )
     probe_pairs: int = setting(
         200, "drawn uniformly, on which the reward model is measured", unit="pairs", ge=1
@@ -78,7 +78,7 @@ class VAE(Section):
 
     latent: int = setting(16, "of a segment's latent", unit="dimensions", ge=1)
     channels: tuple[Count, ...] = setting(
-        (32, 64), "of its convolutions", unit="channels a layer", min_length=1
+        (32, 64), "of its convolutions", unit="channels per layer", min_length=1
     )
     learning_rate: float = setting(7e-4, "of Adam", unit="step size", gt=0)
     weight_decay: float = setting(1e-4, "of Adam", unit="weight", ge=0)
@@ -88,7 +88,7 @@ class VAE(Section):
         4096, "drawn uniformly to train on, anew in every session", unit="segments", ge=1
     )
     batch_size: int = setting(256, "of a step of training", unit="segments", ge=1)
-    epochs: int = setting(10, "over the segments drawn", unit="passes a session", ge=1)
+    epochs: int = setting(10, "over the segments drawn", unit="passes per session", ge=1)
     precision: Precision = setting(
         "bfloat16",
         "in which it is trained, as of `reward_model.precision`; it encodes in `float32`",
@@ -284,7 +284,7 @@ class Study(Section):
     )
     seeds: tuple[Seed, ...] = setting(
         (),
-        "one run of each environment and selector a seed, 0 to 2^32 - 1",
+        "one run of each environment and selector per seed, 0 to 2^32 - 1",
         unit="list of whole numbers",
         shown="required",
         min_length=1,

@@ -81,7 +81,7 @@ def checked(answers: Answers, count: int) -> Answers:
     """The answers, if there is a usable one to each of `count` questions; else ValueError."""
     given, asked = np.shape(answers.preference), (count,)
     if given != asked or np.shape(answers.confidence) != asked:
-        raise ValueError(f"gave answers {given}, not one a question {asked}")
+        raise ValueError(f"gave answers {given}, not one per question {asked}")
     known = np.isin(answers.preference, (0.0, 0.5, 1.0)) | np.isnan(answers.preference)
     if not known.all():
         raise ValueError(f"an answer is 1, 0, 0.5 or nan, not {answers.preference}")

@@ -13,7 +13,7 @@ class BPrefSettings(Section):
     beta: float = setting(
         0.0, "the choice follows sigmoid(beta x difference); 0: always the larger", "1 / return"
     )
-    gamma: float = setting(1.0, "discount of earlier steps", unit="a step", ge=0, le=1)
+    gamma: float = setting(1.0, "discount of earlier steps", unit="per step", ge=0, le=1)
     eps_skip: float = setting(
         0.0,
         "skip if both returns are at most this share of m, the mean recent return of as many steps",

@@ -23,6 +23,7 @@ def kmeans(pool: Pairs, batch: int, generator: np.random.Generator) -> np.ndarra
     points = oriented(pool.step_differences)
     centres, label = clusters.kmeans(points, batch, generator)
     distance = np.linalg.norm(points - centres[label], axis=1)
-    order = np.lexsort((distance, label))
+    # Both members of a cluster of two are as near, but for rounding, which must not settle it.
+    order = np.lexsort((np.round(distance / (distance.max() or 1), 9), label))
     _, first = np.unique(label[order], return_index=True)
     return filled(order[first], by_score(pool), batch)
