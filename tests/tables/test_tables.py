@@ -425,9 +425,16 @@ def test_three_significant_digits_or_three_decimals(value):
     assert abs(float(shown) - value) <= max(0.005 * value, 0.0005) + 1e-12
 
 
-@given(st.floats(0, 1))
-def test_a_shown_p_value_is_on_the_same_side_of_alpha(p):
-    shown = p_value(p)
-    assert shown != "0.000"
-    if not shown.startswith("<") and round(p, 4) != 0.05:
-        assert (float(shown) <= 0.05) == (p <= 0.05)
+@given(
+    st.sampled_from([0.05, 0.01, 0.1, 0.005, 0.0005, 0.05 / 6]),
+    st.one_of(st.floats(0, 1), st.floats(-1, 1)),
+)
+def test_a_shown_p_value_is_on_the_same_side_of_alpha(alpha, p):
+    p = p if p >= 0 and p != 0 else alpha * (1 + p / 100)  # far from alpha, and near it
+    p = min(max(p, 0.0), 1.0)
+    shown = p_value(p, alpha)
+    if shown.startswith("<"):
+        assert p < float(shown[1:]) <= alpha
+    elif abs(p - alpha) > 1e-8:
+        assert (float(shown) <= alpha) == (p <= alpha)
+        assert abs(float(shown) - p) <= 0.0005

@@ -189,7 +189,7 @@ DAMAGE = {
         "results/tiny/statistics/summary.parquet",
         lambda path: os.truncate(path, path.stat().st_size // 2),
         "summary",
-        "not the statistics that were written",
+        "damaged",
     ),
 }
 

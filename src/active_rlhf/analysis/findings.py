@@ -110,7 +110,7 @@ def _oriented(row: Mapping[Any, Any], places: int, terms: Terms) -> tuple[str, s
     low, high = row["ci_hl_low"], row["ci_hl_high"]
     if row["hodges_lehmann"] < 0:
         above, below, sign, low, high = below, above, -1, -high, -low
-    p = p_value(row["p_value_holm"])
+    p = p_value(row["p_value_holm"], terms.alpha)
     effect = (
         f"{number(sign * row['hodges_lehmann'], places)} "
         f"[{terms.level} HL {interval(low, high, places)[1:]}, "

@@ -94,13 +94,16 @@ def interval(low: float, high: float, places: int) -> str:
     return f"[{number(low, places)}, {number(high, places)}]"
 
 
-def p_value(p: float) -> str:
-    """Three decimals, or '<0.001'; four where rounding would blur which side of .05 it is on."""
+def p_value(p: float, alpha: float = 0.05) -> str:
+    """Three decimals, or '<0.001'; more where rounding would blur which side of alpha it is on."""
     if np.isnan(p):
         return "–"
-    if p < 0.001:
+    if p < 0.001 <= alpha:
         return "<0.001"
-    return f"{p:.4f}" if 0.0495 <= p < 0.0505 else f"{p:.3f}"
+    digits = 3
+    while round(p, digits) in (0, round(alpha, digits)) and p not in (0, alpha) and digits < 9:
+        digits += 1
+    return f"{p:.{digits}f}"
 
 
 def duration(seconds: Iterable[float]) -> tuple[str, float]:

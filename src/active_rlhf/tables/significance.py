@@ -38,8 +38,8 @@ def _of_environment(comparisons: pd.DataFrame, terms: Terms, env: str, metric_ty
         ("Comparison", plain(f"{a} − {b}" for a, b in _pairs(rows))),
         ("n", [Cell(str(n)) for n in rows["n"]]),
         ("W", [Cell(f"{w:g}") for w in rows["w_statistic"]]),
-        ("p", plain(map(p_value, rows["p_value"]))),
-        ("Holm p", emphasised(map(p_value, rows["p_value_holm"]), reject)),
+        ("p", plain(p_value(p, terms.alpha) for p in rows["p_value"])),
+        ("Holm p", emphasised((p_value(p, terms.alpha) for p in rows["p_value_holm"]), reject)),
         ("HL", emphasised((number(v, places) for v in rows["hodges_lehmann"]), reject)),
         (f"{terms.level} interval", intervals(rows["ci_hl_low"], rows["ci_hl_high"], places)),
         ("Mean", numbers(rows["delta_mean"], places)),
@@ -68,7 +68,8 @@ def _of_all(comparisons: pd.DataFrame, terms: Terms, metric_type: str) -> Table:
         places = decimals([*group["hodges_lehmann"], *group["sd_delta"]])
         cells = {
             (row["method_a"], row["method_b"]): Cell(
-                f"{number(row['hodges_lehmann'], places)} ({p_value(row['p_value_holm'])})",
+                f"{number(row['hodges_lehmann'], places)} "
+                f"({p_value(row['p_value_holm'], terms.alpha)})",
                 row["reject_null"],
             )
             for row in group.to_dict("records")
