@@ -21,7 +21,7 @@ from active_rlhf.selection.vae import SegmentVAE
 from active_rlhf.study.settings import Spec
 from active_rlhf.tasks import Task
 
-CALIBRATION_SEGMENTS = 400  # on which members' outputs are brought to mean 0 and sd 1
+CALIBRATION_SEGMENTS = 128  # on which members' outputs are brought to mean 0 and sd 1
 TIE_PAIRS = 1000  # uniformly drawn pairs that fix the oracle's tie threshold
 
 
