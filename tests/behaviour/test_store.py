@@ -105,6 +105,7 @@ def test_a_store_restored_from_its_rows_and_state_is_the_same():
         mine, theirs = (getattr(one, name)[:20] for one in (kept, other))
         np.testing.assert_array_equal(mine, theirs)
     assert kept.finished_episodes() == other.finished_episodes() == [(0, 10), (10, 6)]
+    assert kept.finished_episodes(since=1) == [(10, 6)] and kept.finished_episodes(since=2) == []
     np.testing.assert_array_equal(np.array(other.finals)[:, 0], [9, 15])
     assert other.origins == [None, {"episode": 9}, {"episode": 15}]
 

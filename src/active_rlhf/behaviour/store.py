@@ -156,9 +156,9 @@ class SegmentStore:
         seen = lengths > 0
         return starts[seen], lengths[seen], finished[seen]
 
-    def finished_episodes(self) -> list[tuple[int, int]]:
-        """Start and length of every finished episode, in time order."""
-        return [(begin, end - begin) for begin, end in pairwise(self._starts)]
+    def finished_episodes(self, since: int = 0) -> list[tuple[int, int]]:
+        """Start and length of the finished episodes, in time order, but for the first `since`."""
+        return [(begin, end - begin) for begin, end in pairwise(self._starts[since:])]
 
     def draw(
         self,

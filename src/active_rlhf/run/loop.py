@@ -64,7 +64,7 @@ class Run:
             rollout = self.agent.act(self.task, self.plan.size, self.streams["exploration"])
             check_behaviour(self.behaviour.steps, rollout, self.task.observation)
             self.behaviour.append(rollout)
-            for start, length in self.behaviour.finished_episodes()[len(self.episodes) :]:
+            for start, length in self.behaviour.finished_episodes(since=len(self.episodes)):
                 value = float(self.behaviour.rewards[start : start + length].sum())
                 self._note(self.episodes, start + length, {"return": value, "length": length})
         return rollout

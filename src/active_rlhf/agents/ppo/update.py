@@ -20,6 +20,7 @@ from active_rlhf.agents.normalise import Moments, count, empty_moments, normalis
 from active_rlhf.agents.ppo.agent import Batch, orders
 from active_rlhf.agents.ppo.settings import PPOSettings
 from active_rlhf.agents.saved import bounds
+from active_rlhf.compute import modules
 from active_rlhf.tasks import Task
 from active_rlhf.tasks.rollout import Rollout, collect
 
@@ -223,24 +224,12 @@ class TorchPPO:
         return arrays | moments | self._bounds
 
     def state_dict(self) -> dict[str, Any]:
-        adam = self.optimiser.state
-        named = list(self.model.named_parameters())
         return {
-            "parameters": {name: p.detach().numpy() for name, p in named},
+            "model": modules.state(self.model, self.optimiser),
             "moments": self.moments._asdict(),
-            "adam": {
-                name: {key: np.asarray(value) for key, value in adam[p].items()}
-                for name, p in named
-                if p in adam
-            },
         }
 
-    @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        for name, parameter in self.model.named_parameters():
-            parameter.copy_(torch.from_numpy(state["parameters"][name]))
-            if name in state["adam"]:
-                adam = {k: torch.from_numpy(v.copy()) for k, v in state["adam"][name].items()}
-                self.optimiser.state[parameter] = adam
+        modules.load_state(self.model, self.optimiser, state["model"])
         for name, array in self.moments._asdict().items():
             array[:] = state["moments"][name]
