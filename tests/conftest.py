@@ -1,6 +1,8 @@
 """Fixtures shared by all tests."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,14 @@ settings.load_profile("untimed")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that take minutes come first, that no process is left alone with one at the end."""
     items.sort(key=lambda item: item.path.parent.name not in ("faults", "slurm", "workflow"))
+
+
+@pytest.fixture(autouse=True)
+def no_parts_left_behind() -> Iterator[None]:
+    """What a test declares outside of the package is forgotten after it."""
+    yield
+    if registry := sys.modules.get("active_rlhf.parts.registry"):
+        registry.forget_outside()
 
 
 @pytest.fixture(scope="session")
