@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field
 from active_rlhf.study.sections import Section, setting
 
 Count = Annotated[int, Field(ge=1)]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16"]
 Endpoint = Literal["final", "last", "ema", "best", "last_steps"]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Name = Annotated[
@@ -90,9 +90,9 @@ class VAE(Section):
     batch_size: int = setting(256, "of a step of training", unit="segments", ge=1)
     epochs: int = setting(10, "over the segments drawn", unit="passes per session", ge=1)
     precision: Precision = setting(
-        "bfloat16",
+        "auto",
         "in which it is trained, as of `reward_model.precision`; it encodes in `float32`",
-        unit="number type",
+        unit="`auto`, `float32`, `bfloat16`",
     )
 
 
