@@ -20,7 +20,7 @@ from active_rlhf.run.loop import Run
 from active_rlhf.run.reporting import Reporter
 from active_rlhf.run.state import restore, state_of
 from active_rlhf.run.tracking import Tracker, tracker
-from active_rlhf.study.settings import Spec
+from active_rlhf.study.settings import Spec, WandB
 from active_rlhf.tasks import NotReproducible
 
 
@@ -32,6 +32,7 @@ def train(
     spec: Spec,
     out: str | Path,
     tracking: str = "none",
+    wandb: WandB | None = None,
     checkpoint_every: float = 60.0,
     force: bool = False,
     replace: bool = False,
@@ -72,7 +73,7 @@ def train(
         with directory.explained(out):
             run, checkpoints = _begin(spec, code, out / CHECKPOINT, replace, say)
             print(f"{name}: agent {spec.agent.name}, {run.agent.path}", flush=True)
-            tracked = tracker(tracking, spec, out, run.behaviour.steps)
+            tracked = tracker(tracking, spec, out, run.behaviour.steps, wandb)
             directory.forget_result(out)
             try:
                 report = Reporter(name, out, run.behaviour.steps)

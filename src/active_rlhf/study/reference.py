@@ -31,6 +31,7 @@ from active_rlhf.study.settings import (
     Resources,
     Statistics,
     Study,
+    WandB,
 )
 
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -40,7 +41,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "resources": Resources,
     "statistics": Statistics,
     "figures": Figures,
+    "wandb": WandB,
 }
+OF_A_STUDY = ("resources", "statistics", "figures", "wandb")  # sections that no run depends on
 CHOSEN = ("agent", "teacher", "reward_model")  # parts that are sections of a study
 KINDS = {
     "agent": "Agents: who acts, and how it learns from the rewards it is given",
@@ -323,7 +326,7 @@ def schema() -> dict[str, Any]:
     """The JSON schema of a study file."""
     whole = Study.model_json_schema()
     properties = {name: item for name, item in whole["properties"].items() if name not in SECTIONS}
-    properties |= {key: _object(SECTIONS[key]) for key in ("resources", "statistics", "figures")}
+    properties |= {key: _object(SECTIONS[key]) for key in OF_A_STUDY}
     properties |= _references(*_sections(), "environments", "selectors")
     environments = Study.model_fields["environments"].description
     shared = _sections() | {

@@ -232,6 +232,34 @@ class Figures(Section):
     )
 
 
+RunTemplate = Annotated[
+    str,
+    Field(
+        pattern=r"^(?:[^{}]|\{(?:environment|selector|seed)\})+$",
+        json_schema_extra={
+            "form": "text, in which {environment}, {selector} and {seed} stand for the run's"
+        },
+    ),
+]
+
+
+class WandB(Section):
+    """How runs are filed in Weights & Biases."""
+
+    project: str | None = setting(
+        None,
+        "that the runs belong to",
+        unit="name",
+        shown="the study's name",
+        pattern=r"\S",
+        form="more than blanks",
+    )
+    group: RunTemplate = setting(
+        "{environment}/{selector}", "of runs that differ in their seed", unit="name"
+    )
+    name: RunTemplate = setting("{environment}/{selector}/{seed}", "of a run", unit="name")
+
+
 class Exclusion(Section):
     """A run left out of the analysis."""
 
@@ -325,9 +353,11 @@ class Study(Section):
     )
     tracking: Literal["none", "tensorboard", "wandb"] = setting(
         "none",
-        "event files of each run; `wandb` needs `pip install active-rlhf[wandb]`",
+        "where each run's losses and returns are recorded as it trains; `tensorboard` writes event "
+        "files into the run's directory, `wandb` needs `pip install active-rlhf[wandb]`",
         unit="`none`, `tensorboard`, `wandb`",
     )
+    wandb: WandB = setting(WandB(), "how runs are filed in Weights & Biases")
     checkpoint_every: float = setting(
         60.0,
         "of work that a killed run loses at most; 0: no checkpoint but on SIGTERM; see "
