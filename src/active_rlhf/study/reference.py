@@ -258,7 +258,7 @@ def explain(key: str) -> str:
     Raises InputError for a key that is none, with the closest ones.
     """
     first = key.partition(".")[0]
-    everything = [(kind, name) for kind in KINDS for name in known.names(kind)]
+    everything = _everything()
     found: dict[str, list[str]] = {}
     # Only what the key names is imported, unless it names nothing.
     for parts in ([part for part in everything if first in part], everything):
@@ -270,6 +270,15 @@ def explain(key: str) -> str:
     if last:
         return "\n\n".join(dict.fromkeys(last))
     raise InputError(unknown("explain", "key", key, found).partition("; known: ")[0])
+
+
+def keys() -> list[str]:
+    """Every key that `explain` knows."""
+    return list(_explanations(_everything()))
+
+
+def _everything() -> list[tuple[str, str]]:
+    return [(kind, name) for kind in KINDS for name in known.names(kind)]
 
 
 def _explanations(parts: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
