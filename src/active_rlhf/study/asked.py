@@ -1,4 +1,4 @@
-"""Whom a study asks and how often, for captions."""
+"""Which teacher a study asks, and how often, as captions state it."""
 
 from active_rlhf.study import known
 from active_rlhf.study.matrix import asking, selectors
@@ -8,7 +8,8 @@ from active_rlhf.study.settings import Choice, Study
 def asked(study: Study) -> dict[str, tuple[str, int]]:
     """Teacher and queries per run, by environment; empty if runs are imported or ask nothing.
 
-    A teacher is named with the settings that are not its defaults: `bpref (eps_mistake 0.1)`.
+    A teacher is named with those of its settings that differ from the defaults: `bpref (eps_mistake
+    0.1)`.
     """
     if not asking(selectors(study)):
         return {}
