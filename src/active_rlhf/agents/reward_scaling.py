@@ -12,7 +12,7 @@ LIMIT = 10.0
 class RewardScale:
     """gymnasium's NormalizeReward for whole rollouts: the moments count a rollout, then scale it.
 
-    Whatever reward the policy is trained on, true or learned, goes through this alike.
+    The policy's rewards all go through this, true or learned.
     """
 
     gamma: float
