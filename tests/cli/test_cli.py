@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -103,12 +102,6 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, expected, tmp_path):
     assert done.stderr.startswith(f"error: {expected}")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.skipif(find_spec("wandb") is not None, reason="wandb is installed")
-def test_a_tracker_that_is_not_installed(capsys, tmp_path):
-    assert main(["train", *RUN, "--out", str(tmp_path), "--tracking", "wandb"]) == 2
-    assert "pip install active-rlhf[wandb]" in capsys.readouterr().err
 
 
 def test_a_complete_run_is_left_alone(capsys, tmp_path):

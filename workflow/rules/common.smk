@@ -16,6 +16,7 @@ from active_rlhf.results.sources import code_of
 from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.run.machine import library_versions
 from active_rlhf.run.schedule import steps_of_runs
+from active_rlhf.study.asked import asked
 from active_rlhf.study.loading import load_study, resolve_run, stored_study
 from active_rlhf.study.matrix import (
     asking,
@@ -57,6 +58,9 @@ RESULTS = f"results/{config['study']}"
 TRAINED = STUDY.environments
 # Selectors that use labels, and what they are called.
 ASKING = {name: (STUDY.methods or {}).get(name, name) for name in asking(selectors(STUDY))}
+
+# Whom they ask and how often, as captions say it.
+ASKED = asked(STUDY)
 
 # What the returns are normalised between, by environment; empty unless the study trains them.
 BASELINES = {
@@ -161,7 +165,8 @@ def turn(wildcards):
 
 def settings(*keys, **more):
     """Parts of the config as one text; their order counts, as methods are listed in it."""
-    text = json.dumps({key: config.get(key) for key in keys} | more)
+    known = {**config, "asked": ASKED}
+    text = json.dumps({key: known.get(key) for key in keys} | more)
     text = text.replace("<", "\\u003c")  # reports hold it inside a <script>, which it must not end
     return lambda wildcards: text  # what a function returns is not searched for wildcards
 

@@ -22,9 +22,13 @@ rule train:
         # Functions of the output are not tracked: moving or tracking a run does not retrain it.
         out=lambda wildcards, output: str(Path(output[0]).parent),
         tracking=lambda wildcards, output: config["tracking"],
+        wandb=lambda wildcards, output: [
+            f"--wandb-{key}={value}"
+            for key, value in {"project": config["study"], **config["wandb"]}.items()
+        ],
         checkpoint_every=lambda wildcards, output: config["checkpoint_every"],
     shell:
         # In place of the shell, which would die of the signal that a cluster sends before its limit.
         "exec active-rlhf train --spec /dev/stdin --out {params.out:q} --tracking {params.tracking}"
-        " --checkpoint-every {params.checkpoint_every} --replace"
+        " {params.wandb:q} --checkpoint-every {params.checkpoint_every} --replace"
         " <<< {params.spec:q} &> {log:q}"

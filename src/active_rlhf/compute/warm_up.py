@@ -1,6 +1,6 @@
 """Compiling every kernel once per machine: `python -m active_rlhf.compute.warm_up`.
 
-Each function is called with the types that training uses, on next to nothing.
+Each function is called with the types that training uses, on tiny arrays.
 """
 
 import numpy as np

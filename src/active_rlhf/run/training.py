@@ -22,7 +22,7 @@ from active_rlhf.run.reporting import Reporter
 from active_rlhf.run.state import restore, state_of
 from active_rlhf.run.tracking import Tracker, tracker
 from active_rlhf.study.precision import settled_run
-from active_rlhf.study.settings import Spec
+from active_rlhf.study.settings import Spec, WandB
 from active_rlhf.tasks import NotReproducible
 
 
@@ -34,6 +34,7 @@ def train(
     spec: Spec,
     out: str | Path,
     tracking: str = "none",
+    wandb: WandB | None = None,
     checkpoint_every: float = 60.0,
     force: bool = False,
     replace: bool = False,
@@ -78,7 +79,7 @@ def train(
         with directory.explained(out):
             run, checkpoints = _begin(spec, code, out / CHECKPOINT, replace, say)
             print(f"{name}: agent {spec.agent.name}, {run.agent.path}", flush=True)
-            tracked = tracker(tracking, spec, out, run.behaviour.steps)
+            tracked = tracker(tracking, spec, out, run.behaviour.steps, wandb)
             directory.forget_result(out)
             try:
                 report = Reporter(name, out, run.behaviour.steps)
