@@ -34,8 +34,8 @@ class MLPSettings(NetworkSettings):
     precision: Literal["auto", "float32", "bfloat16"] = setting(
         "auto",
         "number type of matrix products: `bfloat16` (weights, sums and optimiser stay float32), "
-        "`float32`, or `auto`: whichever is faster on the machine that starts the study, which then "
-        "keeps it everywhere",
+        "`float32`, or `auto`: whichever is faster on the machine where the study starts, which "
+        "then keeps it everywhere",
         unit="`auto`, `float32`, `bfloat16`",
     )
 
