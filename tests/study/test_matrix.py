@@ -1,12 +1,14 @@
 """Names of environments as folders, and which runs there are."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from active_rlhf.files import environment_of, folder_name
 from active_rlhf.study import matrix
-from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.study.loading import load_spec, load_study, resolve_run
 from active_rlhf.study.matrix import excluded, excluded_in, methods_trained, study_runs
 from active_rlhf.study.messages import ConfigError
 
@@ -97,7 +99,7 @@ def test_variants_are_crossed_with_every_selector_or_with_those_they_list():
     assert load_study("stored.yaml", data=study.as_dict()) == study
 
 
-def test_a_variant_changes_what_it_says_and_nothing_else():
+def test_a_variant_changes_what_it_says_and_nothing_else(tmp_path):
     study, plain = crossed(), load_study("study.yaml", data={**CROSSED, "variants": None})
     for method, changed in {
         "random@mistake": {"teacher"},
@@ -107,7 +109,11 @@ def test_a_variant_changes_what_it_says_and_nothing_else():
         "duo": set(),
     }.items():
         selector, variant = matrix.split(method)
-        spec = resolve_run(study, "Hopper-v5", method, 1).as_dict()
+        resolved = resolve_run(study, "Hopper-v5", method, 1)
+        assert resolved.method == method
+        (tmp_path / "spec.json").write_text(json.dumps(resolved.as_dict()))
+        assert load_spec(tmp_path / "spec.json") == resolved
+        spec = resolved.as_dict()
         before = resolve_run(plain, "Hopper-v5", selector, 1).as_dict()
         assert spec.pop("variant", "") == variant and spec.keys() == before.keys()
         assert {key for key in spec if spec[key] != before[key]} == changed

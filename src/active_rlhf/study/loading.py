@@ -238,6 +238,7 @@ def load_spec(path: str | Path) -> Spec:
     if spec.selector not in BASELINES:
         composition = _composition(given.get("selection"), sources, ("selection",))
     checked = _spec(spec.environment, spec.selector, spec.seed, settings, composition, sources)
+    checked = checked.model_copy(update={"variant": spec.variant})
     for key in sorted(spec.as_dict().keys() ^ checked.as_dict().keys()):
         sources.fail((key,), "missing" if getattr(checked, key) is not None else "unknown key")
     used = [composition] if composition else []
