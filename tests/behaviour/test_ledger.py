@@ -67,7 +67,7 @@ def test_a_run_asks_its_budget_and_keeps_every_answer(data):
 def test_refuses_what_makes_no_sense_and_stays_as_it_was():
     rng = np.random.default_rng(0)
     ledger = Ledger(10)
-    with pytest.raises(ValueError, match="nothing was asked"):
+    with pytest.raises(ValueError, match="nothing has been asked"):
         ledger.column("pairs")
     record(ledger, **batch(rng, 4), session=0)
     wrong = batch(rng, 3)

@@ -164,12 +164,12 @@ REPEATED = "np.repeat(sums[None], len(self.weights), axis=0)"
 UNSEEDED = "np.random.default_rng().uniform"
 BROKEN = [
     ("reward_model", SLOPE, "logits * 0", "learns"),
-    ("reward_model", '"weights": self.weights} | self.scales()', "} | self.scales()", "is brought"),
+    ("reward_model", '"weights": self.weights} | self.scales()', "} | self.scales()", "resumes"),
     ("reward_model", REPEATED, "sums", "predicts finite"),
-    ("agent", '"weights": self.weights, "moments"', '"moments"', "is brought back"),
+    ("agent", '"weights": self.weights, "moments"', '"moments"', "resumes"),
     ("agent", "self.weights += self", "self.weights += np.nan * self", "acts and learns"),
-    ("task", "self.np_random.uniform", UNSEEDED, "gives"),
-    ("task", "self.np_random.uniform", UNSEEDED, "is brought back"),
+    ("task", "self.np_random.uniform", UNSEEDED, "is deterministic"),
+    ("task", "self.np_random.uniform", UNSEEDED, "resumes"),
     ("task", "reward = -float", "reward = np.nan * float", "steps, ends"),
 ]
 

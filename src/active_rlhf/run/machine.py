@@ -1,4 +1,4 @@
-"""What a run was computed by: libraries, kernels, processor."""
+"""What computed a run: libraries, kernels, processor."""
 
 import os
 import platform
@@ -13,13 +13,13 @@ LIBRARIES = ("gymnasium", "mujoco", "numba", "numpy", "scipy", "torch")
 
 
 def arithmetic() -> dict[str, str]:
-    """What decides a run's bytes besides its spec, its code and the processor."""
+    """What else determines a run's bytes, besides its spec, its code and the processor."""
     kernels = "compiled" if compiles() else "eager"
     return {"kernels": kernels} | {name: version(name) for name in LIBRARIES}
 
 
 def description() -> dict[str, Any]:
-    """The machine and the versions on it, as `run.json` records them."""
+    """The machine and its software versions, as `run.json` records them."""
     own = {"python": platform.python_version(), "active-rlhf": version("active-rlhf")}
     return {
         "versions": own | arithmetic(),
