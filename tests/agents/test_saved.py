@@ -54,7 +54,10 @@ def test_one_observation_is_as_good_as_many(acted):
         (lambda a: a.pop("critic.b2"), "does not hold the arrays of a run"),
         (lambda a: a.update(more=np.zeros(1)), "does not hold the arrays of a run"),
         (lambda a: a.update({"actor.b1": np.zeros(3, np.float32)}), "actor.b1 has a shape or type"),
-        (lambda a: a.update({"log_std": a["log_std"].astype(float)}), "log_std has a shape or type"),
+        (
+            lambda a: a.update({"log_std": a["log_std"].astype(float)}),
+            "log_std has a shape or type",
+        ),
         (lambda a: a.pop("actor.w1"), "holds no actor.w1"),
     ],
 )

@@ -69,9 +69,9 @@ def test_a_new_task_is_an_environment_of_a_study(folder):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["score", "My"], "name: 'My' must be made of small letters"),
-        (["score", "../x"], "name: '../x' must be made of small letters"),
-        (["score", "there"], "there.py: is there already; give another --out"),
+        (["score", "My"], "name: 'My' must be lower-case letters"),
+        (["score", "../x"], "name: '../x' must be lower-case letters"),
+        (["score", "there"], "there.py: already exists; give another --out"),
     ],
 )
 def test_a_new_part_is_refused_in_one_line(arguments, said, folder, capsys):

@@ -36,7 +36,7 @@ def recent(
 
 
 def recent_weights(store: "SegmentStore", length: int, episodes: int) -> np.ndarray:
-    """Weights [k] under which all segments of the last `episodes` usable episodes are as likely."""
+    """Weights [k] that make all segments of the last `episodes` usable ones equally likely."""
     _, lengths, _ = store.episodes()
     windows = np.maximum(lengths - length + 1, 0)
     weights = np.zeros(len(windows))
