@@ -9,15 +9,26 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from active_rlhf.compute.products import decide
 from active_rlhf.errors import InputError, explained
 from active_rlhf.files import atomic, environment_of, folder_name
 from active_rlhf.results.sources import code_of
 from active_rlhf.run.identity import code_fingerprint
+from active_rlhf.run.machine import library_versions
 from active_rlhf.run.schedule import steps_of_runs
 from active_rlhf.study.asked import asked
 from active_rlhf.study.loading import load_study, resolve_run, stored_study
-from active_rlhf.study.matrix import asking, baselines, methods_trained, selectors
+from active_rlhf.study.matrix import (
+    asking,
+    baselines,
+    excluded,
+    excluded_in,
+    methods_trained,
+    selectors,
+    study_runs,
+)
 from active_rlhf.study.messages import ConfigError
+from active_rlhf.study.precision import settled_study
 from active_rlhf.study.reading import read_yaml
 
 FROZEN = "ACTIVE_RLHF_STUDY"  # names the file of the study as the workflow began with it
@@ -30,6 +41,7 @@ try:
             if "__use_yte__" in read_yaml(file):
                 raise ConfigError(f"{file}: __use_yte__: a study is plain data, not a template")
         STUDY = load_study(os.path.relpath(workflow.configfiles[0]), data=config)
+        STUDY, PRODUCTS = settled_study(STUDY, Path("results", STUDY.study))
         config = STUDY.as_dict()
         content = json.dumps(config)
         digest = hashlib.sha256(content.encode()).hexdigest()
@@ -38,7 +50,7 @@ try:
             path.write_text(content, encoding="utf-8")
     else:  # a cluster's job, which would read what the files say by now
         config = json.loads(frozen.read_text(encoding="utf-8"))
-        STUDY = stored_study(config)
+        STUDY, PRODUCTS = stored_study(config), None
 except InputError as error:
     sys.exit(f"error: {error}")
 
@@ -86,6 +98,13 @@ PLACEMENT = {
 shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 
+# The study's runs, and when it is the turn of each.
+TURN = {
+    (folder_name(environment), selector, seed): number
+    for number, (environment, selector, seed) in enumerate(study_runs(STUDY))
+}
+
+
 wildcard_constraints:
     environment="[^/]+",
     selector="[^/]+",
@@ -109,6 +128,20 @@ def code(wildcards):
     return cell(wildcards.environment, wildcards.selector)[1]
 
 
+def versions():
+    """What else decides a run's bytes: the libraries, as they are installed here."""
+    return json.dumps(library_versions(), sort_keys=True)
+
+
+def forget_forced(jobs):
+    """Make runs that were asked for by force (`--forcerun train`) start afresh."""
+    for job in jobs:
+        if job.rule.name == "train" and job.dag.reason(job).forced:
+            from active_rlhf.run.directory import forget_run
+
+            forget_run(Path(job.output[0]).parent)
+
+
 def cells(environment, names):
     """Selectors and the specs of their runs, in the study's order, as one text; of its first seed."""
     return json.dumps([(name, cell(environment, name)[0]) for name in names], sort_keys=True)
@@ -116,14 +149,18 @@ def cells(environment, names):
 
 def runs(wildcards):
     """Results of the runs of one environment or, for `all`, of the study."""
-    every = map(folder_name, TRAINED)
-    wanted = [wildcards.environment] if "environment" in wildcards.keys() else every
+    wanted = dict(wildcards).get("environment")
     return [
         f"{RESULTS}/runs/{environment}/{selector}/{seed}/run.json"
-        for environment in wanted
-        for selector in methods_trained(STUDY)
-        for seed in STUDY.seeds
+        for environment, selector, seed in TURN
+        if wanted in (None, environment)
     ]
+
+
+def turn(wildcards):
+    """The priority of a run: seed by seed, so that a study which is stopped has whole seeds."""
+    run = wildcards.environment, wildcards.selector, int(wildcards.seed)
+    return -TURN.get(run, len(TURN))  # a run that was asked for by name may be none of the study's
 
 
 def settings(*keys, **more):

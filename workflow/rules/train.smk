@@ -1,4 +1,5 @@
-# One job per run. Exactly two parameters are tracked: what the run is, and the code it uses.
+# One job per run. Three parameters are tracked: what the run is, the code it uses, and the versions
+# of the libraries that compute it.
 
 
 rule train:
@@ -6,6 +7,7 @@ rule train:
         f"{RESULTS}/runs/{{environment}}/{{selector}}/{{seed}}/run.json",
     log:
         f"{RESULTS}/logs/train/{{environment}}/{{selector}}/{{seed}}.log",
+    priority: turn
     conda:
         "../envs/active-rlhf.yaml"
     threads: 1
@@ -16,6 +18,7 @@ rule train:
     params:
         spec=spec,
         code=code,
+        versions=versions(),
         # Functions of the output are not tracked: moving or tracking a run does not retrain it.
         out=lambda wildcards, output: str(Path(output[0]).parent),
         tracking=lambda wildcards, output: config["tracking"],

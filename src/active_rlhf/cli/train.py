@@ -27,6 +27,7 @@ from active_rlhf.errors import InputError, explained
 from active_rlhf.files import CHECKPOINT, LOCK
 from active_rlhf.study.loading import load_spec
 from active_rlhf.study.messages import ConfigError, Sources, validated
+from active_rlhf.study.precision import settled_run
 from active_rlhf.study.settings import Spec, Study, WandB
 
 AGAIN = os.EX_TEMPFAIL  # 75: stopped early; the same command continues
@@ -86,7 +87,8 @@ def run(args: Namespace) -> int:
     }
     if not every >= 0:
         raise ConfigError(f"--checkpoint-every: must be at least 0, not {args.checkpoint_every}")
-    if _is_complete(args.out, spec, args.force) and _is_tidy(args.out):
+    settled, _ = settled_run(spec, args.out)
+    if _is_complete(args.out, settled, args.force) and _is_tidy(args.out):
         print(f"{name}: complete already in {args.out}, nothing to do")
         return 0
 
@@ -166,6 +168,7 @@ def _is_tidy(out: Path) -> bool:
 def _is_complete(out: Path, spec: Spec, force: bool) -> bool:
     """Whether `out` holds exactly this run; another one is an error. Not checked with `force`."""
     from active_rlhf.run.identity import code_fingerprint
+    from active_rlhf.run.machine import other_versions
 
     file = out / "run.json"
     if force or not file.exists():
@@ -174,7 +177,7 @@ def _is_complete(out: Path, spec: Spec, force: bool) -> bool:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         old, code = found["spec"], found["code"]
-        differing = _differences(old, spec.as_dict())
+        differing = _differences(old, spec.as_dict()) or other_versions(found["versions"])
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ConfigError(f"{file}: damaged; {advice}") from error
     if not differing and code != code_fingerprint(spec):

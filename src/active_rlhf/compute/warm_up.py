@@ -3,8 +3,6 @@
 Each function is called with the types that training uses, on tiny arrays.
 """
 
-from typing import get_args
-
 import numpy as np
 
 from active_rlhf.agents.ppo.agent import CompiledPPO
@@ -50,6 +48,7 @@ def vae(precision: Precision) -> None:
 
 if __name__ == "__main__":
     agent()
-    for kind in get_args(Precision):
+    kinds: tuple[Precision, ...] = ("float32", "bfloat16")
+    for kind in kinds:
         reward_networks(kind)
         vae(kind)

@@ -31,11 +31,12 @@ class NetworkSettings(Section):
 class MLPSettings(NetworkSettings):
     """An ensemble of multilayer perceptrons."""
 
-    precision: Literal["float32", "bfloat16"] = setting(
-        "bfloat16",
-        "number type of matrix products: `bfloat16` (weights, sums and optimiser stay float32) "
-        "or `float32`, which is faster on processors without bfloat16 instructions",
-        unit="number type",
+    precision: Literal["auto", "float32", "bfloat16"] = setting(
+        "auto",
+        "number type of matrix products: `bfloat16` (weights, sums and optimiser stay float32), "
+        "`float32`, or `auto`: whichever is faster on the machine where the study starts, which "
+        "then keeps it everywhere",
+        unit="`auto`, `float32`, `bfloat16`",
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from active_rlhf.compute.compilation import prepare
+from active_rlhf.compute.products import decide
 from active_rlhf.errors import InputError
 from active_rlhf.files import CHECKPOINT, remove_unfinished
 from active_rlhf.run import directory, machine
@@ -20,6 +21,7 @@ from active_rlhf.run.loop import Run
 from active_rlhf.run.reporting import Reporter
 from active_rlhf.run.state import restore, state_of
 from active_rlhf.run.tracking import Tracker, tracker
+from active_rlhf.study.precision import settled_run
 from active_rlhf.study.settings import Spec, WandB
 from active_rlhf.tasks import NotReproducible
 
@@ -41,10 +43,11 @@ def train(
     """Train the run that `spec` describes and write its directory `out`; `run.json` comes last.
 
     The result depends on `spec` alone: not on `tracking`, the number of cores, what else runs, nor
-    on how often the run was killed. A run goes on from its last checkpoint; `checkpoint_every` is
-    the seconds of work that a kill may cost (0: all of it). A complete run is left alone; `force`
-    starts afresh instead. A half-trained run of another spec, code or library version in `out` is
-    refused with an InputError or, with `replace`, discarded. Progress goes to standard output and
+    on how often the run was killed. With `precision: auto`, the faster precision is measured and
+    kept in `out`. A run goes on from its last checkpoint; `checkpoint_every` is the seconds of work
+    that a kill may cost (0: all of it). A complete run is left alone; `force` starts afresh
+    instead. A half-trained run of another spec, code or library version in `out` is refused with an
+    InputError or, with `replace`, discarded. Progress goes to standard output and
     `out/progress.json`.
 
     `stopping` is asked before each rollout; once it says yes, a checkpoint is written and Stopped
@@ -63,6 +66,9 @@ def train(
     quiet = np.errstate(over="ignore", invalid="ignore")  # finite.py checks for these
     with directory.locked(out), threadpool_limits(1), quiet:
         remove_unfinished(out)
+        spec, products = settled_run(spec, out)
+        if products:
+            decide(out, products)
         code = code_fingerprint(spec)  # of the files as they were when the run began
         complete = not force and directory.restore_result(out, spec, code)
         if force or complete:

@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field
 from active_rlhf.study.sections import Section, setting
 
 Count = Annotated[int, Field(ge=1)]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16"]
 Endpoint = Literal["final", "last", "ema", "best", "last_steps"]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Name = Annotated[
@@ -108,9 +108,9 @@ class VAE(Section):
     batch_size: int = setting(256, "segments in one training step", unit="segments", ge=1)
     epochs: int = setting(10, "passes over these segments", unit="passes per session", ge=1)
     precision: Precision = setting(
-        "bfloat16",
+        "auto",
         "number type for training, as in `reward_model.precision`; encoding is always in `float32`",
-        unit="number type",
+        unit="`auto`, `float32`, `bfloat16`",
     )
 
 
@@ -301,7 +301,7 @@ class WandB(Section):
 
 
 class Exclusion(Section):
-    """A run left out of the analysis."""
+    """A run that is left out."""
 
     env: str = setting(..., "its environment")
     method: str = setting(..., "its method, as tables show it")
@@ -417,8 +417,9 @@ class Study(Section):
     )
     exclude: tuple[Exclusion, ...] = setting(
         (),
-        "runs left out of the analysis: `{env, method, seed, reason}`, all four required; the "
-        "report lists them",
+        "runs that are neither trained nor analysed: `{env, method, seed, reason}`, all four "
+        "required; tables, figures and the report name them. Files of such a run that exist "
+        "already are left alone",
         unit="list",
     )
     published: dict[str, dict[str, Published]] | None = setting(
