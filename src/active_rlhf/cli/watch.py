@@ -1,7 +1,7 @@
-"""Show how far a study's runs are, until all are done.
+"""Show the progress of a study's runs until all are done.
 
-With a command after `--` it is started, its output goes to results/<study>/logs/snakemake.log, and
-the exit code is the command's.
+A command after `--` is started, with its output in results/<study>/logs/snakemake.log; the exit
+code is then the command's.
 
 Example:
   active-rlhf watch config/demo.yaml -- snakemake --profile profiles/local
