@@ -38,7 +38,7 @@ def test_it_acts_as_the_agent_does_within_the_bounds(acted):
         assert np.abs(agent.greedy(observations)).max() > 1
 
 
-def test_one_observation_is_as_good_as_many(acted):
+def test_one_observation_gives_the_same_as_many(acted):
     agent, _, observations, activation = acted
     saved = SavedPolicy(agent.arrays(), activation)
     many = saved.mean_action(observations[:6])
@@ -61,7 +61,7 @@ def test_one_observation_is_as_good_as_many(acted):
         (lambda a: a.pop("actor.w1"), "holds no actor.w1"),
     ],
 )
-def test_arrays_of_anything_else_are_refused(change, message):
+def test_other_arrays_are_refused(change, message):
     agent = ppo.build(PPOSettings(), GymTask("Pendulum-v1", 1), np.random.default_rng(0))
     arrays = dict(agent.arrays())
     change(arrays)

@@ -64,7 +64,7 @@ def test_a_run_asks_its_budget_and_keeps_every_answer(data):
     assert ledger.asked == total
 
 
-def test_refuses_what_makes_no_sense_and_stays_as_it_was():
+def test_invalid_calls_are_refused_and_change_nothing():
     rng = np.random.default_rng(0)
     ledger = Ledger(10)
     with pytest.raises(ValueError, match="nothing has been asked"):

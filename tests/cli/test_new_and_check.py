@@ -45,7 +45,7 @@ def test_a_new_part_works_as_it_is(kind, folder, capsys):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "task"])
-def test_what_a_new_part_says_of_its_use_is_a_study(kind, folder):
+def test_the_usage_in_a_new_part_is_a_valid_study(kind, folder):
     main(["new", kind, "my_own"])
     lines = ast.get_docstring(ast.parse((folder / "my_own.py").read_text())).splitlines()
     usage = "\n".join(line[4:] for line in lines if line.startswith("    "))
@@ -151,7 +151,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_check_sees_what_is_wrong(case, folder, capsys):
+def test_check_finds_what_is_wrong(case, folder, capsys):
     text, sentence, fault = WRONG[case]
     (folder / "my_parts.py").write_text(f"{HEAD}\n{text}\n")
     code, said = checked(capsys, "my_parts.py:wrong")
@@ -175,7 +175,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("kind", "old", "new", "sentence"), BROKEN)
-def test_check_sees_what_breaks_a_template(kind, old, new, sentence, folder, capsys):
+def test_check_finds_what_breaks_a_template(kind, old, new, sentence, folder, capsys):
     main(["new", kind, "my_own"])
     text = (folder / "my_own.py").read_text()
     assert old in text
@@ -190,7 +190,7 @@ OWN = [(kind, name) for kind in KINDS for name in own_modules(kind)]
 
 
 @pytest.mark.parametrize(("kind", "name"), OWN)
-def test_the_packages_own_parts_do_what_is_expected_of_one(kind, name):
+def test_the_packages_own_parts_pass_the_check(kind, name):
     (subject,) = [subject for subject in subjects(kind) if subject.name == name]
     settings = {"learning_rate": 1e-3, "hidden": [32]} if kind == "reward_model" else {}
     for sentence, check in CHECKS[kind]:

@@ -80,7 +80,7 @@ def test_without_the_compiler_kernels_run_as_written(tmp_path):
     assert python(program, **environment).stdout.startswith("10 <function twice")
 
 
-def test_an_edit_of_any_file_with_kernels_compiles_afresh(tmp_path, monkeypatch):
+def test_editing_any_file_with_kernels_recompiles(tmp_path, monkeypatch):
     """Wherever a kernel is: the package is walked for them, and each of their files changed."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     copy = tmp_path / "copy"

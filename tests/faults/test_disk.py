@@ -133,7 +133,7 @@ def test_a_run_outlives_a_disk_that_is_full_for_a_while(reference, mount, monkey
     assert 1 <= capsys.readouterr().err.count("no checkpoint at step") <= 3
 
 
-def test_results_on_a_disk_that_may_only_be_read(reference, mount, tmp_path, capsys):
+def test_results_on_a_read_only_disk(reference, mount, tmp_path, capsys):
     disk = mount("size=16m")
     shutil.copytree(reference, disk / "run")
     mount("ro")
@@ -165,7 +165,7 @@ def test_exports_on_a_full_disk(reference, mount, tmp_path):
     assert {path.name: path.read_bytes() for path in (disk / "exports").iterdir()} == whole
 
 
-def test_a_file_is_there_whole_or_not_at_all(mount):
+def test_a_file_is_written_whole_or_not_at_all(mount):
     disk = mount("size=64k")
     (disk / "table.csv").write_text("old")
     with pytest.raises(OSError, match="No space left"), atomic(disk / "table.csv") as path:

@@ -61,7 +61,7 @@ def spec():
     registry.forget_outside()
 
 
-def test_late_answers_enter_the_session_they_come_in(tmp_path, spec):
+def test_late_answers_count_from_the_session_they_arrive_in(tmp_path, spec):
     train(spec, tmp_path)
     ledger = Ledger.load(tmp_path / "labels.npz")
     sessions = ledger.column("sessions")
