@@ -1,4 +1,4 @@
-"""Files and names from elsewhere: nothing in them is run, nothing is written outside of results."""
+"""Files and names from elsewhere: nothing is run, and nothing is written outside results."""
 
 import ast
 import io

@@ -1,4 +1,4 @@
-"""Data frames of one's own: what cannot be used is refused in one line that names it."""
+"""Users' data frames: anything unusable is refused in one line that names it."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""A new part works as it is written, and `check` sees what is wrong with one."""
+"""New parts work as they are written, and `check` finds what is wrong with a part."""
 
 import ast
 import subprocess

@@ -1,4 +1,4 @@
-"""Kernels compile when first called, once per machine; and what happens where they cannot."""
+"""Kernels compile when first called, once per machine; and what happens if they cannot."""
 
 import importlib
 import inspect

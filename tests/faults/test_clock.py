@@ -1,4 +1,4 @@
-"""Clocks that jump: nothing of a result depends on what time it is."""
+"""Clocks that jump: results do not depend on the time."""
 
 import itertools
 import json

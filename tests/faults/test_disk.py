@@ -1,4 +1,4 @@
-"""Disks that are full or must not be written: one line, nothing half-written, nothing lost."""
+"""Disks that are full or read-only: one line, nothing half-written, nothing lost."""
 
 import contextlib
 import itertools

@@ -1,4 +1,4 @@
-"""Numbers that are none: a run stops where they appear, says where, and keeps what shows it."""
+"""NaN and infinity: a run stops where they appear, says where, and saves the evidence."""
 
 import json
 from pathlib import Path

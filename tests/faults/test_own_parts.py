@@ -1,4 +1,4 @@
-"""Errors in parts of one's own: the part, its file and line are named.
+"""Errors in your own parts: the part, its file and line are named.
 
 The files lie beside the study that names them, as the README says, and runs are trained with them.
 """

@@ -1,4 +1,4 @@
-"""Figures of one's own: width, colours, formats, and data frames that lack a column."""
+"""Customised figures: width, colours, formats, and data frames that lack a column."""
 
 import inspect
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Declaring parts in files and packages, their settings, and what is said where one is wrong."""
+"""Declaring parts in files and packages, their settings, and the messages about mistakes."""
 
 import subprocess
 import sys

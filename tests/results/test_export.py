@@ -1,4 +1,4 @@
-"""Reading exports: what is read, what is refused, and that refusals name file, run and remedy."""
+"""Reading exports: what is accepted and refused; refusals name file, run and remedy."""
 
 from pathlib import Path
 

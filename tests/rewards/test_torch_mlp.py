@@ -1,4 +1,4 @@
-"""The ensemble in plain torch beside the compiled one, and over a resume."""
+"""The ensemble in plain torch, compared with the compiled one and over a resume."""
 
 import numpy as np
 import pytest

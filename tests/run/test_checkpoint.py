@@ -1,4 +1,4 @@
-"""Checkpoints: exact, whole or known to be damaged, and never fewer than one once there was one."""
+"""Checkpoints: exact, complete or known to be damaged, and never fewer than one after the first."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""Runs with parts of a user's own: trained by a spec in another process, and killed and resumed."""
+"""Runs with a user's own parts: trained from a spec in another process, and killed and resumed."""
 
 import json
 import subprocess

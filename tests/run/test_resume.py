@@ -1,4 +1,4 @@
-"""A run restored from its state is the run: in lockstep from there on, whatever it is made of."""
+"""A restored run continues in lockstep with the original, whatever its parts."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Whole selectors: every composition works, and the presets are what they say."""
+"""Whole selectors: every composition works, and presets do what they say."""
 
 import json
 from itertools import combinations, product

@@ -1,4 +1,4 @@
-"""The segment VAE: its gradient against torch, and what its latents are good for."""
+"""The segment VAE: its gradient against torch, and what its latents show."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a part of one's own sees of a session, and what becomes of what it remembers."""
+"""What a user's part sees of a session, and how its state is kept."""
 
 from typing import Annotated
 

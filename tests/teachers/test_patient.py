@@ -1,4 +1,4 @@
-"""A teacher that takes its time: its answers enter when they come, whatever happens meanwhile."""
+"""A teacher that takes its time: its answers count when they arrive, whatever happens meanwhile."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""What runs again after a change, as Snakemake's own plan says it."""
+"""What runs again after a change, according to Snakemake's own plan."""
 
 import json
 import shutil

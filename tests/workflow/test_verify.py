@@ -1,4 +1,4 @@
-"""`active-rlhf verify` on a small finished study: sound as it is, and named wherever it is not."""
+"""`active-rlhf verify` on a small finished study: sound as it is, and every fault is named."""
 
 import json
 import os
