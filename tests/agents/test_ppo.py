@@ -64,7 +64,7 @@ def test_truncation_bootstraps_from_the_final_observation(acted):
     expected = rollout.rewards[t] + SETTINGS.gamma * value - data.values[t]
     assert data.advantages[t] == pytest.approx(expected, rel=1e-5)
     np.testing.assert_allclose(data.returns, data.advantages + data.values)
-    # elsewhere the next value is that of the next observation
+    # elsewhere the next value is the next observation's
     np.testing.assert_array_equal(rollout.following[:999], rollout.normalised[1:1000])
 
 

@@ -19,7 +19,7 @@ KINDS = [
 
 @pytest.fixture(params=KINDS, ids=str)
 def acted(request):
-    """An agent that has learned a little, its task, and what it met."""
+    """An agent that has learned a little, its task, and its observations."""
     name, settings = request.param
     task, stream = GymTask(name, 1), np.random.default_rng(2)
     given = PPOSettings(**settings, rollout_steps=64, epochs=4, minibatches=4, learning_rate=0.3)
@@ -34,7 +34,7 @@ def test_it_acts_as_the_agent_does_within_the_bounds(acted):
     saved = SavedPolicy({k: v.copy() for k, v in agent.arrays().items()}, activation)
     wanted = task.executed(agent.greedy(observations))
     np.testing.assert_allclose(saved.mean_action(observations), wanted, atol=1e-4)
-    if task.name == "HalfCheetah-v5":  # so far from where it began that bounds matter
+    if task.name == "HalfCheetah-v5":  # so far from its start that bounds matter
         assert np.abs(agent.greedy(observations)).max() > 1
 
 

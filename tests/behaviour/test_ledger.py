@@ -112,7 +112,7 @@ def test_save_and_load_round_trip_with_identical_bytes(tmp_path, sessions):
 
 
 def test_answers_may_come_late_and_in_any_order(tmp_path):
-    """A query without an answer is in the budget and is no label yet."""
+    """A query without an answer counts toward the budget but is not a label yet."""
     rng = np.random.default_rng(2)
     ledger = Ledger(6)
     first, second = batch(rng, 3), batch(rng, 3, first=3)

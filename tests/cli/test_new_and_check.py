@@ -23,7 +23,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def checked(capsys, *arguments: str) -> tuple[int, dict[str, str | None]]:
-    """The exit code of `check`, and of each check what is wrong."""
+    """The exit code of `check`, and the fault that each check found."""
     code = main(["check", *arguments])
     said = {}
     for line in capsys.readouterr().out.splitlines():
@@ -95,7 +95,7 @@ NEEDS, SAME, SAVES = (
 )
 ORDER, INSIDE = "does not depend on which segment comes first", "draws segments that lie inside"
 RUN = "trains a tiny run to the same bytes, resumed or not"
-# A part that is wrong; the check that must see it, and what it must say.
+# A faulty part, the check that must find it, and what it must say.
 WRONG = {
     "not finite": (
         "@score\ndef wrong(pairs):\n    return np.log(0 * pairs.differences[0])",

@@ -73,7 +73,7 @@ def command(folder: Path, out: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory) -> Path:
-    """The run that had room."""
+    """A run with enough room."""
     folder = tmp_path_factory.mktemp("reference")
     assert main(command(folder, folder / "run")) == 0
     return folder / "run"
@@ -84,7 +84,7 @@ def occupied(folder: Path) -> int:
 
 
 def test_a_disk_that_is_full_while_a_run_writes(reference, mount, tmp_path, capsys):
-    """With ever more room: too little for anything, for a checkpoint, for this or that result."""
+    """With more room each time: too little for anything, for a checkpoint, for some results."""
     disk = mount("size=4k")
     failed, ends = 0, []
     capsys.readouterr()
@@ -149,7 +149,7 @@ def test_results_on_a_read_only_disk(reference, mount, tmp_path, capsys):
 
 
 def test_exports_on_a_full_disk(reference, mount, tmp_path):
-    """A former export stays as it was, and a part of the new one is nowhere."""
+    """The former export stays as it was, and no part of the new one remains."""
     study = load_study("disk.yaml", data=STUDY)
     runs = tmp_path / "runs"
     shutil.copytree(reference, runs / ENVIRONMENT / "hybrid" / "1")

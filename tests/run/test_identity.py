@@ -115,7 +115,7 @@ def test_neutral_modules_import_nothing_that_could_matter_unseen():
 
 
 def test_every_part_that_a_study_may_name_has_its_files():
-    parts.load_parts([])  # none but the package's own, whatever was tested before
+    parts.load_parts([])  # only the package's own, whatever was tested before
     for name in known.names("teacher"):
         teacher, _ = known.resolved("teacher", name)
         spec = SPECS["duo"].model_copy(update={"teacher": Choice(name=teacher)})
