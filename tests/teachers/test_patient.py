@@ -90,5 +90,5 @@ def test_a_teacher_that_could_not_be_resumed_is_refused(spec):
 
     registry.forget_outside()
     teacher(type("Late", (), {"ask": Late.ask, "collect": Late.collect}))
-    with pytest.raises(PartError, match=r"late .*has collect and so needs state_dict"):
+    with pytest.raises(PartError, match=r"late .*has collect, so it needs state_dict"):
         Run(spec)
