@@ -82,7 +82,7 @@ def test_runs_in_parallel_equal_a_run_alone(tmp_path):
 
 
 def test_every_library_of_linear_algebra_is_held_to_one_thread():
-    """Also where nothing in the environment says so: sums depend on how they are split."""
+    """Even if no environment variable says so: sums depend on how they are split."""
     code = """
 from active_rlhf.agents import kernels
 from active_rlhf.compute import compilation

@@ -1,4 +1,4 @@
-"""Names of environments as folders, and which runs there are."""
+"""Names of environments as folders, and the runs of a study."""
 
 import json
 

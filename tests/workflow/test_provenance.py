@@ -1,4 +1,4 @@
-"""Where the files of a finished study say that they come from, against the files themselves."""
+"""The recorded origins of a finished study's files, checked against the files themselves."""
 
 import hashlib
 import json

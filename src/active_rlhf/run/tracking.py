@@ -1,4 +1,4 @@
-"""Scalars of a run for the trackers people already use."""
+"""Scalars of a run, for TensorBoard and Weights & Biases."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from active_rlhf.study.settings import Spec, WandB
 
 @dataclass(frozen=True)
 class Tracker:
-    """Where scalars go: named values at a step, and what makes them last."""
+    """Where scalars go: `record` takes named values at a step; `flush` makes them last."""
 
     record: Callable[[dict[str, float], int], None] = lambda scalars, step: None
     flush: Callable[[], None] = lambda: None
@@ -84,7 +84,7 @@ def tracker(
 
 
 def event_folder(spec: Spec, out: Path) -> Path:
-    """Where TensorBoard's event files go, as it names a run by its folder.
+    """Where TensorBoard's event files go: TensorBoard names a run by its folder.
 
     The folder says environment, selector and seed; a study's run directories say so already.
     """

@@ -49,10 +49,10 @@ KINDS = {
     "agent": "Agents: who acts, and how it learns from the rewards it is given",
     "reward_model": "Reward models: what learns from the answers",
     "teacher": "Teachers: who answers",
-    "candidates": "Candidates: where the pairs that a selector chooses from come from",
-    "filter": "Filters: which of them stay in play",
-    "score": "Scores: which of them are worth asking about; larger is better",
-    "picker": "Pickers: which of them are asked about",
+    "candidates": "Candidates: the source of the pairs that a selector chooses from",
+    "filter": "Filters: which pairs stay in play",
+    "score": "Scores: which pairs are worth asking about; larger is better",
+    "picker": "Pickers: which pairs are asked about",
 }
 WORDS = {int: "whole number", float: "number", bool: "`true`, `false`", str: "text"}
 DRAFT = "https://json-schema.org/draft/2020-12/schema"

@@ -62,9 +62,9 @@ class Labels(Section):
     )
     first_after: float = setting(
         0.02,
-        "share of the steps taken before the first session, which follows the rollout that "
-        "reaches it. Later sessions are evenly spaced. Until the first, the policy learns from "
-        "untrained reward networks",
+        "share of the steps after which the first session takes place, at the end of a rollout; "
+        "later ones are evenly spaced. Until then, the policy learns from untrained reward "
+        "networks",
         unit="share of the steps",
         ge=0,
         lt=1,
@@ -370,7 +370,7 @@ class Study(Section):
     )
     seeds: tuple[Seed, ...] = setting(
         (),
-        "one run per seed of each environment and selector, 0 to 2^32 - 1",
+        "each environment and selector is run once per seed, 0 to 2^32 - 1",
         unit="list of whole numbers",
         shown="required",
         min_length=1,

@@ -1,4 +1,4 @@
-"""Exports, statistics and findings, made again and compared."""
+"""Exports, statistics and findings, computed again and compared."""
 
 import tempfile
 from collections.abc import Callable
@@ -108,7 +108,7 @@ def statistics(folder: Folder) -> Findings:
 
 
 def _again(folder: Folder, make: Callable[[Path], None]) -> Findings:
-    """The files that `make` makes in an empty folder, compared with those in this one."""
+    """Compare the files that `make` writes to an empty folder with those in this one."""
     with tempfile.TemporaryDirectory() as temporary:
         make(Path(temporary))
         for made in sorted(path for path in Path(temporary).rglob("*") if path.is_file()):
@@ -128,7 +128,7 @@ def _same_lines(name: str, *paths: Path) -> Findings:
 
 
 def _same_values(name: str, *paths: Path) -> Findings:
-    """Compare two tables, in which only the last digits of numbers may differ."""
+    """Compare two tables; only the last digits of numbers may differ."""
     read = read_table if name.endswith(".parquet") else read_csv
     found, made = map(read, paths)
     if list(found) != list(made) or len(found) != len(made):
