@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from active_rlhf.analysis.endpoints import methods_of
-from active_rlhf.analysis.power import power_table
+from active_rlhf.analysis.power import EFFECT, family_warning
 
 # name and definition of each endpoint, see analysis/endpoints.py
 METRICS = {
@@ -130,7 +130,7 @@ def listed(items: Sequence[str]) -> str:
 
 def family(comparisons: pd.DataFrame, terms: Terms) -> str:
     """Which tests Holm corrects together: 'Holm within environment × endpoint (6 tests)'."""
-    sizes = sorted(set(power_table(comparisons, terms.alpha)["tests"]))
+    sizes = sorted(set(comparisons["family"].value_counts()))
     scope = "the whole study" if terms.family == "study" else "environment × endpoint"
     tests = "1 test" if sizes == [1] else f"{listed([str(size) for size in sizes]) or 'no'} tests"
     return f"Holm within {scope} ({tests})"
@@ -140,15 +140,19 @@ def power_notes(comparisons: pd.DataFrame, terms: Terms) -> list[str]:
     """The power of these families of tests, and a warning where they can reject nothing."""
     if comparisons.empty:
         return ["There is only one method, so nothing is tested."]
-    table = power_table(comparisons, terms.alpha).drop_duplicates(["n", "tests", "warning"])
-    notes = [text for text in table["warning"].unique() if text]
-    for row in table[table["rejection_possible"]].itertuples():
-        notes.append(
-            f"Power at n = {row.n} and Holm's first level {terms.alpha:g}/{row.tests}: "
-            f"{row.power:.2f} for an effect of dz = {row.dz:g}; "
-            f"80% takes {row.n_for_80} seeds."
+    warnings: list[str] = []
+    powers: list[str] = []
+    for _, rows in comparisons.groupby("family", sort=False):
+        tests, fewest = len(rows), rows.sort_values("n", kind="stable").iloc[0]
+        if warning := family_warning(int(rows["n"].max()), tests, terms.alpha):
+            warnings.append(warning)
+            continue
+        powers.append(
+            f"Power at n = {fewest['n']} and Holm's first level {terms.alpha:g}/{tests}: "
+            f"{fewest['power']:.2f} for an effect of dz = {EFFECT:g}; "
+            f"80% takes {fewest['n_for_80']} seeds."
         )
-    return notes
+    return list(dict.fromkeys([*warnings, *powers]))
 
 
 def excluded_runs(terms: Terms, env: str | None = None) -> str:

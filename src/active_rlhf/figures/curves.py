@@ -2,10 +2,10 @@
 
 import numpy as np
 import pandas as pd
+import scipy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
-from scipy import stats
 
 from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.wording import Terms, excluded_runs
@@ -78,7 +78,7 @@ def band(curve: pd.DataFrame, terms: Terms) -> tuple[pd.Series, pd.Series]:
         return curve["ci_low"].mask(single), curve["ci_high"].mask(single)
     half = curve["sd"]
     if terms.interval == "t":
-        half = half * stats.t.ppf(1 - terms.alpha / 2, curve["n"] - 1) / np.sqrt(curve["n"])
+        half = half * scipy.stats.t.ppf(1 - terms.alpha / 2, curve["n"] - 1) / np.sqrt(curve["n"])
     return curve["mean"] - half, curve["mean"] + half
 
 

@@ -18,7 +18,7 @@ from active_rlhf.figures.style import blank, note, panels, styled, title, wrap
 
 @needs(
     comparisons="env metric_type method_a method_b n hodges_lehmann ci_hl_low ci_hl_high dz "
-    "reject_null family"
+    "reject_null family power n_for_80"
 )
 @styled
 def forest(
