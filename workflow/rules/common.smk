@@ -1,9 +1,11 @@
 # The study, where its files lie, and what the rules ask of both.
 
+import atexit
 import hashlib
 import json
 import os
 import shlex
+import signal
 import sys
 from functools import cache
 from pathlib import Path
@@ -14,9 +16,11 @@ from active_rlhf.files import atomic, environment_of, folder_name
 from active_rlhf.results.sources import code_of
 from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.run.schedule import steps_of_runs
+from active_rlhf.study.ending import failure, stopped
 from active_rlhf.study.loading import load_study, resolve_run, stored_study
 from active_rlhf.study.matrix import asking, baselines, methods_trained, selectors
 from active_rlhf.study.messages import ConfigError
+from active_rlhf.study.progress import Watcher
 from active_rlhf.study.reading import read_yaml
 
 FROZEN = "ACTIVE_RLHF_STUDY"  # names the file of the study as the workflow began with it
@@ -143,6 +147,36 @@ def require_room(folder):
             file.write(bytes(4096))
     except OSError as error:
         sys.exit(f"error: {folder}: {explained(error)}")
+
+
+def heed_ctrl_c():
+    """Remember Ctrl-C, of which Snakemake tells a handler nothing."""
+
+    def stop(*_):
+        scheduler._user_kill = "Ctrl-C"
+        raise KeyboardInterrupt
+
+    scheduler = workflow.scheduler
+    signal.signal(signal.SIGINT, stop)
+
+
+def how_it_ended():
+    """Why the study ended before its end, and what to do."""
+    seen = Watcher(STUDY, Path(RESULTS)).look()
+    if workflow.scheduler._user_kill:
+        return stopped(seen.runs_done, seen.runs_total)
+    members = [one for job in workflow.scheduler.failed for one in getattr(job, "jobs", [job])]
+    failed = [
+        (" ".join([job.rule.name, *dict(job.wildcards).values()]), next(iter(job.log), ""))
+        for job in sorted(members, key=str)
+        if not all(map(os.path.exists, job.output))
+    ]
+    return failure(failed, seen.runs_done, seen.runs_total)
+
+
+def say_at_the_end(text):
+    """Print it when Snakemake has said everything that it has to say."""
+    atexit.register(print, f"\n{text}", file=sys.stderr, flush=True)
 
 
 def place(kind, name, scope=""):
