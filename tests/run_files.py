@@ -10,7 +10,7 @@ import pandas as pd
 from active_rlhf.files import sha256
 from active_rlhf.results.collect import EPISODES, EVALUATIONS, SESSIONS, collect
 from active_rlhf.study.loading import resolve_run
-from active_rlhf.study.matrix import baselines, selectors
+from active_rlhf.study.matrix import baselines, excluded_in, selectors
 from active_rlhf.study.settings import Spec, Study
 
 STUDY: dict[str, Any] = {
@@ -75,7 +75,8 @@ def export_runs(study: Study, environment: str, runs: Path, exports: Path) -> No
         {name: resolve_run(study, environment, name, 0).as_dict() for name in names}
         for names in (selectors(study), baselines(study))
     )
-    collect(runs, exports, environment, asked, compared, study.seeds)
+    left_out = excluded_in(study, environment)
+    collect(runs, exports, environment, asked, compared, study.seeds, left_out)
 
 
 # What a run's result says about time and place, and nothing else of it, may differ.

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -65,6 +66,25 @@ def test_the_same_runs_give_the_same_bytes(study, results):
     assert names == [f"{ENVIRONMENT}{part}" for part in parts]
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_excluded_runs_need_not_be_there_and_are_not_read(results):
+    """Neither one of a method, nor all of one."""
+    entries = [("random", 3, "missing"), ("random", 11, "damaged"), ("true_reward", 3, "sound")]
+    exclude = [
+        {"env": ENVIRONMENT, "method": method, "seed": seed, "reason": reason}
+        for method, seed, reason in entries
+    ]
+    shutil.rmtree(results / "runs" / ENVIRONMENT / "random" / "3")
+    (results / "runs" / ENVIRONMENT / "random" / "11" / "run.json").write_text("{")
+    study = load_study("tiny.yaml", data=STUDY | {"exclude": exclude})
+    path = export(study, results) / f"{ENVIRONMENT}.csv"
+    runs = read_runs({ENVIRONMENT: path}, study.methods, exclude, 4096, untrained=True)
+    assert set(zip(runs["method"], runs["seed"], strict=True)) == {("true_reward", 11)}
+    with pytest.raises(ExportError, match="no such run"):
+        read_runs({ENVIRONMENT: path}, None, exclude, 4096)
+    with pytest.raises(ExportError, match="no runs of `methods: random`"):
+        read_runs({ENVIRONMENT: path}, study.methods, exclude[2:], 4096, untrained=True)
 
 
 def test_an_export_can_be_read_back(study, results):

@@ -14,6 +14,7 @@ from active_rlhf.selection.candidates import independent_pairs
 from active_rlhf.selection.candidates.on_policy import on_policy_weights
 from active_rlhf.selection.candidates.pairing import pairs_across_clusters
 from active_rlhf.selection.composition import needs_latents, validate_composition
+from active_rlhf.selection.pairs import Pairs
 from active_rlhf.selection.presets import DESCRIPTIONS, PRESETS
 from active_rlhf.selection.selector import STAGES, Selector
 
@@ -57,6 +58,38 @@ def test_every_cell_of_generator_score_and_picker_selects(generator, pairing, sc
         assert np.isnan(selection.score_pool) == np.isnan(selection.score_selected)
         assert np.isnan(selection.score_pool) == (score == "none")
         assert again.pairs.tolist() == selection.pairs.tolist()
+
+
+def queries(composition, flip, monkeypatch):
+    """What is asked if the members of the pairs marked in `flip` change places."""
+
+    def swapped(pairs):
+        marked = np.resize(flip, len(pairs)).reshape(-1, *[1] * (pairs.ndim - 1))
+        return np.where(marked, pairs[:, ::-1], pairs)
+
+    def made(given, ids, latents=None):
+        return Pairs(given, swapped(ids), latents and (lambda: swapped(latents())))
+
+    monkeypatch.setattr("active_rlhf.selection.selector.Pairs", made)
+    asked = swapped(np.array([[0, 20], [3, 40], [50, 7]]))
+    answers = np.where(flip[:3], 0.0, 1.0)
+    given = context(BEHAVIOUR, LENGTH, SIZE, labelled=asked, answers=answers)
+    return [frozenset(pair) for pair in select(composition, given, BATCH).pairs.tolist()]
+
+
+SELECTORS = PRESETS | {
+    f"{score}, {picker}": {"filter": "consensual", "score": score, "keep": 0.5, "picker": picker}
+    for score in parts.known("score")
+    for picker in [*parts.known("picker"), {"name": "k_center", "actions": True}]
+}
+
+
+@pytest.mark.parametrize("name", SELECTORS)
+def test_swapping_the_members_of_pairs_asks_the_same_queries(name, monkeypatch):
+    as_drawn = queries(SELECTORS[name], np.zeros(SIZE, bool), monkeypatch)
+    for seed in range(3):
+        flip = np.random.default_rng(seed).random(SIZE) < 0.5
+        assert queries(SELECTORS[name], flip, monkeypatch) == as_drawn
 
 
 @pytest.mark.parametrize("generator", GENERATORS)
@@ -199,8 +232,13 @@ def test_presets_are_complete_described_and_json():
         assert json.loads(json.dumps(composition)) == composition
 
 
-def test_imitations_probability_is_disagreement():
-    assert PRESETS["probability"] == PRESETS["disagreement"]
+def test_b_prefs_selectors_draw_from_the_last_hundred_episodes():
+    """B-Pref's buffer holds no more; imitation's presets and the thesis's draw from all."""
+    made = context(store([LENGTH] * 300), LENGTH, SIZE)
+    recent = {name for name in PRESETS if select(PRESETS[name], made, BATCH).pairs.min() >= 1000}
+    k_centers = {"k_center", "k_center_disagreement", "k_center_entropy"}
+    assert recent == {"uniform", "disagreement", "entropy", *k_centers}
+    assert {PRESETS[name]["picker"]["actions"] for name in k_centers} == {False}
 
 
 def test_what_a_composition_leaves_out_is_as_in_random():

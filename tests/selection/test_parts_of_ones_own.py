@@ -101,10 +101,11 @@ def test_a_picker_sees_the_same_of_the_pairs_that_reached_it():
     assert max(at) < 15
     for name in ("rewards", "differences", "features"):
         np.testing.assert_array_equal(getattr(pool, name), getattr(pairs, name)[:, at])
-    for name in ("observations", "actions", "step_differences", "points"):
+    for name in ("observations", "actions", "step_differences", "points", "action_points"):
         np.testing.assert_array_equal(getattr(pool, name), getattr(pairs, name)[at])
     np.testing.assert_allclose(pool.scores, np.abs(pool.differences).mean(0) ** 2)
     assert pool.labelled_points.shape == (2, 2, pool.points.shape[-1])
+    assert pool.labelled_action_points.shape == (2, 2, pool.action_points.shape[-1])
     assert (pool.session, pool.asked) == (4, 2)
 
 

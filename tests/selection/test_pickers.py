@@ -19,7 +19,9 @@ class Pool:
 
     def __init__(self, scores, step_differences=None, latents=None, points=None, asked=None):
         self.scores, self.step_differences, self.latents = scores, step_differences, latents
-        self.points, self.labelled_points = points, asked
+        if points is not None:
+            self.points, self.action_points = points[..., :4], points[..., 4:]
+            self.labelled_points, self.labelled_action_points = asked[..., :4], asked[..., 4:]
 
     def __len__(self):
         return len(self.scores)
@@ -98,22 +100,24 @@ def pair_distance(first, second):
     )
 
 
+@pytest.mark.parametrize("actions", [False, True])
 @pytest.mark.parametrize("asked", [0, 1, 4])
 @pytest.mark.parametrize("seed", range(5))
-def test_k_center_is_farthest_first_from_what_was_asked(asked, seed):
+def test_k_center_is_farthest_first_from_what_was_asked(asked, seed, actions):
     pool = made_up(9, seed, asked)
-    covered = list(pool.labelled_points)
+    points, covered = pool.points, list(pool.labelled_points)
+    if actions:
+        points = np.concatenate([points, pool.action_points], -1)
+        covered = list(np.concatenate([pool.labelled_points, pool.labelled_action_points], -1))
     expected = []
     for _ in range(5):
         if covered:
-            distance = [
-                min(pair_distance(pair, other) for other in covered) for pair in pool.points
-            ]
+            distance = [min(pair_distance(pair, other) for other in covered) for pair in points]
             expected.append(int(np.argmax(distance)))
         else:
             expected.append(int(np.argmax(pool.scores)))
-        covered.append(pool.points[expected[-1]])
-    assert pick("k_center", pool, 5).tolist() == expected
+        covered.append(points[expected[-1]])
+    assert pick("k_center", pool, 5, actions=actions).tolist() == expected
 
 
 @given(st.integers(0, 1000))

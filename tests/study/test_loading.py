@@ -253,14 +253,13 @@ def test_what_is_no_part_of_a_run_changes_no_spec():
         "statistics": {"alpha": 0.01, "endpoint": "best"},
         "figures": {"interval": "sd"},
         "methods": {"duo": "D", "random": "R"},
-        "exclude": [{"env": "HalfCheetah-v5", "method": "duo", "seed": 1, "reason": "why not"}],
         "published": {"HalfCheetah-v5": {"DUO": {"mean": 1, "sd": 1, "n": 3}}},
         "study": "other",
     }.items():
         assert specs(**{key: value}) == unchanged
     assert specs(seeds=[1, 2, 3])[:2] == unchanged[:2]
     only_duo = specs(selectors={"duo": {"keep": 0.9}})
-    assert [a == b for a, b in zip(only_duo, unchanged, strict=True)] == [True, True, False, False]
+    assert [a == b for a, b in zip(only_duo, unchanged, strict=True)] == [True, False, True, False]
 
 
 def test_numbers_have_one_spelling():
@@ -419,6 +418,16 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_one_line_with_file_and_key(mistake):
     assert MISTAKES[mistake] in message(SMALL, parse_set(mistake))
+
+
+def test_what_is_excluded_must_leave_something():
+    study = SMALL | {"selectors": ["duo", "true_reward"], "seeds": [1], "baselines": True}
+    out = [{"env": "HalfCheetah-v5", "seed": 1, "reason": "x", "method": "true_reward"}]
+    said = "exclude: leaves no run of true_reward in HalfCheetah-v5, which `baselines` need"
+    assert said in message(study | {"exclude": out}, {})
+    out.append(out[0] | {"method": "duo"})
+    said = "exclude: leaves no run of HalfCheetah-v5; remove the environment"
+    assert said in message(study | {"exclude": out}, {})
 
 
 def test_mistakes_of_whole_files(tmp_path):

@@ -18,7 +18,15 @@ from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.run.schedule import steps_of_runs
 from active_rlhf.study.ending import failure, stopped
 from active_rlhf.study.loading import load_study, resolve_run, stored_study
-from active_rlhf.study.matrix import asking, baselines, methods_trained, selectors
+from active_rlhf.study.matrix import (
+    asking,
+    baselines,
+    excluded,
+    excluded_in,
+    methods_trained,
+    selectors,
+    study_runs,
+)
 from active_rlhf.study.messages import ConfigError
 from active_rlhf.study.progress import Watcher
 from active_rlhf.study.reading import read_yaml
@@ -86,6 +94,13 @@ PLACEMENT = {
 shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 
+# The study's runs, and when it is the turn of each.
+TURN = {
+    (folder_name(environment), selector, seed): number
+    for number, (environment, selector, seed) in enumerate(study_runs(STUDY))
+}
+
+
 wildcard_constraints:
     environment="[^/]+",
     selector="[^/]+",
@@ -116,14 +131,18 @@ def cells(environment, names):
 
 def runs(wildcards):
     """Results of the runs of one environment or, for `all`, of the study."""
-    every = map(folder_name, TRAINED)
-    wanted = [wildcards.environment] if "environment" in wildcards.keys() else every
+    wanted = dict(wildcards).get("environment")
     return [
         f"{RESULTS}/runs/{environment}/{selector}/{seed}/run.json"
-        for environment in wanted
-        for selector in methods_trained(STUDY)
-        for seed in STUDY.seeds
+        for environment, selector, seed in TURN
+        if wanted in (None, environment)
     ]
+
+
+def turn(wildcards):
+    """The priority of a run: seed by seed, so that a study which is stopped has whole seeds."""
+    run = wildcards.environment, wildcards.selector, int(wildcards.seed)
+    return -TURN.get(run, len(TURN))  # a run that was asked for by name may be none of the study's
 
 
 def settings(*keys, **more):

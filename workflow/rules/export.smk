@@ -20,6 +20,9 @@ rule export:
         selectors=lambda wildcards: cells(wildcards.environment, selectors(STUDY)),
         baselines=lambda wildcards: cells(wildcards.environment, baselines(STUDY)),
         seeds=json.dumps(STUDY.seeds),
+        excluded=lambda wildcards: json.dumps(
+            excluded_in(STUDY, environment_of(wildcards.environment))
+        ),
         code=script_code("export.py"),
     script:
         "../scripts/export.py"

@@ -39,6 +39,7 @@ rule provenance:
             "imported",
             made={named(path): inputs for path, inputs in MADE.items()},
             runs=[list(map(folder_name, TRAINED)), methods_trained(STUDY), STUDY.seeds],
+            excluded=[(folder_name(name), *rest) for name, *rest in excluded(STUDY)],
         ),
         code=script_code("provenance.py"),
     script:

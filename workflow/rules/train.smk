@@ -6,6 +6,7 @@ rule train:
         f"{RESULTS}/runs/{{environment}}/{{selector}}/{{seed}}/run.json",
     log:
         f"{RESULTS}/logs/train/{{environment}}/{{selector}}/{{seed}}.log",
+    priority: turn
     conda:
         "../envs/active-rlhf.yaml"
     threads: 1

@@ -66,11 +66,13 @@ def statistics_of_exports(study: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     """Every table of a study, from its exports.
 
     study: `methods`, `exclude` and `statistics` as in the config; `exports`, `baselines` (both
-    paths) and `total_steps`, each by environment; and `references`, the two baselines whose returns
-    count as 0 and 1. Raises ExportError for runs that cannot be compared.
+    paths) and `total_steps` (empty for imported runs), each by environment; and `references`, the
+    two baselines whose returns count as 0 and 1. Raises ExportError for runs that cannot be
+    compared.
     """
     methods, exclude, choices = (study[key] for key in ("methods", "exclude", "statistics"))
-    runs = read_runs(study["exports"], methods, exclude, study["total_steps"])
+    steps = study["total_steps"]
+    runs = read_runs(study["exports"], methods, exclude, steps, untrained=bool(steps))
     baselines: Baselines = {}
     if study["baselines"]:
         episodes = read_records(study["baselines"], numbers=("global_step", METRIC))

@@ -6,7 +6,7 @@ for it, or not at all: a run that is unfinished, damaged or of another spec is r
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -53,12 +53,14 @@ def collect(
     selectors: Specs,
     baselines: Specs,
     seeds: Sequence[int],
+    excluded: Collection[tuple[str, int]] = (),
 ) -> None:
     """Write `<environment>.csv`, `.evaluations.csv`, `.sessions.csv` and `.overhead.csv`.
 
     Also `.baselines.csv`, the episodes of the baselines, if the study trains them, and `.sha256`,
     which tells `read_csv` whether one of the files was changed afterwards. `runs` holds
-    `<environment>/<selector>/<seed>/`. Runs come in the order given, rows in the order of steps;
+    `<environment>/<selector>/<seed>/`; those of `excluded`, as (selector, seed), are not read. Runs
+    come in the order given, rows in the order of steps;
     the same runs give the same bytes. Nothing is written unless every run is sound.
 
     Raises ExportError naming the first run that is missing, unfinished or damaged, or whose spec is
@@ -75,7 +77,7 @@ def collect(
 
         sums = stack.enter_context(atomic(exports / f"{files}.sha256"))
         parts = [begun(f"{files}{kind}.csv") for kind in ("", ".evaluations", ".sessions")]
-        for directory, spec in _runs(runs / files, selectors, seeds):
+        for directory, spec in _runs(runs / files, selectors, seeds, excluded):
             result = read_result(directory, spec)
             overhead.append(_overhead(directory, spec, result))
             for part, frame in zip(parts, _tables(directory, spec, result), strict=True):
@@ -86,7 +88,7 @@ def collect(
         if baselines:
             episodes = [
                 _tables(directory, spec, read_result(directory, spec))[0]
-                for directory, spec in _runs(runs / files, baselines, seeds)
+                for directory, spec in _runs(runs / files, baselines, seeds, excluded)
             ]
             part = begun(f"{files}.baselines.csv")
             pd.concat(episodes).to_csv(part, index=False, lineterminator="\n")
@@ -145,10 +147,13 @@ def export_name(spec: Spec) -> str:
     return f"{folder_name(spec['environment'])}__{spec['selector']}__{spec['seed']}__{stamp:010d}"
 
 
-def _runs(folder: Path, specs: Specs, seeds: Sequence[int]) -> Iterator[tuple[Path, Spec]]:
+def _runs(
+    folder: Path, specs: Specs, seeds: Sequence[int], excluded: Collection[tuple[str, int]]
+) -> Iterator[tuple[Path, Spec]]:
     for selector, spec in specs.items():
         for seed in seeds:
-            yield folder / selector / str(seed), {**spec, "seed": seed}
+            if (selector, seed) not in excluded:
+                yield folder / selector / str(seed), {**spec, "seed": seed}
 
 
 def _tables(

@@ -86,6 +86,7 @@ def read_runs(
     methods: Mapping[str, str] | None = None,
     exclude: Exclusions | None = None,
     total_steps: int | Mapping[str, int] | None = None,
+    untrained: bool = False,
 ) -> pd.DataFrame:
     """All runs of a study as one long frame: `env, method, seed, step, return[, length, labels]`.
 
@@ -93,7 +94,8 @@ def read_runs(
     display name, and so selects, names and orders the methods. Several parts may share a name, as a
     method may be called differently in each file. None takes all methods, in the order of their
     names. Each entry of `exclude` (`env, method, seed, reason`, the method by either name) removes
-    one run. Rows are ordered by environment, method (an ordered Categorical), seed and step. Steps,
+    one run, which must be there unless `untrained`: a study does not train what it excludes. Rows
+    are ordered by environment, method (an ordered Categorical), seed and step. Steps,
     lengths and labels are counts; returns are sums of rewards over an episode.
 
     Raises ExportError for files and runs that cannot be compared: unreadable or missing columns,
@@ -108,8 +110,11 @@ def read_runs(
     frames = []
     for env, path in paths.items():
         frame = _of_environment(path, env, methods)
-        _require_methods(path, frame, methods)
-        frame, excluded = _without(path, frame, [e for e in exclude or () if e["env"] == env])
+        left_out = [entry for entry in exclude or () if entry["env"] == env]
+        _require_methods(path, frame, methods, left_out if untrained else ())
+        if not untrained:
+            _require_runs(path, frame, left_out)
+        frame, excluded = _without(path, frame, left_out, methods or {})
         columns = NEEDED | {name: to for name, to in OPTIONAL.items() if name in frame}
         frame = _numeric(path, frame, {"stated_seed": "stated_seed"} | columns)
         _refuse(path, _value_faults(frame, list(columns.values())))
@@ -180,28 +185,39 @@ def _of_environment(
 
 
 def _require_methods(
-    path: str | Path, frame: pd.DataFrame, methods: Mapping[str, str] | None
+    path: str | Path,
+    frame: pd.DataFrame,
+    methods: Mapping[str, str] | None,
+    untrained: Exclusions,
 ) -> None:
     if frame.empty and not methods:
         raise ExportError(f"{path}: no rows")
     for name in dict.fromkeys((methods or {}).values()):
-        if not (frame["method"] == name).any():
-            parts = " or ".join(part for part, method in (methods or {}).items() if method == name)
+        parts = [part for part, method in (methods or {}).items() if method == name]
+        absent = any(entry["method"] in (name, *parts) for entry in untrained)
+        if not absent and not (frame["method"] == name).any():
             held = ", ".join(sorted(_named(path)["part"].unique())) or "no rows"
-            raise ExportError(f"{path}: no runs of `methods: {parts}` ({name}); it holds {held}")
+            raise ExportError(
+                f"{path}: no runs of `methods: {' or '.join(parts)}` ({name}); it holds {held}"
+            )
+
+
+def _require_runs(path: str | Path, frame: pd.DataFrame, exclude: Exclusions) -> None:
+    for entry in exclude:
+        # Only other methods may have the seed: then the run is missing, and the entry says why.
+        if not _is_method(frame, entry).any() or not (frame["seed"] == entry["seed"]).any():
+            raise ExportError(f"exclude: {_shown(entry)}: no such run in {path}")
 
 
 def _without(
-    path: str | Path, frame: pd.DataFrame, exclude: Exclusions
+    path: str | Path, frame: pd.DataFrame, exclude: Exclusions, methods: Mapping[str, str]
 ) -> tuple[pd.DataFrame, set[tuple[str, int]]]:
     """The frame without the excluded runs, and these as (method, seed)."""
-    excluded = set()
-    for entry in exclude:
-        method = _is_method(frame, entry)
-        # Only other methods may have the seed: then the run is missing, and the entry says why.
-        if not method.any() or not (frame["seed"] == entry["seed"]).any():
-            raise ExportError(f"exclude: {_shown(entry)}: no such run in {path}")
-        excluded.add((frame.loc[method, "method"].iloc[0], entry["seed"]))
+    excluded = {
+        (name, entry["seed"])
+        for entry in exclude
+        for name in (entry["method"], methods.get(entry["method"], entry["method"]))
+    }
     for entry in exclude:
         frame = frame[~_is_run(frame, entry)]
     if frame.empty:

@@ -116,20 +116,26 @@ class Pairs:
 
     @_once(0)
     def points(self) -> np.ndarray:
-        """[m, 2, d] the segments' steps (observation, action) in a row, standardised over the
-        pool."""
-        return self._points(self.ids)
+        """[m, 2, d] the segments' observations in a row, standardised over the pool."""
+        return self._points(self.ids, 0)
+
+    @_once(0)
+    def action_points(self) -> np.ndarray:
+        """[m, 2, d'] the segments' actions, likewise."""
+        return self._points(self.ids, 1)
 
     @property
     def labelled_points(self) -> np.ndarray:
         """[l, 2, d] the same of the pairs asked so far."""
-        return self._all._points(self.labelled)
+        return self._all._points(self.labelled, 0)
 
-    def _points(self, ids: np.ndarray) -> np.ndarray:
-        pool, steps = (
-            np.concatenate([self.observations, self.actions], axis=-1),
-            np.concatenate(self._context.segments(ids), axis=-1),
-        )
+    @property
+    def labelled_action_points(self) -> np.ndarray:
+        """[l, 2, d'] the same of the pairs asked so far."""
+        return self._all._points(self.labelled, 1)
+
+    def _points(self, ids: np.ndarray, part: int) -> np.ndarray:
+        pool, steps = (self.observations, self.actions)[part], self._context.segments(ids)[part]
         mean, sd = pool.mean(axis=(0, 1, 2)), pool.std(axis=(0, 1, 2))
         in_a_row = len(ids), 2, pool.shape[2] * pool.shape[3]
         return np.asarray(((steps - mean) / np.where(sd > 0, sd, 1)).reshape(in_a_row))

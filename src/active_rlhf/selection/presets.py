@@ -6,12 +6,14 @@ from active_rlhf.selection.composition import validate_composition
 
 
 def _bpref(score: str, picker: str) -> dict[str, Any]:
+    """B-Pref keeps the last 100 episodes and draws from these, and so do all of its selectors."""
     keep = 0.5 if picker == "k_center" and score != "none" else None
-    return {"score": score, "keep": keep, "picker": picker}
+    recent = {"name": "recent", "episodes": 100}
+    return {"candidates": recent, "score": score, "keep": keep, "picker": picker}
 
 
 _COMPOSITIONS: dict[str, tuple[str, dict[str, Any]]] = {
-    "random": ("uniformly drawn pairs (B-Pref: uniform)", {}),
+    "random": ("uniformly drawn pairs of all behaviour", {}),
     "duo": (
         "DUO (Feng et al. 2025): on-policy pairs the members disagree on, one a reward cluster",
         {
@@ -30,12 +32,16 @@ _COMPOSITIONS: dict[str, tuple[str, dict[str, Any]]] = {
         "on-policy pairs by a determinantal point process: range, latents and predicted rewards",
         {"candidates": "on_policy", "score": "range", "picker": "dpp"},
     ),
+    "uniform": ("B-Pref: uniformly drawn pairs of the last 100 episodes", _bpref("none", "random")),
     "disagreement": (
         "B-Pref: largest sd of the members' probabilities",
         _bpref("disagreement", "top"),
     ),
     "entropy": ("B-Pref: largest mean entropy of the members' answers", _bpref("entropy", "top")),
-    "k_center": ("B-Pref: farthest from the pairs asked so far", _bpref("none", "k_center")),
+    "k_center": (
+        "B-Pref: observations farthest from the pairs asked so far",
+        _bpref("none", "k_center"),
+    ),
     "k_center_disagreement": (
         "B-Pref: farthest from the pairs asked so far, of the half that most disagree",
         _bpref("disagreement", "k_center"),
@@ -51,7 +57,7 @@ _COMPOSITIONS: dict[str, tuple[str, dict[str, Any]]] = {
         {"score": "return_variance", "picker": "top"},
     ),
     "probability": (
-        "imitation: largest variance of the members' probabilities (as disagreement)",
+        "imitation: largest variance of the members' probabilities (scored as disagreement)",
         {"score": "disagreement", "picker": "top"},
     ),
     "label_variance": (

@@ -25,9 +25,11 @@ from active_rlhf.study.matrix import (
     RANDOM_POLICY,
     TRUE_REWARD,
     asking,
+    baselines,
     display_names,
     environments,
     selectors,
+    study_runs,
 )
 from active_rlhf.study.messages import (
     ConfigError,
@@ -530,3 +532,11 @@ def _check_exclusions(study: Study, sources: Sources) -> None:
                 raise ConfigError(unknown(where, kind, name, allowed))
         if study.seeds and entry.seed not in study.seeds:
             sources.fail(("exclude", i, "seed"), f"{entry.seed} is not one of the study's seeds")
+    trained = {run[:2] for run in study_runs(study)}
+    for environment in study.environments:
+        if not any((environment, name) in trained for name in selectors(study)):
+            sources.fail(("exclude",), f"leaves no run of {environment}; remove the environment")
+        for name in baselines(study):
+            if (environment, name) not in trained:
+                why = f"leaves no run of {name} in {environment}, which `baselines` need"
+                sources.fail(("exclude",), why)

@@ -10,13 +10,34 @@ BASELINES = (RANDOM_POLICY, TRUE_REWARD)
 
 
 def study_runs(study: Study) -> list[tuple[str, str, int]]:
-    """Every run of a study as (environment, selector, seed); none for imported runs."""
+    """Every run of a study as (environment, selector, seed); none for imported runs.
+
+    In the order of training, seed by seed: a study that is stopped early has whole seeds.
+    """
+    left_out = excluded(study)
     return [
         (environment, selector, seed)
+        for seed in study.seeds
         for environment in study.environments
         for selector in methods_trained(study)
-        for seed in study.seeds
+        if (environment, selector, seed) not in left_out
     ]
+
+
+def excluded(study: Study) -> dict[tuple[str, str, int], str]:
+    """Runs that are neither trained nor analysed, as in `study_runs`, and the reason of each."""
+    shown = study.methods or {}
+    return {
+        (entry.env, selector, entry.seed): entry.reason
+        for entry in study.exclude
+        for selector in methods_trained(study)
+        if entry.method in (selector, shown.get(selector))
+    }
+
+
+def excluded_in(study: Study, environment: str) -> list[tuple[str, int]]:
+    """The runs of one environment that are left out, as (selector, seed)."""
+    return [(selector, seed) for name, selector, seed in excluded(study) if name == environment]
 
 
 def environments(study: Study) -> list[str]:

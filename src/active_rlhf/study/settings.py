@@ -233,7 +233,7 @@ class Figures(Section):
 
 
 class Exclusion(Section):
-    """A run left out of the analysis."""
+    """A run that is left out."""
 
     env: str = setting(..., "its environment")
     method: str = setting(..., "its method, as tables show it")
@@ -345,8 +345,9 @@ class Study(Section):
     )
     exclude: tuple[Exclusion, ...] = setting(
         (),
-        "runs left out of the analysis: `{env, method, seed, reason}`, all four required; the "
-        "report names them",
+        "runs that are neither trained nor analysed: `{env, method, seed, reason}`, all four "
+        "required; tables, figures and the report name them. Files of such a run that exist "
+        "already are left alone",
         unit="list",
     )
     published: dict[str, dict[str, Published]] | None = setting(

@@ -3,7 +3,7 @@
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from active_rlhf.errors import InputError, line
 from active_rlhf.files import CHECKPOINT, LOCK, folder_name, result_files
 from active_rlhf.results.provenance import CONFIG, RECORD
 from active_rlhf.study.loading import load_study
-from active_rlhf.study.matrix import study_runs
+from active_rlhf.study.matrix import excluded, study_runs
 from active_rlhf.study.messages import show
 from active_rlhf.study.reading import read_yaml
 from active_rlhf.study.settings import Study
@@ -20,6 +20,7 @@ from active_rlhf.study.settings import Study
 PROBLEM, WARNING, NOTE = "problem", "warning", "note"
 MISSING = "missing; let snakemake make it again"
 STALE = "delete it, and snakemake makes it again"
+EXCLUDED = "a run that the config excludes; nothing uses it"
 FOREIGN = "a run that is not in the config; nothing uses it"
 HALF_WRITTEN = "left half-written by a process that was killed; remove it"
 MADE = ("exports", "figures", "findings.md", "report", "statistics", "tables")
@@ -77,9 +78,9 @@ def guarded(folder: Folder, path: str, check: Callable[..., Findings], *given: A
         yield Finding(path, f"cannot be checked ({type(error).__name__}: {line(error)})")
 
 
-def run_folders(study: Study) -> list[str]:
-    """The directories of the study's runs, below that of all runs."""
-    return [f"{folder_name(env)}/{selector}/{seed}" for env, selector, seed in study_runs(study)]
+def run_folders(runs: Iterable[tuple[str, str, int]]) -> list[str]:
+    """The directories of runs, below that of all runs."""
+    return [f"{folder_name(env)}/{selector}/{seed}" for env, selector, seed in runs]
 
 
 def listed(names: list[str]) -> str:
@@ -144,12 +145,16 @@ def _with_paths(stored: dict[str, Any], path: Path) -> dict[str, Any]:
 def leftovers(folder: Folder) -> Findings:
     """Files that do not belong to the study."""
     known = {CONFIG, RECORD, *(folder.record["artefacts"] if folder.record else ())}
-    runs = run_folders(folder.study) if folder.study else None
+    runs = set(run_folders(study_runs(folder.study))) if folder.study else None
+    left_out = set(run_folders(excluded(folder.study))) if folder.study else set()
     for name in sorted(folder.files - known):
         top, *rest = name.split("/")
         if top == "runs" and len(rest) > 3:
-            message = _in_run(rest[3]) if runs is None or "/".join(rest[:3]) in runs else FOREIGN
-            name = "/".join(["runs", *rest[:3]]) if message == FOREIGN else name
+            run = "/".join(rest[:3])
+            message = EXCLUDED if run in left_out else FOREIGN
+            if runs is None or run in runs:
+                message = _in_run(rest[3])
+            name = f"runs/{run}" if message in (EXCLUDED, FOREIGN) else name
         elif rest and rest[-1].startswith("."):
             message = HALF_WRITTEN
         elif top == "logs" or (top in MADE and not folder.record):

@@ -57,7 +57,7 @@ def record(folder: Folder) -> Findings:
     for name, path in (folder.study.imported or {}).items():
         if record["imported"].get(name, {}).get("sha256") != sha256(path):
             yield Finding(RECORD, f"{path} has changed since then; let snakemake analyse it again")
-    names = set(run_folders(folder.study))
+    names = set(run_folders(study_runs(folder.study)))
     if record["study"] != folder.study.study or record["runs"].keys() != names:
         yield Finding(RECORD, f"is not of the runs in {CONFIG}; {STALE}")
 

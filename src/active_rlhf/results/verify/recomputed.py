@@ -28,7 +28,7 @@ from active_rlhf.results.verify.folder import (
 )
 from active_rlhf.run.schedule import steps_of_runs
 from active_rlhf.study.loading import resolve_run
-from active_rlhf.study.matrix import baselines, selectors
+from active_rlhf.study.matrix import baselines, excluded_in, selectors
 from active_rlhf.study.messages import show
 from active_rlhf.study.settings import Study
 
@@ -61,8 +61,8 @@ def _collected(study: Study, environment: str, runs: Path) -> Callable[[Path], N
         {name: resolve_run(study, environment, name, study.seeds[0]).as_dict() for name in names}
         for names in (selectors(study), baselines(study))
     )
-    seeds = study.seeds
-    return lambda made: collect(runs, made / "exports", environment, asked, compared, seeds)
+    given = environment, asked, compared, study.seeds, excluded_in(study, environment)
+    return lambda made: collect(runs, made / "exports", *given)
 
 
 def statistics(folder: Folder) -> Findings:

@@ -1,9 +1,12 @@
 """Farthest-first traversal from the pairs asked so far (Sener and Savarese 2018; B-Pref)."""
 
+from typing import Annotated
+
 import numpy as np
 
 from active_rlhf.parts import picker
 from active_rlhf.selection.pairs import Pairs, by_score
+from active_rlhf.study.sections import setting
 
 
 def squared_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -21,12 +24,28 @@ def squared_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 @picker
-def k_center(pool: Pairs, batch: int, generator: np.random.Generator) -> np.ndarray:
+def k_center(
+    pool: Pairs,
+    batch: int,
+    generator: np.random.Generator,
+    *,
+    actions: Annotated[
+        bool,
+        setting(
+            ...,
+            "whether distances are of actions too, not of observations alone as in B-Pref",
+            unit="`true`, `false`",
+        ),
+    ] = False,
+) -> np.ndarray:
     """Again and again the pair farthest from all asked or chosen.
 
     The best score to begin with if none was ever asked.
     """
     points, labelled = pool.points, pool.labelled_points
+    if actions:
+        points = np.concatenate([points, pool.action_points], axis=-1)
+        labelled = np.concatenate([labelled, pool.labelled_action_points], axis=-1)
     between = squared_distances(points, points)
     nearest = squared_distances(points, labelled).min(axis=1, initial=np.inf)
     chosen = np.empty(batch, np.int64)
