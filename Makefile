@@ -7,11 +7,14 @@ SHELL := bash
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
 CORES ?= all
+# PARTIAL=1: figures, tables and report of the runs that are finished.
+FINISHED := $(if $(PARTIAL),some,all)
+export ACTIVE_RLHF_PARTIAL := $(PARTIAL)
 
 READY := .venv/.ready
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SNAKEMAKE := snakemake --profile profiles/local --cores $(CORES) --configfile $(CONFIG)
-ANALYSIS := statistics overhead learning_curves endpoints effects rankings profiles label_efficiency \
+ANALYSIS := export statistics overhead learning_curves endpoints effects rankings profiles label_efficiency \
 	run_time summary significance aggregates labels costs document findings config config_page \
 	findings_page tables_page overhead_page provenance all
 
@@ -27,17 +30,18 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(READY)  ## train and analyse the study CONFIG (default: the demo) and write its report
-	active-rlhf watch $(CONFIG) -- $(SNAKEMAKE)
-	@$(MAKE) --no-print-directory report
+	@active-rlhf watch $(CONFIG) -- $(SNAKEMAKE) && $(MAKE) --no-print-directory report \
+	|| test $$? = 130  # Ctrl-C, after which make would have the last word
 
 report: $(READY)  ## write the HTML report of a finished study
-	@results=$$(active-rlhf results $(CONFIG)); \
-	$(SNAKEMAKE) --quiet all --report "$$results/report.html"; \
+	@results=$$(active-rlhf results $(CONFIG) --finished $(FINISHED)); \
+	$(SNAKEMAKE) --quiet progress --allowed-rules $(ANALYSIS); \
+	$(SNAKEMAKE) --quiet progress --report "$$results/report.html"; \
 	echo "The report is $$results/report.html"
 
-figures: $(READY)  ## redo statistics, tables and figures without looking at the runs
-	@active-rlhf results $(CONFIG) > /dev/null
-	$(SNAKEMAKE) --quiet rules --allowed-rules $(ANALYSIS)
+figures: $(READY)  ## redo statistics, tables and figures, training nothing
+	@active-rlhf results $(CONFIG) --finished $(FINISHED) > /dev/null
+	@$(SNAKEMAKE) --allowed-rules $(ANALYSIS)
 
 thesis-dry: $(READY)  ## show the jobs of the thesis study, starting none
 	snakemake --profile profiles/local --configfile config/thesis.yaml --dry-run --quiet rules

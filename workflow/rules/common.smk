@@ -184,13 +184,18 @@ def how_it_ended():
     seen = Watcher(STUDY, Path(RESULTS)).look()
     if workflow.scheduler._user_kill:
         return stopped(seen.runs_done, seen.runs_total)
-    members = [one for job in workflow.scheduler.failed for one in getattr(job, "jobs", [job])]
     failed = [
         (" ".join([job.rule.name, *dict(job.wildcards).values()]), next(iter(job.log), ""))
-        for job in sorted(members, key=str)
-        if not all(map(os.path.exists, job.output))
+        for whole in workflow.scheduler.failed
+        for job in getattr(whole, "jobs", [whole])
+        # Of a group's jobs, some were done before and others not begun.
+        if not whole.is_group() or was_left_off(job)
     ]
-    return failure(failed, seen.runs_done, seen.runs_total)
+    return failure(sorted(failed), seen.runs_done, seen.runs_total)
+
+
+def was_left_off(job):
+    return not all(map(os.path.exists, job.output)) and any(map(os.path.exists, job.log))
 
 
 def say_at_the_end(text):

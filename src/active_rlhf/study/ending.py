@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-ERROR, STOPPED = "error: ", "stopped by you: "
+ERROR, STOPPED = "error: ", "stopped by the user: "
 SHOWN = 5  # different reasons
 LOG_END = 65_536  # bytes in which to look for a reason
 

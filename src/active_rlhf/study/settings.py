@@ -350,6 +350,12 @@ class Study(Section):
         "already are left alone",
         unit="list",
     )
+    partial: bool = setting(
+        False,
+        "what to do while runs are missing: refuse figures and tables, or make those of the runs "
+        "that are finished, each with a line that says so",
+        unit="`true`, `false`",
+    )
     published: dict[str, dict[str, Published]] | None = setting(
         None,
         "final returns to compare with: `{<environment>: {<method>: {mean, sd, n}}}`",
