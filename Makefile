@@ -9,14 +9,11 @@ CONFIG ?= config/demo.yaml
 CORES ?= all
 # PARTIAL=1: figures, tables and report of the runs that are finished.
 FINISHED := $(if $(PARTIAL),some,all)
-export ACTIVE_RLHF_PARTIAL := $(PARTIAL)
 
 READY := .venv/.ready
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SNAKEMAKE := snakemake --profile profiles/local --cores $(CORES) --configfile $(CONFIG)
-ANALYSIS := export statistics overhead learning_curves endpoints effects rankings profiles label_efficiency \
-	run_time summary significance aggregates labels costs document findings config config_page \
-	findings_page tables_page overhead_page provenance all
+ANALYSE := ACTIVE_RLHF_TRAINING=no $(SNAKEMAKE)
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -35,13 +32,13 @@ demo: $(READY)  ## train and analyse the study CONFIG (default: the demo) and wr
 
 report: $(READY)  ## write the HTML report of a finished study
 	@results=$$(active-rlhf results $(CONFIG) --finished $(FINISHED)); \
-	$(SNAKEMAKE) --quiet progress --allowed-rules $(ANALYSIS); \
-	$(SNAKEMAKE) --quiet progress --report "$$results/report.html"; \
+	$(ANALYSE) --quiet progress; \
+	$(ANALYSE) --quiet progress --report "$$results/report.html"; \
 	echo "The report is $$results/report.html"
 
 figures: $(READY)  ## redo statistics, tables and figures, training nothing
 	@active-rlhf results $(CONFIG) --finished $(FINISHED) > /dev/null
-	@$(SNAKEMAKE) --allowed-rules $(ANALYSIS)
+	@$(ANALYSE)
 
 thesis-dry: $(READY)  ## show the jobs of the thesis study, starting none
 	snakemake --profile profiles/local --configfile config/thesis.yaml --dry-run --quiet rules

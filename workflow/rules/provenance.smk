@@ -10,6 +10,7 @@ MADE = {
         # What only the study's own runs record.
         *((rules.overhead, rules.run_time, rules.costs, rules.overhead_page) if TRAINED else ()),
         *((rules.label_efficiency, rules.labels) if ASKING else ()),
+        *((rules.coverage,) if COVERAGE else ()),
         # What needs baselines.
         *((rules.profiles, rules.aggregates) if BASELINES else ()),
     )

@@ -1,7 +1,7 @@
 """How numbers, metrics and tests read: the same words in tables, figures and findings."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from active_rlhf.analysis.endpoints import methods_of
 from active_rlhf.analysis.power import EFFECT, family_warning
+from active_rlhf.study.ending import UNFINISHED
 
 # name and definition of each endpoint, see analysis/endpoints.py
 METRICS = {
@@ -29,8 +30,8 @@ class Terms:
 
     methods: display names in table order (empty: the order of the frame at hand); interval: that of
     curves (bootstrap, t, sd); excluded: `env, method, seed, reason` of each run left out; asked:
-    environment -> teacher and label budget (empty: nothing is known of them). The other fields are
-    the study's settings of that name.
+    environment -> teacher and label budget (empty: nothing is known of them); partial: how much is
+    finished of a study that is not. The other fields are the study's settings of that name.
     """
 
     methods: tuple[str, ...] = ()
@@ -40,6 +41,7 @@ class Terms:
     interval: str = "bootstrap"
     excluded: tuple[Mapping[str, Any], ...] = ()
     asked: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    partial: str = ""
 
     @classmethod
     def of(cls, study: Mapping[str, Any]) -> "Terms":
@@ -50,7 +52,9 @@ class Terms:
             excluded=tuple(
                 {**run, "method": names.get(run["method"], run["method"])}
                 for run in study.get("exclude") or ()
+                if run["reason"] != UNFINISHED  # the coverage table has them
             ),
+            partial=partial if isinstance(partial := study.get("partial"), str) else "",
             asked={env: tuple(asked) for env, asked in (study.get("asked") or {}).items()},
             interval=(study.get("figures") or {}).get("interval", cls.interval),
             **{
@@ -174,11 +178,16 @@ def teacher_and_budget(terms: Terms, *envs: str) -> str:
     return f"Teacher and label budget per run: {'; '.join(each)}." if each else ""
 
 
-def excluded_runs(terms: Terms, env: str | None = None) -> str:
-    """A sentence naming the runs left out and why; empty where there are none."""
+def excluded_runs(terms: Terms, envs: Collection[str] | None = None) -> str:
+    """Sentences naming the runs left out in these environments and why, or else in all.
+
+    Of a partial study, how much is finished; empty if nothing is left out.
+    """
     runs = [
         f"{run['method']} seed {run['seed']} on {run['env']} ({run['reason']})"
         for run in terms.excluded
-        if env in (None, run["env"])
+        if envs is None or run["env"] in envs
     ]
-    return f"Left out: {'; '.join(runs)}." if runs else ""
+    partial = f"Partial study: {terms.partial}; the coverage table names what is missing."
+    left_out = f"Left out: {'; '.join(runs)}."
+    return " ".join([partial] * bool(terms.partial) + [left_out] * bool(runs))

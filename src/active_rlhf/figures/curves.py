@@ -59,7 +59,7 @@ def curve_panels(frame: pd.DataFrame, terms: Terms, x: str, x_label: str) -> Fig
         "Line: mean over runs (one per seed) of the running mean of 10 training episodes' true "
         f"returns. {band_note(frame['n'], terms)} No test.",
         teacher_and_budget(terms, *envs),
-        *(excluded_runs(terms, str(env)) for env in envs),
+        excluded_runs(terms, envs),
     )
     return figure
 

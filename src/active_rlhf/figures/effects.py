@@ -90,6 +90,6 @@ def forest(
         f"{TEST}; {family(families, terms)}. Shown: {terms.metric(metric_type, True)}.",
         *power_notes(families, terms),
         teacher_and_budget(terms, *envs),
-        *(excluded_runs(terms, str(name)) for name in envs),
+        excluded_runs(terms, envs),
     )
     return figure

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ERROR, STOPPED = "error: ", "stopped by the user: "
+UNFINISHED = "not finished"  # why a partial study leaves a run out
 SHOWN = 5  # different reasons
 LOG_END = 65_536  # bytes in which to look for a reason
 

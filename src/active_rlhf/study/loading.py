@@ -522,7 +522,7 @@ def _methods(study: Study, sources: Sources) -> dict[str, str] | None:
 def _check_exclusions(study: Study, sources: Sources) -> None:
     """Entries of `exclude` must name existing environments, methods and seeds."""
     names = display_names(study) or {}
-    methods = {*names, *names.values(), *selectors(study)}
+    methods = {*names, *names.values(), *selectors(study), *baselines(study)}
     for i, entry in enumerate(study.exclude):
         for key, kind, allowed in (
             ("env", "environment", environments(study)),

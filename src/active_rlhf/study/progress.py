@@ -19,6 +19,7 @@ from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.run.schedule import Plan
 from active_rlhf.study.loading import resolve_run
 from active_rlhf.study.matrix import study_runs
+from active_rlhf.study.precision import settled_study
 from active_rlhf.study.settings import Spec, Study
 
 SILENT_AFTER = 180.0  # seconds without a sign of life, after which a run no longer counts as going
@@ -59,9 +60,11 @@ class Watcher:
     """Keeps the state of every run of a study and looks only at files that changed."""
 
     def __init__(self, study: Study, results: Path) -> None:
+        settled, _ = settled_study(study, results)
+
         @cache
         def spec(environment: str, selector: str) -> tuple[Spec, str]:
-            resolved = resolve_run(study, environment, selector, study.seeds[0])
+            resolved = resolve_run(settled, environment, selector, study.seeds[0])
             return resolved, code_fingerprint(resolved)
 
         self._spec = spec
@@ -161,9 +164,11 @@ def unfinished(study: Study, results: Path) -> list[tuple[str, str, int]]:
     Code is not compared: what is finished may have been trained by an earlier version.
     """
 
+    settled, _ = settled_study(study, results)
+
     @cache
     def spec(environment: str, selector: str) -> dict[str, Any]:
-        return resolve_run(study, environment, selector, study.seeds[0]).as_dict()
+        return resolve_run(settled, environment, selector, study.seeds[0]).as_dict()
 
     def is_finished(environment: str, selector: str, seed: int) -> bool:
         folder = results / "runs" / folder_name(environment) / selector / str(seed)

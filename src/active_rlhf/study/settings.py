@@ -422,10 +422,10 @@ class Study(Section):
         "already are left alone",
         unit="list",
     )
-    partial: bool = setting(
+    partial: bool | str = setting(
         False,
-        "what to do while runs are missing: refuse figures and tables, or make those of the runs "
-        "that are finished, each with a line that says so",
+        "make figures and tables also while runs are missing, of those that are finished; each says "
+        "so. What was made then has the words here",
         unit="`true`, `false`",
     )
     published: dict[str, dict[str, Published]] | None = setting(
