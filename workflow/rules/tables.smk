@@ -94,7 +94,7 @@ if COVERAGE:
 
     rule coverage:
         input:
-            rules.config.output,
+            f"{RESULTS}/config.yaml",
         output:
             **tables(["coverage"], [""]),
         log:

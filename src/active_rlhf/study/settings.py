@@ -424,8 +424,8 @@ class Study(Section):
     )
     partial: bool | str = setting(
         False,
-        "make figures and tables also while runs are missing, of those that are finished; each says "
-        "so. What was made then has the words here",
+        "where runs are missing, make figures and tables of those that are finished, each with a "
+        "line that says so (which then stands here in the stored config)",
         unit="`true`, `false`",
     )
     published: dict[str, dict[str, Published]] | None = setting(
