@@ -20,8 +20,15 @@ UNSEEN = {
 }
 # How messages begin that are about Snakemake, not about the study.
 CHATTER = (
-    *("Assuming unrestricted shared", "Building DAG", "Complete log", "Conda environments:"),
-    *("Config file", "Elapsed time", "Group jobs:", "host:", "Select jobs", "Storing output"),
+    *(
+        "Adding ",
+        "Assuming unrestricted shared",
+        "Building DAG",
+        "Complete log",
+        "Conda environments:",
+    ),
+    *("Config file", "Creating report", "Elapsed time", "Group jobs:"),
+    *("Loading script code", "Report created", "Select jobs", "Storing output", "host:"),
     *("Singularity containers:", "Using shell"),
 )
 

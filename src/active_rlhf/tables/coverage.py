@@ -24,4 +24,5 @@ def coverage(cells: Sequence[Mapping[str, Any]], terms: Terms) -> Table:
         "runs; methods are compared on the seeds that both have.",
         columns,
         [],
+        left=2,
     )
