@@ -14,6 +14,8 @@ READY := .venv/.ready
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SNAKEMAKE := snakemake --profile profiles/local --cores $(CORES) --configfile $(CONFIG)
 ANALYSE := ACTIVE_RLHF_TRAINING=no $(SNAKEMAKE)
+REPORT = report="$$(active-rlhf results $(CONFIG))/report.html" \
+	&& $(ANALYSE) --quiet progress --report "$$report" && echo "The report is $$report"
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -27,14 +29,11 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(READY)  ## train and analyse the study CONFIG (default: the demo) and write its report
-	@active-rlhf watch $(CONFIG) -- $(SNAKEMAKE) && $(MAKE) --no-print-directory report \
+	@active-rlhf watch $(CONFIG) -- $(SNAKEMAKE) && { $(REPORT); } \
 	|| test $$? = 130  # Ctrl-C, after which make would have the last word
 
-report: $(READY)  ## write the HTML report of a finished study
-	@results=$$(active-rlhf results $(CONFIG) --finished $(FINISHED)); \
-	$(ANALYSE) --quiet progress; \
-	$(ANALYSE) --quiet progress --report "$$results/report.html"; \
-	echo "The report is $$results/report.html"
+report: figures  ## write the HTML report of a finished study
+	@$(REPORT)
 
 figures: $(READY)  ## redo statistics, tables and figures, training nothing
 	@active-rlhf results $(CONFIG) --finished $(FINISHED) > /dev/null

@@ -40,7 +40,7 @@ def failure(jobs: Iterable[tuple[str, str | Path]], done: int, total: int) -> st
         )
     count = sum(map(len, names.values()))
     shown = [
-        f"{ERROR}{text}" + (f" (and {len(of) - 1} more jobs)" if len(of) > 1 else "")
+        f"{ERROR}{text}" + (f" (in {len(of)} jobs)" if len(of) > 1 else "")
         for text, of in list(names.items())[:SHOWN]
     ]
     which = f"{count} jobs" if count > 1 else f"The job {next(iter(names.values()))[0]}"
