@@ -1,4 +1,4 @@
-"""Errors in parts of one's own: the part, its file and line are named.
+"""Errors in your own parts: the part, its file and line are named.
 
 The files lie beside the study that names them, as the README says, and runs are trained with them.
 """
@@ -46,7 +46,7 @@ STUDY: dict[str, Any] = {
     "reward_model": {"hidden": [8, 8], "epochs": 1},
     "evaluation": {"every": 10_000, "episodes": 1},
 }
-# Of each: the kind, the body of its function, and what is said after the file's name. Sessions have
+# For each: the kind, the body of its function, and the message after the file's name. Sessions have
 # a pool of 16 pairs and ask 4 of them.
 CASES = {
     "crash": (
@@ -115,7 +115,7 @@ CASES = {
         "class",
         "    count = 0\n    def __call__(self, *given):\n        self.count += 1\n"
         "        return Answers([1.0] * 4, [1.0] * 4)",
-        "changes itself (count) and has no state_dict and load_state_dict: after a resume",
+        "changes itself (count) but has no state_dict and load_state_dict: after a resume",
     ),
     "not_made": ("class", "    def __init__(self):\n        [][0]", ", line 5): IndexError: list"),
     "not_called": ("class", "    pass", "): TypeError: needs __call__"),
@@ -150,7 +150,7 @@ def add(folder: Path, kind: str, name: str, body: str) -> Path:
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory) -> dict[str, Any]:
-    """Of each case: its file, the run's directory, the exit code and what was said."""
+    """For each case: its file, the run's directory, the exit code and the output."""
     folder = tmp_path_factory.mktemp("o ü 研究")
     files, cases = {}, {}
     for name, (head, body, _) in CASES.items():

@@ -54,7 +54,7 @@ def test_a_watcher_follows_a_run_to_its_end(study, tmp_path):
     assert snapshot.running == [] and snapshot.runs_done == 1 and snapshot.steps_done == 4096
 
 
-def test_a_silent_run_is_not_going_until_it_speaks_again(study, tmp_path):
+def test_a_silent_run_does_not_count_as_running_until_it_reports_again(study, tmp_path):
     watcher = Watcher(study, tmp_path)
     running(tmp_path, "random", 3)
     assert watcher.look(NOW + SILENT_AFTER + 1).running == []
@@ -67,7 +67,7 @@ def test_a_result_of_other_settings_is_not_done(study, tmp_path):
     assert Watcher(study, tmp_path).look(NOW).runs_done == 0
 
 
-def test_half_written_files_are_passed_over(study, tmp_path):
+def test_half_written_files_are_skipped(study, tmp_path):
     path = directory(tmp_path, "random", 3)
     path.mkdir(parents=True)
     (path / "progress.json").write_text('{"status": "runn')

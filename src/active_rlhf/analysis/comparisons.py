@@ -76,7 +76,7 @@ def hedges_correction(df: int) -> float:
 
 
 def probability_of_improvement(a: np.ndarray, b: np.ndarray) -> float:
-    """P(a > b) + P(a = b) / 2 over all pairs of a run of a and a run of b, whatever their seeds."""
+    """P(a > b) + P(a = b) / 2 over all pairs of a run of a and a run of b, regardless of seed."""
     difference = np.subtract.outer(a, b)
     return float(np.mean(difference > 0) + np.mean(difference == 0) / 2)
 
@@ -168,7 +168,7 @@ def comparisons(
 
 
 def interquartile_mean(values: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Mean of what is left when the lowest and the highest floor(n/4) values are dropped."""
+    """Mean after dropping the lowest and the highest floor(n/4) values."""
     ordered = np.moveaxis(np.sort(values, axis=axis), axis, 0)
     cut = len(ordered) // 4
     return ordered[cut : len(ordered) - cut].mean(axis=0)
