@@ -62,8 +62,10 @@ class LogHandler(LogHandlerBase):
         elif event == LogEvent.PROGRESS:
             ended, self.ended = ", ".join(filter(None, self.ended)), []
             return f"{of['done']} of {of['total']} steps done: {ended}"
-        elif event == LogEvent.JOB_ERROR and _was_begun(of):
-            return f"failed: {self.names.get(of['jobid'], of['rule_name'])}: {_why(of)}"
+        elif event == LogEvent.JOB_ERROR and (_was_begun(of) or not of["indent"]):
+            more = f" ({of['rule_msg']})" if of["rule_msg"] else ""  # what a cluster says of it
+            name, log = self.names.get(of["jobid"], of["rule_name"]), next(iter(of["log"]), "")
+            return f"failed: {name}: {reason(log)}{more}"
         elif of.get("exception") == "CalledProcessError":
             return ""  # a whole shell command; why it failed is said with its job
         elif event not in UNSEEN and (
@@ -78,9 +80,5 @@ def _name(job: dict[str, Any]) -> str:
 
 
 def _was_begun(job: dict[str, Any]) -> bool:
-    """Whether a job that failed was begun: one of a failed group may not have been, or be done."""
+    """Whether a job of a group that failed was begun, and is not done."""
     return not all(map(os.path.exists, job["output"])) and any(map(os.path.exists, job["log"]))
-
-
-def _why(job: dict[str, Any]) -> str:
-    return reason(job["log"][0])
