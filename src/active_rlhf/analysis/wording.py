@@ -30,8 +30,9 @@ class Terms:
 
     methods: display names in table order (empty: that of the data frame); interval: the kind around
     curves (bootstrap, t, sd); excluded: `env, method, seed, reason` of each run left out; asked:
-    environment -> teacher and label budget (empty: unknown); partial: how much of an unfinished
-    study is finished. The other fields are the study's settings of that name.
+    environment -> teacher and label budget (empty: unknown); variant: the one this is about;
+    partial: how much of an unfinished study is finished. The other fields are the study's settings
+    of that name.
     """
 
     methods: tuple[str, ...] = ()
@@ -41,12 +42,16 @@ class Terms:
     interval: str = "bootstrap"
     excluded: tuple[Mapping[str, Any], ...] = ()
     asked: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    variant: str = ""
     partial: str = ""
 
     @classmethod
-    def of(cls, study: Mapping[str, Any]) -> "Terms":
-        """The terms of a loaded study."""
+    def of(cls, study: Mapping[str, Any], variant: str = "") -> "Terms":
+        """The terms of a loaded study, or of one of its variants."""
         names = study.get("methods") or {}
+        asked = study.get("asked") or {}
+        if study.get("variants"):
+            asked = asked.get(variant, {})
         return cls(
             methods=tuple(dict.fromkeys(names.values())),
             excluded=tuple(
@@ -54,8 +59,9 @@ class Terms:
                 for run in study.get("exclude") or ()
                 if run["reason"] != UNFINISHED  # the coverage table has them
             ),
+            asked={env: tuple(own) for env, own in asked.items()},
+            variant=variant,
             partial=partial if isinstance(partial := study.get("partial"), str) else "",
-            asked={env: tuple(asked) for env, asked in (study.get("asked") or {}).items()},
             interval=(study.get("figures") or {}).get("interval", cls.interval),
             **{
                 key: value
@@ -165,17 +171,19 @@ def power_notes(comparisons: pd.DataFrame, terms: Terms) -> list[str]:
 def teacher_and_budget(terms: Terms, *envs: str) -> str:
     """A sentence naming teacher and label budget on these environments (by default all).
 
-    Empty if they are unknown.
+    The variant comes first, in a study that has any. Empty if both are unknown.
     """
+    variant = f"Variant: {terms.variant}. " if terms.variant else ""
     cases: dict[tuple[str, int], list[str]] = {}
     for env, asked in terms.asked.items():
         if not envs or env in envs:
             cases.setdefault(asked, []).append(env)
     if len(cases) == 1:
         ((teacher, labels),) = cases
-        return f"Teacher: {teacher}; label budget: {labels:,} per run."
+        return f"{variant}Teacher: {teacher}; label budget: {labels:,} per run."
     each = [f"{teacher}, {n:,} on {listed(where)}" for (teacher, n), where in cases.items()]
-    return f"Teacher and label budget per run: {'; '.join(each)}." if each else ""
+    budgets = f"Teacher and label budget per run: {'; '.join(each)}." if each else ""
+    return (variant + budgets).strip()
 
 
 def excluded_runs(terms: Terms, envs: Collection[str] | None = None) -> str:
