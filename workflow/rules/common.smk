@@ -24,7 +24,7 @@ from active_rlhf.study.matrix import (
     excluded,
     excluded_in,
     methods_trained,
-    selectors,
+    methods,
     study_runs,
 )
 from active_rlhf.study.messages import ConfigError
@@ -57,7 +57,7 @@ except InputError as error:
 RESULTS = f"results/{config['study']}"
 TRAINED = STUDY.environments
 # Selectors that use labels, and what they are called.
-ASKING = {name: (STUDY.methods or {}).get(name, name) for name in asking(selectors(STUDY))}
+ASKING = {name: (STUDY.methods or {}).get(name, name) for name in asking(STUDY.selectors)}
 
 # The teachers they ask and how often, for captions.
 ASKED = asked(STUDY)

@@ -74,7 +74,7 @@ def run(args: Namespace) -> int:
         raise ConfigError("--spec: is a whole run; drop --study, --env, --selector, --seed, --set")
     else:
         spec = load_spec(args.spec)
-    name = f"{spec.environment} {spec.selector} seed {spec.seed}"
+    name = f"{spec.environment} {spec.method} seed {spec.seed}"
     from active_rlhf.run.identity import unhashed
 
     for said in unhashed(spec):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from active_rlhf.files import atomic, folder_name, sha256
+from active_rlhf.files import atomic, folder_name, method_name, sha256
 from active_rlhf.results.export import ExportError, read_csv
 
 # Columns of the tables in a run's directory. OPTIONAL ones may have empty cells: a selector without
@@ -141,10 +141,11 @@ def _difference(found: Any, wanted: Any, key: str = "") -> str:
 
 
 def export_name(spec: Spec) -> str:
-    """`<environment>__<selector>__<seed>__<stamp>`; the stamp is ten digits made from the spec."""
+    """`<environment>__<method>__<seed>__<stamp>`; the stamp is ten digits made from the spec."""
     digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
     stamp = int(digest, 16) % 10**10
-    return f"{folder_name(spec['environment'])}__{spec['selector']}__{spec['seed']}__{stamp:010d}"
+    method = method_name(spec["selector"], spec.get("variant"))
+    return f"{folder_name(spec['environment'])}__{method}__{spec['seed']}__{stamp:010d}"
 
 
 def _runs(
@@ -178,7 +179,7 @@ def _overhead(directory: Path, spec: Spec, result: dict[str, Any]) -> dict[str, 
     try:
         return {
             "env": spec["environment"],
-            "method": spec["selector"],
+            "method": method_name(spec["selector"], spec.get("variant")),
             "seed": spec["seed"],
             **{key: float(result[key]) for key in COSTS},
             "host": str(result["host"]),

@@ -70,7 +70,7 @@ def tracker(
         except ImportError:
             raise ConfigError("tracking: wandb needs `pip install active-rlhf[wandb]`") from None
         settings = settings or WandB()
-        fields = {"environment": spec.environment, "selector": spec.selector, "seed": spec.seed}
+        fields = {"environment": spec.environment, "selector": spec.method, "seed": spec.seed}
         run = wandb.init(
             project=settings.project or "active-rlhf",
             group=settings.group.format(**fields),
@@ -88,6 +88,6 @@ def event_folder(spec: Spec, out: Path) -> Path:
 
     The folder says environment, selector and seed; a study's run directories say so already.
     """
-    name = (folder_name(spec.environment), spec.selector, str(spec.seed))
+    name = (folder_name(spec.environment), spec.method, str(spec.seed))
     folder = out / "tensorboard"
     return folder if out.resolve().parts[-3:] == name else folder.joinpath(*name)

@@ -58,7 +58,7 @@ def train(
     """
     prepare()  # before threads are limited, so that the limit applies to all it loads
     out = Path(out)
-    name = f"{spec.environment} {spec.selector} seed {spec.seed}"
+    name = f"{spec.environment} {spec.method} seed {spec.seed}"
 
     def say(line: str) -> None:
         print(f"{name}: {line}", file=sys.stderr, flush=True)

@@ -19,6 +19,7 @@ from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.run.schedule import Plan
 from active_rlhf.study.loading import resolve_run
 from active_rlhf.study.matrix import study_runs
+from active_rlhf.study.precision import settled_run
 from active_rlhf.study.settings import Spec, Study
 
 SILENT_AFTER = 180.0  # seconds without a sign of life, after which a run no longer counts as going
@@ -61,17 +62,21 @@ class Watcher:
     def __init__(self, study: Study, results: Path) -> None:
         @cache
         def spec(environment: str, selector: str) -> tuple[Spec, str]:
-            resolved = resolve_run(study, environment, selector, study.seeds[0])
+            resolved, _ = settled_run(planned(environment, selector), results)
             return resolved, code_fingerprint(resolved)
 
-        self._spec = spec
+        def planned(environment: str, selector: str) -> Spec:
+            return resolve_run(study, environment, selector, study.seeds[0])
+
+        steps = cache(lambda *cell: Plan.of(planned(*cell)).steps)
+        self._spec = spec  # which a study's start may still decide
         self._runs = [
             RunProgress(
                 environment,
                 selector,
                 seed,
                 results / "runs" / folder_name(environment) / selector / str(seed),
-                Plan.of(spec(environment, selector)[0]).steps,
+                steps(environment, selector),
             )
             for environment, selector, seed in study_runs(study)
         ]

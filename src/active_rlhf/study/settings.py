@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from active_rlhf.files import method_name
 from active_rlhf.study.sections import Section, setting
 
 Count = Annotated[int, Field(ge=1)]
@@ -167,6 +168,7 @@ class Spec(Section):
     environment: EnvironmentId = setting(..., "a gymnasium id")
     selector: Name = setting(..., "its name in the study")
     seed: Seed = setting(..., "of every random stream")
+    variant: Name | None = setting(None, "its name in the study")
     total_steps: Count = setting(..., "rounded down to whole rollouts")
     agent: Choice = setting(..., "who acts")
     evaluation: Evaluation = setting(..., "of the deterministic policy")
@@ -177,6 +179,11 @@ class Spec(Section):
     selection: Composition | None = setting(None, "the selector")
     vae: VAE | None = setting(None, "latents of segments")
     parts: dict[str, str] | None = setting(None, "where parts of your own are loaded from")
+
+    @property
+    def method(self) -> str:
+        """`<selector>`, or `<selector>@<variant>`: what the run is called in its study."""
+        return method_name(self.selector, self.variant)
 
     def named_parts(self) -> list[tuple[str, str]]:
         """Kind and name of each part that the run uses."""
@@ -340,6 +347,15 @@ class EnvironmentSettings(Section):
     )
 
 
+class Variant(Section):
+    """Changes to the settings of runs, crossed with the study's selectors."""
+
+    selectors: tuple[Name, ...] = setting((), "those it is crossed with", unit="list of names")
+    environments: dict[EnvironmentId, EnvironmentSettings] = setting(
+        {}, "the complete settings of each; none where the variant is the study without changes"
+    )
+
+
 class Study(Section):
     """A loaded study: all defaults filled in, all names checked."""
 
@@ -371,6 +387,15 @@ class Study(Section):
         "see [Selectors](#selectors); tables list them in this order",
         unit="list or mapping",
         shown="required",
+    )
+    variants: dict[Name, Variant] | None = setting(
+        None,
+        "name to changes of any setting of runs (and `selection`, changes to every selector). Each "
+        "is crossed with all selectors, or with those it lists under `selectors`. Tables compare "
+        "selectors within each variant, and each selector's variants with the first. `base: {}` is "
+        "the study without changes",
+        unit="mapping",
+        min_length=1,
     )
     parts: tuple[str, ...] | None = setting(
         None,

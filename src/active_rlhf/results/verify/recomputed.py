@@ -29,7 +29,7 @@ from active_rlhf.results.verify.folder import (
 from active_rlhf.run.schedule import steps_of_runs
 from active_rlhf.study.asked import asked
 from active_rlhf.study.loading import resolve_run
-from active_rlhf.study.matrix import baselines, excluded_in, selectors
+from active_rlhf.study.matrix import baselines, excluded_in, methods
 from active_rlhf.study.messages import show
 from active_rlhf.study.settings import Study
 
@@ -60,7 +60,7 @@ def exports(folder: Folder) -> Findings:
 def _collected(study: Study, environment: str, runs: Path) -> Callable[[Path], None]:
     asked, compared = (
         {name: resolve_run(study, environment, name, study.seeds[0]).as_dict() for name in names}
-        for names in (selectors(study), baselines(study))
+        for names in (methods(study), baselines(study))
     )
     given = environment, asked, compared, study.seeds, excluded_in(study, environment)
     return lambda made: collect(runs, made / "exports", *given)
