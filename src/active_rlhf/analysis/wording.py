@@ -29,8 +29,8 @@ class Terms:
 
     methods: display names in table order (empty: that of the data frame); interval: the kind around
     curves (bootstrap, t, sd); excluded: `env, method, seed, reason` of each run left out; asked:
-    environment -> teacher and label budget (empty: unknown). The other fields are the study's
-    settings of that name.
+    environment -> variant ("" if there are none) -> teacher and label budget (empty: unknown). The
+    other fields are the study's settings of that name.
     """
 
     methods: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class Terms:
     alpha: float = 0.05
     interval: str = "bootstrap"
     excluded: tuple[Mapping[str, Any], ...] = ()
-    asked: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    asked: Mapping[str, Mapping[str, tuple[str, int]]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, study: Mapping[str, Any]) -> "Terms":
@@ -51,7 +51,10 @@ class Terms:
                 {**run, "method": names.get(run["method"], run["method"])}
                 for run in study.get("exclude") or ()
             ),
-            asked={env: tuple(asked) for env, asked in (study.get("asked") or {}).items()},
+            asked={
+                env: {variant: tuple(case) for variant, case in by_variant.items()}
+                for env, by_variant in (study.get("asked") or {}).items()
+            },
             interval=(study.get("figures") or {}).get("interval", cls.interval),
             **{
                 key: value
@@ -159,14 +162,28 @@ def teacher_and_budget(terms: Terms, *envs: str) -> str:
 
     Empty if they are unknown.
     """
-    cases: dict[tuple[str, int], list[str]] = {}
-    for env, asked in terms.asked.items():
-        if not envs or env in envs:
-            cases.setdefault(asked, []).append(env)
+    rows = [
+        (case, env, variant)
+        for env, by_variant in terms.asked.items()
+        if not envs or env in envs
+        for variant, case in by_variant.items()
+    ]
+    cases = list(dict.fromkeys(case for case, *_ in rows))
     if len(cases) == 1:
         ((teacher, labels),) = cases
         return f"Teacher: {teacher}; label budget: {labels:,} per run."
-    each = [f"{teacher}, {n:,} on {listed(where)}" for (teacher, n), where in cases.items()]
+    # Environments or variants alone are named if they determine the rest.
+    by_env = len({row[:2] for row in rows}) == len({env for _, env, _ in rows})
+    by_variant = len({(case, variant) for case, _, variant in rows}) == len({v for *_, v in rows})
+    each = []
+    for teacher, labels in cases:
+        places = dict.fromkeys(
+            env if by_env else variant if by_variant else f"{env} under {variant}"
+            for case, env, variant in rows
+            if case == (teacher, labels)
+        )
+        preposition = "on" if by_env or not by_variant else "under"
+        each.append(f"{teacher}, {labels:,} {preposition} {listed(list(places))}")
     return f"Teacher and label budget per run: {'; '.join(each)}." if each else ""
 
 
