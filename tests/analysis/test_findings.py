@@ -145,44 +145,16 @@ def test_welch_interval_needs_two_values_and_spread():
         assert np.isnan(welch_interval(*pair, 0.95)).all()
 
 
-ORACLE, NOISY = ["oracle", 500], ["bpref (beta 1.0)", 1000]
-SAME = "Teacher: oracle; label budget: 500 per run."
-EACH = "Teacher and label budget per run: oracle, 500 "
-
-
-@pytest.mark.parametrize(
-    ("asked", "said"),
-    [
-        ({}, ""),
-        ({"A": {"": ORACLE}, "B": {"": ORACLE}}, SAME),
-        ({"A": {"base": ORACLE, "ties": ORACLE}}, SAME),
-        (
-            {"A": {"": ORACLE}, "B": {"": ORACLE}, "C": {"": NOISY}},
-            EACH + "on A and B; bpref (beta 1.0), 1,000 on C.",
-        ),
-        (
-            {"A": {"base": ORACLE, "noisy": NOISY}, "B": {"base": ORACLE, "noisy": NOISY}},
-            EACH + "under base; bpref (beta 1.0), 1,000 under noisy.",
-        ),
-        (
-            {"A": {"base": ORACLE, "noisy": NOISY}, "B": {"base": ORACLE, "noisy": ORACLE}},
-            EACH + "on A under base, B under base and B under noisy; bpref (beta 1.0), 1,000 on A "
-            "under noisy.",
-        ),
-    ],
-)
-def test_what_was_asked_is_stated_once_where_it_is_the_same(asked, said):
-    assert teacher_and_budget(Terms.of({"asked": asked})) == said
-
-
-def test_what_was_asked_on_one_environment():
-    terms = Terms.of({"asked": {"A": {"": ORACLE}, "B": {"": NOISY}}})
-    assert teacher_and_budget(terms, "A") == SAME
-
-
-def test_the_page_states_what_was_asked():
+def test_what_was_asked_is_stated_once_where_it_is_the_same():
+    asked = {"A": ("oracle", 500), "B": ("oracle", 500), "C": ("bpref (beta 1.0)", 1000)}
+    terms = Terms.of({"asked": {env: list(pair) for env, pair in asked.items()}})
+    assert teacher_and_budget(terms, "A", "B") == "Teacher: oracle; label budget: 500 per run."
+    assert teacher_and_budget(terms) == (
+        "Teacher and label budget per run: oracle, 500 on A and B; bpref (beta 1.0), 1,000 on C."
+    )
+    assert teacher_and_budget(Terms()) == ""
     text, *_ = page(names(2), 3, 0.0)
-    assert text.count(SAME) == 1
+    assert text.count("Teacher: oracle; label budget: 500 per run.") == 1
 
 
 def test_terms_of_a_study():

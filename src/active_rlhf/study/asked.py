@@ -1,27 +1,23 @@
 """Which teacher a study asks, and how often, as captions state it."""
 
 from active_rlhf.study import known
-from active_rlhf.study.matrix import asking, methods_of, settings_of, variants
+from active_rlhf.study.matrix import asking, settings_of
 from active_rlhf.study.settings import Choice, Study
 
-Asked = dict[str, dict[str, tuple[str, int]]]
 
+def asked(study: Study, variant: str = "") -> dict[str, tuple[str, int]]:
+    """Teacher and queries per run, by environment; empty if runs are imported or ask nothing.
 
-def asked(study: Study) -> Asked:
-    """Environment -> variant -> teacher and queries per run, for all variants that ask anything.
-
-    The variant is `""` in a study without variants; imported runs have no environments here. A
-    teacher is named with those of its settings that differ from the defaults: `bpref (eps_mistake
+    A teacher is named with those of its settings that differ from the defaults: `bpref (eps_mistake
     0.1)`.
     """
-    asks = [name for name in variants(study) if asking(methods_of(study, name).values())]
-    found: Asked = {}
-    for environment in study.environments if asks else ():
-        settings = {name: settings_of(study, environment, name) for name in asks}
-        found[environment] = {
-            name: (_described(own.teacher), own.labels.total) for name, own in settings.items()
-        }
-    return found
+    if not asking(study.selectors):
+        return {}
+    found = {name: settings_of(study, name, variant) for name in study.environments}
+    return {
+        name: (_described(settings.teacher), settings.labels.total)
+        for name, settings in found.items()
+    }
 
 
 def _described(teacher: Choice) -> str:

@@ -147,6 +147,7 @@ def load_study(
         }
     )
     _check_exclusions(loaded, sources)
+    _check_contrasts(loaded, sources)
     every = [(e, method) for e in found for method in methods_trained(loaded)]
     wanted = every if cells is None else cells
     for environment, (_, own_sources) in found.items():
@@ -671,6 +672,17 @@ def _methods(study: Study, sources: Sources) -> dict[str, str] | None:
         if name != same[0]:
             sources.fail(("methods", name), f"{same[0]} is called {show(shown)} too")
     return methods
+
+
+def _check_contrasts(study: Study, sources: Sources) -> None:
+    """The method that the others are compared with must be there."""
+    contrasts, names = study.statistics.contrasts, display_names(study) or {}
+    if contrasts is None:
+        return
+    allowed = [*names, *names.values()]
+    if allowed and contrasts.against not in allowed:
+        where = sources.where(("statistics", "contrasts", "against"))
+        raise ConfigError(unknown(where, "method", contrasts.against, dict.fromkeys(allowed)))
 
 
 def _check_exclusions(study: Study, sources: Sources) -> None:
