@@ -76,7 +76,7 @@ def heat_map(
         f"the selector's first variant ({first}, where it has it) is rejected by the Wilcoxon "
         "signed-rank test, paired by seed, Holm within selector × environment × endpoint, "
         f"α = {terms.alpha:g}.",
-        *(excluded_runs(terms, env) for env in envs),
+        excluded_runs(terms, envs),
     )
     return figure
 
@@ -121,7 +121,7 @@ def ranks_by_variant(
         figure,
         f"Rank of each selector by {terms.metric(metric_type)} among the selectors of a variant, "
         "mean over the seeds that all of them have; 1 is best. No interval, no test.",
-        *(excluded_runs(terms, env) for env in envs),
+        excluded_runs(terms, envs),
     )
     return figure
 

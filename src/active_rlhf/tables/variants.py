@@ -71,5 +71,6 @@ def variants(
             ("Holm p", emphasised(holm, reject)),
             ("dz", plain(column("dz", 2))),
         ],
-        [*(power_notes(families, terms) if len(families) else []), excluded_runs(terms, env)],
+        [*(power_notes(families, terms) if len(families) else []), excluded_runs(terms, [env])],
+        left=2,
     )
