@@ -1,7 +1,7 @@
-"""What Snakemake shows of a study: a line for each job that ends, and whatever went wrong.
+"""What Snakemake shows of a study: a line for each job that ends, and anything that goes wrong.
 
 The profiles ask for it (`logger: brief`). Everything that Snakemake says is in its own log, below
-`.snakemake/log/`. It is a package of its own, as Snakemake finds such plugins by their names.
+`.snakemake/log/`. It is a separate package, as Snakemake finds such plugins by their names.
 """
 
 import os
