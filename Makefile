@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: benchmark help venv demo report figures thesis-dry test lint clean
+.PHONY: benchmark help venv demo report figures thesis-dry check test lint clean
 
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
@@ -42,8 +42,11 @@ figures: $(READY)  ## redo statistics, tables and figures without looking at the
 thesis-dry: $(READY)  ## show the jobs of the thesis study, starting none
 	snakemake --profile profiles/local --configfile config/thesis.yaml --dry-run --quiet rules
 
+check: $(READY) lint  ## style, types and the quick tests, in a minute and a half
+	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m "not slow and not slurm"
+
 # Three at once also on two cores: some tests wait for SLURM.
-test: $(READY) lint  ## style, types and every test
+test: $(READY) lint  ## style, types and every test; says at the end what was left out and why
 	pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)  ## style and types of the package, style and checks of the workflow
