@@ -40,6 +40,7 @@ def study(
     frame = runs(methods, envs, n, effect)
     baselines = {env: (0.0, 10.0 ** (1 + e % 4) * 3) for e, env in enumerate(envs)}
     frames = statistics(frame, resamples=200, baselines=baselines)
+    terms = {"asked": {env: ("oracle", 500) for env in envs}} | terms
     return frames, Terms(methods=tuple(methods), **terms)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""What commands and scripts say about bad input and a failing machine: a line, no traceback."""
+"""How commands and scripts report bad input and failing machines: one line, no traceback."""
 
 import errno
 import os
@@ -8,9 +8,9 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 
 class InputError(ValueError):
-    """Something given cannot be used; the message is one line: where, what, and what would do.
+    """Input that cannot be used; the message is one line: where, what, and what would be right.
 
-    Names out of a damaged file may hold line breaks or have no end.
+    Names from a damaged file may hold line breaks, or be very long.
     """
 
     def __init__(self, message: str):
@@ -24,7 +24,7 @@ def line(error: BaseException) -> str:
 
 
 def explained(error: BaseException) -> str:
-    """One line about an exception and, if the machine lacks something, what to do about that."""
+    """One line about an exception and, if the machine lacks something, what to do about it."""
     said = line(error)
     if isinstance(error, MemoryError):
         return f"{said}; give it more memory, or ask for less"
@@ -37,12 +37,12 @@ def explained(error: BaseException) -> str:
 
 @contextmanager
 def logged(path: str) -> Iterator[None]:
-    """Print to a file meanwhile; a failure is said there, and ends the process with 1."""
+    """Redirect output to a file; a failure is reported there, and the process exits with 1."""
     with open(path, "w") as log, redirect_stdout(log), redirect_stderr(log):
         try:
             yield
         except Exception as error:
-            if isinstance(error, InputError | OSError):  # the message says what and where
+            if isinstance(error, InputError | OSError):  # the message says what is wrong and where
                 said = f"error: {explained(error)}\n"
             else:
                 import traceback

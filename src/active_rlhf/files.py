@@ -1,4 +1,4 @@
-"""Files: written so that a reader never meets half of one, and told apart by their content."""
+"""Files: written so that nobody ever reads half of one, and identified by their content."""
 
 import hashlib
 import os
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-# What a run leaves beside its run.json, and what one that asks for preferences leaves besides.
+# The files of a run beside its run.json, and the further files of a run that asks for preferences.
 RUN_FILES = ("episodes.csv", "evaluations.csv", "policy.safetensors")
 PREFERENCE_FILES = ("labels.npz", "reward_model.safetensors", "sessions.csv", "timings.csv")
 
-# What is in a run's directory beside its results, until the run is complete.
+# Further files in a run's directory until the run is complete.
 CHECKPOINT, LOCK = "checkpoint", ".lock"
 _UNFINISHED = "unfinished-"
 
@@ -23,8 +23,8 @@ def atomic(path: str | Path, lasting: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`, renamed to it on success and removed on failure.
 
     The temporary name keeps the suffix, since writers such as matplotlib choose the format by it.
-    The content is on the disk before its name is, so that a power cut leaves the old file or the
-    new one; `lasting=False` spares that for what is written again soon.
+    The content reaches the disk before its name does, so a power cut leaves either the old file or
+    the new one; `lasting=False` skips this for files that are soon written again.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def atomic(path: str | Path, lasting: bool = True) -> Iterator[Path]:
 
 
 def _flush(path: Path) -> None:
-    """Have a file, or the names in a folder, written to the disk."""
+    """Make the system write a file, or the names in a folder, to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -65,7 +65,7 @@ def result_files(asks: bool) -> list[str]:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what killed writers left in `folder`, where nothing may be writing meanwhile."""
+    """Remove what killed writers left in `folder`; nothing may be writing there now."""
     for path in folder.glob(f".*.{_UNFINISHED}*"):
         path.unlink()
 
@@ -73,12 +73,13 @@ def remove_unfinished(folder: Path) -> None:
 def folder_name(environment: str) -> str:
     """An environment's id as the name of a folder or file and as a part of `exp_name`.
 
-    What may not stand there is percent-encoded (`ALE/Pong-v5`: `ALE%2FPong-v5`), the second of two
-    underscores too, which separate the parts of an `exp_name`. `environment_of` turns it back.
+    Characters not allowed there are percent-encoded (`ALE/Pong-v5`: `ALE%2FPong-v5`), and so is the
+    second of two underscores, as these separate the parts of an `exp_name`. `environment_of`
+    reverses it.
     """
     return re.sub(r"(?<=_)_", "%5F", quote(environment, safe=""))
 
 
 def environment_of(folder: str) -> str:
-    """The id that `folder_name` was given."""
+    """The id from which `folder_name` made this name."""
     return unquote(folder)

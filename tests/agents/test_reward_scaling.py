@@ -1,5 +1,7 @@
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium.wrappers import NormalizeReward
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import lfilter
@@ -25,6 +27,26 @@ def test_scale_is_the_sd_of_all_discounted_returns_so_far(seed, sizes):
         variance = (k + returns.var() * n + returns.mean() ** 2 * k * n / (n + k)) / (n + k)
         expected = np.clip(rewards[part] / np.sqrt(variance + 1e-8), -10, 10)
         np.testing.assert_allclose(scaled, expected, rtol=1e-6)
+
+
+def test_within_an_episode_it_is_gymnasiums():
+    class Rewards(gymnasium.Env):
+        observation_space = action_space = gymnasium.spaces.Discrete(1)
+
+        def reset(self, **_):
+            return 0, {}
+
+        def step(self, reward):
+            return 0, reward, False, False, {}
+
+    rewards = np.random.default_rng(0).normal(1, 3, 500)
+    wrapped = NormalizeReward(Rewards(), gamma=0.95)
+    wrapped.reset()
+    for reward in rewards:
+        wrapped.step(reward)
+    scale = RewardScale(0.95)
+    scale(rewards, np.zeros(500, bool))
+    np.testing.assert_allclose(scale.variance, wrapped.return_rms.var, rtol=1e-9)
 
 
 def test_constant_scaling_keeps_sign_and_order():

@@ -51,8 +51,8 @@ def test_one_observation_is_as_good_as_many(acted):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda a: a.pop("critic.b2"), "holds other arrays than a run saves"),
-        (lambda a: a.update(more=np.zeros(1)), "holds other arrays than a run saves"),
+        (lambda a: a.pop("critic.b2"), "does not hold the arrays of a run"),
+        (lambda a: a.update(more=np.zeros(1)), "does not hold the arrays of a run"),
         (lambda a: a.update({"actor.b1": np.zeros(3, np.float32)}), "actor.b1 is of another shape"),
         (lambda a: a.update({"log_std": a["log_std"].astype(float)}), "log_std is of another"),
         (lambda a: a.pop("actor.w1"), "holds no actor.w1"),

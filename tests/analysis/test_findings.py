@@ -10,7 +10,7 @@ from scipy import stats
 from synthetic import NASTY, names, study
 
 from active_rlhf.analysis.findings import findings, welch_interval
-from active_rlhf.analysis.wording import Terms
+from active_rlhf.analysis.wording import Terms, teacher_and_budget
 
 ENVS = ["Hopper-v5", "Ant-v5"]
 EFFECT = (
@@ -143,6 +143,18 @@ def test_welch_interval_needs_two_values_and_spread():
     some = {"mean": 1.0, "sd": 1.0, "n": 3}
     for pair in ((one, some), (some, one), (flat, flat)):
         assert np.isnan(welch_interval(*pair, 0.95)).all()
+
+
+def test_what_was_asked_is_stated_once_where_it_is_the_same():
+    asked = {"A": ("oracle", 500), "B": ("oracle", 500), "C": ("bpref (beta 1.0)", 1000)}
+    terms = Terms.of({"asked": {env: list(pair) for env, pair in asked.items()}})
+    assert teacher_and_budget(terms, "A", "B") == "Teacher: oracle; label budget: 500 per run."
+    assert teacher_and_budget(terms) == (
+        "Teacher and label budget per run: oracle, 500 on A and B; bpref (beta 1.0), 1,000 on C."
+    )
+    assert teacher_and_budget(Terms()) == ""
+    text, *_ = page(names(2), 3, 0.0)
+    assert text.count("Teacher: oracle; label budget: 500 per run.") == 1
 
 
 def test_terms_of_a_study():

@@ -89,12 +89,12 @@ from active_rlhf.selection.candidates import independent_pairs
 from active_rlhf.teachers import Answers
 """
 NEEDS, SAME, SAVES = (
-    "gives what a run needs",
-    "gives the same to the same",
-    "is brought back by what it saves",
+    "returns what a run needs",
+    "is deterministic",
+    "resumes from its saved state",
 )
-ORDER, INSIDE = "does not care which segment comes first", "draws segments that lie inside"
-RUN = "trains a tiny run, also stopped and resumed"
+ORDER, INSIDE = "does not depend on which segment comes first", "draws segments that lie inside"
+RUN = "trains a tiny run to the same bytes, resumed or not"
 # A part that is wrong; the check that must see it, and what it must say.
 WRONG = {
     "not finite": (
@@ -106,7 +106,7 @@ WRONG = {
     "by chance": (
         "@score\ndef wrong(pairs):\n    return np.random.default_rng().random(len(pairs))",
         SAME,
-        "session 0: the same question had another answer",
+        "session 0: the same question got a different answer",
     ),
     "counting": (
         "count = 0\n@score\ndef wrong(pairs):\n    global count\n    count += 1\n"
@@ -139,7 +139,7 @@ WRONG = {
         "    def state_dict(self):\n        return {}\n"
         "    def load_state_dict(self, state):\n        pass",
         SAVES,
-        "what it saves does not bring another one to where it was",
+        "its saved state does not restore another one to the same point",
     ),
     "too sure": (
         "@teacher\ndef wrong(question, history, generator):\n"

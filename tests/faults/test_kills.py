@@ -24,6 +24,7 @@ from run_files import assert_same_results
 from small_runs import ROLLOUT, SMALL, spec
 
 from active_rlhf.run.checkpoint import LATEST, PREVIOUS
+from active_rlhf.run.tracking import event_folder
 
 REPOSITORY = Path(__file__).parents[2]
 PENDULUM = spec("Pendulum-v1", "random")
@@ -356,7 +357,7 @@ def test_event_files_hold_every_step_once(tmp_path):
     complete(out, **options)
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(out / "tensorboard"))
+    events = EventAccumulator(str(event_folder(PENDULUM, out)))
     events.Reload()
     steps = [event.step for event in events.Scalars("losses/policy")]
     assert steps == [ROLLOUT * k for k in range(1, 61)]

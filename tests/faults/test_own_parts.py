@@ -193,7 +193,7 @@ def test_a_part_that_fails_in_a_run_is_named(case, outcomes):
 BROKEN = {
     "no_python": ("def no_python(pairs) return 3", ", line 1): SyntaxError: expected ':'"),
     "no_module": ("import nowhere", ", line 1): ModuleNotFoundError: No module named"),
-    "no_part": ("x = 1", "no_part.py declares no part; above one belongs one of @task"),
+    "no_part": ("x = 1", "no_part.py declares no part; put one of @task"),
 }
 
 

@@ -204,7 +204,7 @@ def test_a_name_that_two_parts_share_is_refused_with_both_files(tmp_path):
     [
         ("def f(:\n", "parts ({file}, line 1): SyntaxError: invalid syntax"),
         ("\nimport nowhere_at_all\n", "parts ({file}, line 2): ModuleNotFoundError: No module"),
-        ("x = 1\n", "parts: {file} declares no part; above one belongs one of @task, @agent"),
+        ("x = 1\n", "parts: {file} declares no part; put one of @task, @agent"),
         (HEAD + "@score\ndef s(pairs, *, a=1): ...\n", "score s: setting a has no type"),
         (HEAD + "@score(name='x/y')\ndef s(pairs): ...\n", "score 'x/y' ({file}): a name begins"),
         (HEAD + "@score(name='none')\ndef s(pairs): ...\n", "score 'none' ({file}): a name begins"),

@@ -229,7 +229,8 @@ def test_tracking_changes_nothing_but_leaves_event_files(tmp_path):
     same(plain, tmp_path / "tracked")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(tmp_path / "tracked" / "tensorboard"))
+    named = tmp_path / "tracked/tensorboard/Hopper-v5/random/1"
+    events = EventAccumulator(str(named))
     events.Reload()
     tags = events.Tags()["scalars"]
     assert {"charts/episodic_return", "losses/policy", "reward_model/train_loss"} <= set(tags)

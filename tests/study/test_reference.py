@@ -101,8 +101,8 @@ def test_editors_leave_a_part_of_ones_own_alone():
 @pytest.mark.parametrize(
     ("key", "said"),
     [
-        ("agent.clip", ["of the policy ratio", "default: 0.2", "more than 0"]),
-        ("ppo.clip", ["of the policy ratio", "default: 0.2", "more than 0"]),
+        ("agent.clip", ["how far the policy ratio may move", "default: 0.2", "more than 0"]),
+        ("ppo.clip", ["how far the policy ratio may move", "default: 0.2", "more than 0"]),
         ("labels.total", ["asked in a run", "unit: queries", "default: 500", "at least 1"]),
         ("labels", ["labels.total", "labels.segment_length"]),
         ("dpp.beta", ["default: 0.5"]),
@@ -111,7 +111,7 @@ def test_editors_leave_a_part_of_ones_own_alone():
         ("total_steps", ["rounded down to whole rollouts"]),
         ("hybrid", ["determinantal"]),
         ("candidates.clusters", ["cross_cluster", "default: 10", "at least 2, at most 1000"]),
-        ("clip", ["agent.clip", "of the policy ratio"]),
+        ("clip", ["agent.clip", "how far the policy ratio may move"]),
     ],
 )
 def test_a_key_is_explained(key, said, capsys):

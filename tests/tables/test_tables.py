@@ -290,6 +290,12 @@ def test_captions_state_n_test_family_interval_power_and_exclusions(family, test
     assert not any("Left out" in text for text in other.notes)
 
 
+def test_every_comparison_of_methods_states_what_was_asked():
+    for table in build_all(names(3), ENVS[:2], 3):
+        stated = "Teacher: oracle; label budget: 500 per run." in table.notes
+        assert stated != table.name.startswith("overhead"), table.name
+
+
 def test_a_family_that_can_reject_nothing_is_named():
     frames, terms = study(names(4), ENVS[:1], 5)
     table = significance(frames["comparisons"], terms, ENVS[0])

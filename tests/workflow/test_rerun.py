@@ -1,5 +1,6 @@
 """What runs again after a change, as Snakemake's own plan says it."""
 
+import json
 import shutil
 
 import pytest
@@ -88,6 +89,41 @@ def test_display_names_train_nothing(study):
 def test_a_deleted_run_is_trained_again(study):
     shutil.rmtree(study.folder / "results/tiny/runs/Hopper-v5/hybrid/2")
     assert study.runs_to_train() == {"hybrid/2"}
+
+
+def test_other_versions_of_libraries_retrain_every_run(editable):
+    metadata = editable.repository / "src/scipy-0.0.1.dist-info/METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text("Metadata-Version: 2.1\nName: scipy\nVersion: 0.0.1\n")
+    assert editable.runs_to_train() == ALL_RUNS
+
+
+def test_by_force_runs_are_trained_again(study):
+    runs = study.folder / "results/tiny/runs/Hopper-v5"
+    times = {path: path.stat().st_mtime_ns for path in runs.glob("*/*/policy.safetensors")}
+    forced = "results/tiny/runs/Hopper-v5/random/2/run.json"
+    done = study.snakemake("--forcerun", forced, "--until", "train")
+    assert done.returncode == 0, done.stderr
+    again = {path for path, time in times.items() if path.stat().st_mtime_ns != time}
+    assert again == {runs / "random/2/policy.safetensors"}
+    study.snakemake("--forcerun", "train", "--until", "train")
+    assert all(path.stat().st_mtime_ns != time for path, time in times.items())
+
+
+def test_the_precision_stays_what_it_was_when_the_study_began(study):
+    """On a machine where the other is faster; and a plan alone writes nothing down."""
+    file = study.folder / "results/tiny/precision.json"
+    assert set(json.loads(file.read_text())) == {"float32", "bfloat16", "processor"}
+    file.write_text('{"float32": 2, "bfloat16": 1, "processor": "another"}')
+    other = study.runs_to_train()
+    file.write_text('{"float32": 1, "bfloat16": 2, "processor": "another"}')
+    assert {frozenset(other), frozenset(study.runs_to_train())} == {
+        frozenset(ALL_RUNS),
+        frozenset(),
+    }
+    file.unlink()
+    study.plan()
+    assert not file.exists()
 
 
 def test_a_fresh_copy_of_the_repository_changes_nothing(editable):

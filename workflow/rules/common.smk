@@ -9,11 +9,14 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from active_rlhf.compute.products import decide
 from active_rlhf.errors import InputError, explained
 from active_rlhf.files import atomic, environment_of, folder_name
 from active_rlhf.results.sources import code_of
 from active_rlhf.run.identity import code_fingerprint
+from active_rlhf.run.machine import library_versions
 from active_rlhf.run.schedule import steps_of_runs
+from active_rlhf.study.asked import asked
 from active_rlhf.study.loading import load_study, resolve_run, stored_study
 from active_rlhf.study.matrix import (
     asking,
@@ -25,6 +28,7 @@ from active_rlhf.study.matrix import (
     study_runs,
 )
 from active_rlhf.study.messages import ConfigError
+from active_rlhf.study.precision import settled_study
 from active_rlhf.study.reading import read_yaml
 
 FROZEN = "ACTIVE_RLHF_STUDY"  # names the file of the study as the workflow began with it
@@ -37,6 +41,7 @@ try:
             if "__use_yte__" in read_yaml(file):
                 raise ConfigError(f"{file}: __use_yte__: a study is plain data, not a template")
         STUDY = load_study(os.path.relpath(workflow.configfiles[0]), data=config)
+        STUDY, PRODUCTS = settled_study(STUDY, Path("results", STUDY.study))
         config = STUDY.as_dict()
         content = json.dumps(config)
         digest = hashlib.sha256(content.encode()).hexdigest()
@@ -45,7 +50,7 @@ try:
             path.write_text(content, encoding="utf-8")
     else:  # a cluster's job, which would read what the files say by now
         config = json.loads(frozen.read_text(encoding="utf-8"))
-        STUDY = stored_study(config)
+        STUDY, PRODUCTS = stored_study(config), None
 except InputError as error:
     sys.exit(f"error: {error}")
 
@@ -53,6 +58,9 @@ RESULTS = f"results/{config['study']}"
 TRAINED = STUDY.environments
 # Selectors that use labels, and what they are called.
 ASKING = {name: (STUDY.methods or {}).get(name, name) for name in asking(selectors(STUDY))}
+
+# Whom they ask and how often, as captions say it.
+ASKED = asked(STUDY)
 
 # What the returns are normalised between, by environment; empty unless the study trains them.
 BASELINES = {
@@ -120,6 +128,20 @@ def code(wildcards):
     return cell(wildcards.environment, wildcards.selector)[1]
 
 
+def versions():
+    """What else decides a run's bytes: the libraries, as they are installed here."""
+    return json.dumps(library_versions(), sort_keys=True)
+
+
+def forget_forced(jobs):
+    """Make runs that were asked for by force (`--forcerun train`) start afresh."""
+    for job in jobs:
+        if job.rule.name == "train" and job.dag.reason(job).forced:
+            from active_rlhf.run.directory import forget_run
+
+            forget_run(Path(job.output[0]).parent)
+
+
 def cells(environment, names):
     """Selectors and the specs of their runs, in the study's order, as one text; of its first seed."""
     return json.dumps([(name, cell(environment, name)[0]) for name in names], sort_keys=True)
@@ -143,7 +165,8 @@ def turn(wildcards):
 
 def settings(*keys, **more):
     """Parts of the config as one text; their order counts, as methods are listed in it."""
-    text = json.dumps({key: config.get(key) for key in keys} | more)
+    known = {**config, "asked": ASKED}
+    text = json.dumps({key: known.get(key) for key in keys} | more)
     text = text.replace("<", "\\u003c")  # reports hold it inside a <script>, which it must not end
     return lambda wildcards: text  # what a function returns is not searched for wildcards
 

@@ -1,6 +1,7 @@
 # One rule per family of figures. All draw from the statistics, so that none can contradict a table.
 
-LOOK = ("study", "methods", "exclude", "statistics", "figures")  # settings that figures depend on
+# Settings that figures depend on.
+LOOK = ("study", "methods", "exclude", "asked", "statistics", "figures")
 
 
 rule learning_curves:

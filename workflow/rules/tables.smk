@@ -1,7 +1,8 @@
 # One rule per family of tables, each in LaTeX and Markdown, and the findings in words, from the same
 # statistics.
 
-WORDS = ("study", "methods", "exclude", "statistics")  # settings that tables and findings depend on
+# Settings that tables and findings depend on.
+WORDS = ("study", "methods", "exclude", "asked", "statistics")
 
 
 rule summary:

@@ -1,4 +1,5 @@
-# One job per run. Exactly two parameters are tracked: what the run is, and the code it uses.
+# One job per run. Three parameters are tracked: what the run is, the code it uses, and the versions
+# of the libraries that compute it.
 
 
 rule train:
@@ -17,12 +18,17 @@ rule train:
     params:
         spec=spec,
         code=code,
+        versions=versions(),
         # Functions of the output are not tracked: moving or tracking a run does not retrain it.
         out=lambda wildcards, output: str(Path(output[0]).parent),
         tracking=lambda wildcards, output: config["tracking"],
+        wandb=lambda wildcards, output: [
+            f"--wandb-{key}={value}"
+            for key, value in {"project": config["study"], **config["wandb"]}.items()
+        ],
         checkpoint_every=lambda wildcards, output: config["checkpoint_every"],
     shell:
         # In place of the shell, which would die of the signal that a cluster sends before its limit.
         "exec active-rlhf train --spec /dev/stdin --out {params.out:q} --tracking {params.tracking}"
-        " --checkpoint-every {params.checkpoint_every} --replace"
+        " {params.wandb:q} --checkpoint-every {params.checkpoint_every} --replace"
         " <<< {params.spec:q} &> {log:q}"

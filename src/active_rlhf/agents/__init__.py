@@ -1,8 +1,7 @@
 """Who acts: agents, and how they learn from the rewards they are given.
 
 An agent is made once per run. It acts for a rollout at a time and learns from it under whatever
-rewards the run gives it: the true ones, or those of a reward model that was asked about behaviour
-meanwhile.
+rewards the run gives it: the true ones, or those of a reward model.
 """
 
 from collections.abc import Mapping
@@ -20,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Learned:
-    """What an agent says of a step of learning.
+    """What an agent reports of a learning step.
 
-    losses: scalars to track, by name; arrays: what it learned from and became, which must be
-    finite.
+    losses: scalars to track, by name; arrays: what it learned from and its new parameters, which
+    must be finite.
     """
 
     losses: dict[str, float]
@@ -31,31 +30,31 @@ class Learned:
 
 
 class Agent(Protocol):
-    """Acts, and learns from what it did."""
+    """Acts in a task, and learns from the rewards."""
 
     path: str
-    """Which of its implementations runs here, and why."""
+    """Which of its implementations runs, and why."""
     discount: float
-    """Of later rewards, a step."""
+    """Discount of later rewards, per step."""
 
     @property
     def moments(self) -> Any:
-        """Statistics of the observations met so far (`normalise.Moments`): the reward model sees
-        observations through them."""
+        """Statistics of all observations so far (`normalise.Moments`), with which the reward model
+        normalises."""
 
     def act(self, task: Task, steps: int, stream: np.random.Generator | None) -> Rollout:
-        """Act for `steps` steps, exploring; without a stream greedily, and remembering nothing."""
+        """Act for `steps` steps, exploring; without a stream, act greedily and remember nothing."""
 
     def learn(
         self, rollout: Rollout, rewards: np.ndarray, progress: float, stream: np.random.Generator
     ) -> Learned:
-        """Improve on the rollout, the last one that it acted, under rewards [T].
+        """Learn from its latest rollout, under rewards [T].
 
-        progress: the share of the run that was done before this rollout, in [0, 1).
+        progress: share of the run that was done before this rollout, in [0, 1).
         """
 
     def log_probabilities(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """Log density [n] of sampled actions [n, ...] at raw observations [n, ...], now."""
+        """Log density [n] of sampled actions [n, ...] at raw observations [n, ...], as of now."""
 
     def greedy(self, observations: np.ndarray) -> np.ndarray:
         """Actions [n, ...] without exploration for raw observations [n, ...]."""
@@ -64,7 +63,7 @@ class Agent(Protocol):
         """Everything needed to use the policy elsewhere, by name."""
 
     def state_dict(self) -> dict[str, Any]:
-        """All that later acting and learning depend on."""
+        """Everything that later acting and learning depend on."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over the state of an agent of the same settings."""
@@ -81,7 +80,7 @@ def evaluate(agent: Agent, task: Task, episodes: int) -> np.ndarray:
 
 
 def build(spec: "Spec", task: Task, stream: np.random.Generator) -> Agent:
-    """The agent of a run; `stream` draws what it begins with."""
+    """The agent of a run; `stream` draws its initial parameters."""
     from active_rlhf.parts import part
 
     return part("agent", spec.agent.name).build(spec.agent.settings, task, stream)

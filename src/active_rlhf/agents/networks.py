@@ -1,4 +1,4 @@
-"""Perceptrons of any depth: how they begin, and what a saved one gives."""
+"""Perceptrons of any depth: initial weights, and the outputs of a saved one."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -38,7 +38,7 @@ def initial_weights(
 def outputs(
     arrays: Mapping[str, np.ndarray], role: str, activation: str, x: np.ndarray
 ) -> np.ndarray:
-    """What a saved network gives for float32 inputs [n, o].
+    """Outputs of a saved network for float32 inputs [n, o].
 
     arrays: a run's saved policy, whose names are `<role>.w1`, `<role>.b1`, ...
     """

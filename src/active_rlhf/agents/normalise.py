@@ -16,7 +16,7 @@ def empty_moments(observations: int) -> Moments:
 
 
 def count(moments: Moments, raw: np.ndarray) -> None:
-    """Let one raw observation [o] count in the moments, in place."""
+    """Update the moments with one raw observation [o], in place."""
     n = moments.count[0]
     delta = raw - moments.mean
     moments.mean[:] += delta / (n + 1)

@@ -12,7 +12,8 @@ LIMIT = 10.0
 class RewardScale:
     """gymnasium's NormalizeReward for whole rollouts: the moments count a rollout, then scale it.
 
-    Whatever reward the policy is trained on, true or learned, goes through this alike.
+    The policy's rewards all go through this, true or learned. The discounted return starts anew
+    wherever an episode ends; gymnasium's goes on past a time limit (docs/fidelity.md says why).
     """
 
     gamma: float

@@ -1,4 +1,4 @@
-"""A policy as a run saves it, and used again in numpy alone."""
+"""A saved policy, which needs only numpy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ BOUNDS = ("actions.low", "actions.high")
 
 
 def bounds(action_space: Any) -> dict[str, np.ndarray]:
-    """What a saved policy's actions are clipped to, by name; nothing for discrete ones."""
+    """Bounds that a saved policy's actions are clipped to, by name; none for discrete ones."""
     if hasattr(action_space, "n"):
         return {}
     values = (action_space.low, action_space.high)
@@ -23,7 +23,7 @@ def bounds(action_space: Any) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class SavedPolicy:
-    """The policy that a run ended with, with the normaliser of the observations it is used on.
+    """The policy that a run ended with, including its normaliser of observations.
 
     arrays: as the run's agent gave them; activation: of its networks, `tanh` or `relu`.
     """
@@ -40,11 +40,11 @@ class SavedPolicy:
         missing = sorted(shapes.keys() - self.arrays.keys() - optional)
         further = sorted(self.arrays.keys() - shapes.keys())
         if missing or further:
-            raise ValueError(f"holds other arrays than a run saves ({[*missing, *further][0]})")
+            raise ValueError(f"does not hold the arrays of a run ({[*missing, *further][0]})")
         for name, array in self.arrays.items():
             kind = np.float64 if name in MOMENTS else np.float32
             if array.shape != shapes[name] or array.dtype != kind:
-                raise ValueError(f"{name} is of another shape or type than a run saves")
+                raise ValueError(f"{name} has a shape or type that no run saves")
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape that each array should have, given those of the weights."""
@@ -76,6 +76,6 @@ class SavedPolicy:
         given = outputs(self.arrays, "actor", self.activation, seen)
         if "log_std" not in self.arrays:
             return np.asarray(given.argmax(-1))
-        if BOUNDS[0] not in self.arrays:  # saved before bounds were
+        if BOUNDS[0] not in self.arrays:  # saved before bounds were saved too
             return given
         return np.clip(given, *(self.arrays[name] for name in BOUNDS))

@@ -1,4 +1,4 @@
-"""Actions that are uniformly random, whatever is observed: what learning is measured against."""
+"""Uniformly random actions: the baseline that learning is measured against."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -26,16 +26,17 @@ class Uniform:
         stream: np.random.Generator,
         *,
         rollout_steps: Annotated[
-            int, Field(ge=1, description="noted at a time", json_schema_extra={"unit": "steps"})
+            int,
+            Field(ge=1, description="steps of one rollout", json_schema_extra={"unit": "steps"}),
         ] = 2048,
     ):
         self._space = task.action_space
         self.moments: Moments = empty_moments(int(np.prod(task.observation_space.shape)))
         self._unasked = np.random.default_rng(stream.integers(2**63))
-        """For actions where no stream is given: being greedy is as random as exploring here."""
+        """For actions without a stream: here, acting greedily is as random as exploring."""
 
     def _actions(self, steps: int, stream: np.random.Generator) -> np.ndarray:
-        """Actions [steps, ...], uniform; standard normal where nothing limits them."""
+        """Uniform actions [steps, ...]; standard normal where they have no bounds."""
         space = self._space
         if hasattr(space, "n"):
             return stream.integers(space.n, size=steps)
@@ -62,7 +63,7 @@ class Uniform:
         return Learned({})
 
     def log_probabilities(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """The same for all: minus the log of the volume, or of the number, of actions."""
+        """The same for all actions: minus the log of their number, or of the volume of the box."""
         space = self._space
         size = np.log(space.n) if hasattr(space, "n") else np.log(space.high - space.low).sum()
         return np.full(len(observations), -size, np.float32)

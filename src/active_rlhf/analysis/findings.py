@@ -27,6 +27,7 @@ from active_rlhf.analysis.wording import (
     p_value,
     power_notes,
     seeds,
+    teacher_and_budget,
 )
 
 Published = Mapping[str, Mapping[str, Mapping[str, float]]]
@@ -61,6 +62,7 @@ def findings(
             if len(comparisons)
             else ""
         ),
+        markdown_text(teacher_and_budget(terms)),
         *power_notes(comparisons, terms),
         markdown_text(excluded_runs(terms)),
     ]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,9 @@ class Terms:
     """What the captions of a study state.
 
     methods: display names in table order (empty: the order of the frame at hand); interval: that of
-    curves (bootstrap, t, sd); excluded: `env, method, seed, reason` of each run left out. The other
-    fields are the study's settings of that name.
+    curves (bootstrap, t, sd); excluded: `env, method, seed, reason` of each run left out; asked:
+    environment -> teacher and label budget (empty: nothing is known of them). The other fields are
+    the study's settings of that name.
     """
 
     methods: tuple[str, ...] = ()
@@ -38,6 +39,7 @@ class Terms:
     alpha: float = 0.05
     interval: str = "bootstrap"
     excluded: tuple[Mapping[str, Any], ...] = ()
+    asked: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, study: Mapping[str, Any]) -> "Terms":
@@ -49,6 +51,7 @@ class Terms:
                 {**run, "method": names.get(run["method"], run["method"])}
                 for run in study.get("exclude") or ()
             ),
+            asked={env: tuple(asked) for env, asked in (study.get("asked") or {}).items()},
             interval=(study.get("figures") or {}).get("interval", cls.interval),
             **{
                 key: value
@@ -149,6 +152,22 @@ def power_notes(comparisons: pd.DataFrame, terms: Terms) -> list[str]:
             f"80% takes {row.n_for_80} seeds."
         )
     return notes
+
+
+def teacher_and_budget(terms: Terms, *envs: str) -> str:
+    """A sentence naming teacher and label budget on these environments (none given: on all).
+
+    Empty where nothing is known of them.
+    """
+    cases: dict[tuple[str, int], list[str]] = {}
+    for env, asked in terms.asked.items():
+        if not envs or env in envs:
+            cases.setdefault(asked, []).append(env)
+    if len(cases) == 1:
+        ((teacher, labels),) = cases
+        return f"Teacher: {teacher}; label budget: {labels:,} per run."
+    each = [f"{teacher}, {n:,} on {listed(where)}" for (teacher, n), where in cases.items()]
+    return f"Teacher and label budget per run: {'; '.join(each)}." if each else ""
 
 
 def excluded_runs(terms: Terms, env: str | None = None) -> str:

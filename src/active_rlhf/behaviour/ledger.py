@@ -1,7 +1,7 @@
-"""Every query ever put to the teacher, with its answer once there is one. Nothing is forgotten.
+"""Every query put to the teacher, with its answer once there is one. Nothing is forgotten.
 
-A query is pending from when it is asked to when the teacher answers, which a person may do sessions
-later; it counts in the budget from the start, and as a label once it is answered.
+A query is pending until the teacher answers, which for a person may be several sessions later. It
+counts toward the budget as soon as it is asked, and as a label once it is answered.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from active_rlhf.teachers import Answers
 
 @dataclass(frozen=True)
 class Labels:
-    """Queries whose answer counts.
+    """Queries that have an answer, other than skipped ones.
 
     pairs int64 [n, 2] of segment ids; preferences [n]: 1 first segment, 0 second, 0.5 equal;
     confidences [n] in [0, 1].
@@ -32,7 +32,7 @@ COLUMNS = (*(field.name for field in fields(Labels)), "sessions", "held_out", "a
 
 
 class Ledger:
-    """The record of a run's queries, which holds at most `budget` of them and not one more."""
+    """The record of a run's queries, which never holds more than `budget`."""
 
     def __init__(self, budget: int):
         self.budget = budget
@@ -45,14 +45,14 @@ class Ledger:
         return self.budget - self.asked
 
     def column(self, name: str) -> np.ndarray:
-        """One of COLUMNS for all queries in the order asked, read-only.
+        """A read-only column, one of COLUMNS, for all queries in the order asked.
 
         `preferences` has nan for skipped and pending queries; `sessions` is int64, `held_out` (for
         validation only) and `answered` bool; the others are as in `Labels`. Raises
         ValueError before the first query.
         """
         if not self._columns:
-            raise ValueError("nothing was asked yet")
+            raise ValueError("nothing has been asked yet")
         view = self._columns[name][: self.asked]
         view.flags.writeable = False
         return view
@@ -63,7 +63,7 @@ class Ledger:
         return int((~self.column("answered")).sum()) if self.asked else 0
 
     def ask(self, pairs: np.ndarray, session: int, held_out: np.ndarray) -> np.ndarray:
-        """Add queries int64 [n, 2] of a session, held_out bool [n]; their tickets int64 [n].
+        """Add a session's queries int64 [n, 2], held_out bool [n]; returns their tickets int64 [n].
 
         Raises ValueError if they exceed the budget or differ in number.
         """
@@ -83,8 +83,8 @@ class Ledger:
     def answer(self, tickets: np.ndarray, answers: Answers) -> None:
         """Record the answers to pending queries.
 
-        Raises ValueError for a ticket that is not pending, another number of answers than tickets,
-        or an answer that is none of 1, 0, 0.5 and nan.
+        Raises ValueError if a ticket is not pending, if there are more or fewer answers than
+        tickets, or if an answer is not 1, 0, 0.5 or nan.
         """
         preferences = np.asarray(answers.preference, np.float64)
         if not len(tickets) == len(preferences) == len(answers.confidence):
@@ -132,7 +132,7 @@ class Ledger:
         return Labels(**{field.name: self.column(field.name)[chosen] for field in fields(Labels)})
 
     def save(self, path: str | Path, **behaviour: np.ndarray) -> None:
-        """Write everything as npz, with the `behaviour` that was judged: arrays [asked, ...].
+        """Write everything as npz, with the `behaviour` that was judged, as arrays [asked, ...].
 
         The same content gives the same bytes.
         """
@@ -145,16 +145,16 @@ class Ledger:
         return {name: self.column(name) for name in self._columns}
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
-        """Fill an empty ledger with what another one's `state_dict` gave."""
+        """Fill an empty ledger from the `state_dict` of another."""
         if state:
             self._add({name: state[name] for name in COLUMNS})
 
     @classmethod
     def load(cls, path: str | Path) -> "Ledger":
-        """Read what `save` wrote but the behaviour; no pickled objects are accepted."""
+        """Read what `save` wrote, without the behaviour; pickled objects are refused."""
         with np.load(path, allow_pickle=False) as file:
             ledger = cls(int(file["budget"]))
             columns = {name: file[name] for name in COLUMNS if name in file}
-        if columns:  # files of before queries could wait for an answer have only answered ones
+        if columns:  # files from before answers could be late have only answered queries
             ledger.load_state_dict({"answered": np.ones(len(columns["pairs"]), bool)} | columns)
         return ledger

@@ -1,7 +1,7 @@
-"""A growing table of float32 rows that keeps only what is not zero, and every bit of that.
+"""A growing table of float32 rows that stores only the numbers that are not zero, bit for bit.
 
-Most of what Ant observes is contact forces, of which 19 in 20 are zero: a run's million steps take
-a third of the memory, and any row is back in a tenth of a microsecond.
+Most of Ant's observation is contact forces, 19 in 20 of them zero: a run of a million steps takes a
+third of the memory, and any row can be read in a tenth of a microsecond.
 """
 
 import numpy as np
@@ -35,12 +35,12 @@ def _unpack(index, present, values, first, out):
 
 
 class SparseRows:
-    """Room for `capacity` rows of `columns` numbers; memory is taken as it is written."""
+    """Room for `capacity` rows of `columns` numbers; memory is allocated as rows are written."""
 
     def __init__(self, capacity: int, columns: int):
         self.columns, self._count = columns, 0
         self._present = np.zeros((capacity, -(-columns // 8)), np.uint8)
-        self._first = np.zeros(capacity + 1, np.int64)  # of a row's values
+        self._first = np.zeros(capacity + 1, np.int64)  # of the values of a row
         self._values = np.empty(capacity * columns, np.uint32)
 
     def __len__(self) -> int:

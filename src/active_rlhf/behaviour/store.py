@@ -1,8 +1,8 @@
 """Everything the policy did, raw, and the segments cut from it.
 
 A segment is H consecutive steps inside one episode, named by the global index of its first step.
-Observations are kept as the environment gave them: whoever scores old behaviour normalises it with
-today's statistics. True rewards are kept for teachers and measurements only.
+Observations are kept as the environment gave them, so that old behaviour can be scored with current
+normalisation. True rewards are only for teachers and measurements.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from active_rlhf.tasks.rollout import Rollout, stored_dtype
 CHUNK = 1 << 14  # steps in a piece of `SegmentStore.rows`
 
 Schema = Mapping[str, tuple[tuple[int, ...], Any]]
-"""What a step is made of: name -> shape and dtype."""
+"""The data of a step: name -> shape and dtype."""
 
 
 def schema(task: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
@@ -28,7 +28,7 @@ def schema(task: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
 
 
 def _column(capacity: int, shape: tuple[int, ...], dtype: Any) -> Any:
-    """Room for a column. Pages are only taken from the system as they are written."""
+    """Room for a column. The system provides pages as they are written."""
     if len(shape) == 1 and np.dtype(dtype) == np.float32:
         return SparseRows(capacity, shape[0])
     return np.empty((capacity, *shape), dtype)
@@ -52,13 +52,13 @@ class SegmentStore:
         self.finals: list[np.ndarray] = []
         """The raw observation that each finished episode ended in."""
         self.origins: list[Mapping[str, Any] | None] = [None]
-        """For each episode, the state of the environment's random stream from which it was begun;
-        None for the first, which the run's seed begins."""
+        """For each episode, the state of the environment's random stream at its start; None for the
+        first, which starts from the run's seed."""
         self.steps = 0
 
     @property
     def observations(self) -> Any:
-        """Raw observations [steps, ...], to be had in slices and by positions."""
+        """Raw observations [steps, ...], indexed by slices and by positions."""
         return self._observations
 
     @property
@@ -73,11 +73,11 @@ class SegmentStore:
 
     @property
     def terminated(self) -> np.ndarray:
-        """Whether the task itself ended an episode with this step, bool [steps]."""
+        """Whether the task itself ended the episode at this step, bool [steps]."""
         return self._terminated[: self.steps]
 
     def append(self, rollout: Rollout) -> None:
-        """Add a rollout, which continues the episode that the last one left open."""
+        """Add a rollout, which continues the episode that the previous one left open."""
         self._add(
             rollout.observations,
             rollout.actions,
@@ -117,7 +117,7 @@ class SegmentStore:
         return np.dtype([*fields, *known])
 
     def rows(self, begin: int) -> Iterator[np.ndarray]:
-        """All that is known of the steps from `begin` on, in pieces, for `extend`."""
+        """Everything about the steps from `begin` on, in pieces, for `extend`."""
         ends = np.asarray(self._starts[1:], np.int64) - 1
         for first in range(begin, self.steps, CHUNK):
             part = slice(first, min(first + CHUNK, self.steps))
@@ -135,19 +135,19 @@ class SegmentStore:
         self._add(*(rows[name] for name in names))
 
     def state_dict(self) -> dict[str, Any]:
-        """What `rows` do not hold."""
+        """The state that is not in `rows`."""
         shape, dtype = self.schema["observation"]
         finals = np.array(self.finals, dtype).reshape(-1, *shape)
         return {"finals": finals, "origins": self.origins}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what another store's `state_dict` gave, whose rows this one has."""
+        """Take over the `state_dict` of another store; this one must have its rows already."""
         self.finals, self.origins = list(state["finals"]), list(state["origins"])
 
     def episodes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Starts, lengths (int64 [k]) and whether finished (bool [k]), in time order.
 
-        The last episode may be under way; an episode of which nothing was seen is not listed.
+        The last episode may be unfinished; an episode without steps is not listed.
         """
         starts = np.asarray(self._starts, np.int64)
         lengths = np.diff(np.append(starts, self.steps))
@@ -157,7 +157,7 @@ class SegmentStore:
         return starts[seen], lengths[seen], finished[seen]
 
     def finished_episodes(self, since: int = 0) -> list[tuple[int, int]]:
-        """Start and length of the finished episodes, in time order, but for the first `since`."""
+        """Start and length of the finished episodes in time order, without the first `since`."""
         return [(begin, end - begin) for begin, end in pairwise(self._starts[since:])]
 
     def draw(
@@ -169,9 +169,9 @@ class SegmentStore:
     ) -> np.ndarray:
         """Ids (int64 [count]) of segments of `length` steps, drawn with replacement.
 
-        Uniform over all windows inside one episode, finished or not; or, with `weights` [k], an
-        episode by its weight and then uniform over its windows. Episodes shorter than `length`
-        are never drawn. Raises ValueError if no episode is long enough.
+        Uniform over all windows inside one episode, finished or not. With `weights` [k], an episode
+        is drawn by its weight, and then one of its windows uniformly. Episodes shorter than
+        `length` are never drawn. Raises ValueError if no episode is long enough.
         """
         starts, lengths, _ = self.episodes()
         windows = np.maximum(lengths - length + 1, 0)
@@ -200,7 +200,7 @@ class SegmentStore:
 
 @dataclass(frozen=True)
 class Segments:
-    """Raw observations [n, H, o] of segments, which are gathered when indexed."""
+    """Raw observations [n, H, o] of segments, gathered only when indexed."""
 
     store: SegmentStore
     ids: np.ndarray

@@ -1,5 +1,6 @@
 """The command `active-rlhf`: finds the module of a subcommand, and imports no other."""
 
+import os
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
@@ -35,6 +36,10 @@ commands:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code: 2 for bad input, 1 if a run or the machine fails, 130
     for Ctrl-C, 75 for again."""
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks how the line may go on
+        from active_rlhf.cli.completion import complete
+
+        complete()
     name, *rest = (sys.argv[1:] if argv is None else list(argv)) or [""]
     if name in ("-h", "--help"):
         print(_usage(), end="")
@@ -66,8 +71,13 @@ def parser_of(name: str) -> ArgumentParser:
         epilog=f"example{example.rstrip()}",
         formatter_class=RawDescriptionHelpFormatter,
     )
-    command.add_arguments(parser)
+    add_arguments(parser, name)
     return parser
+
+
+def add_arguments(parser: ArgumentParser, name: str) -> None:
+    """Give a parser the arguments of a command."""
+    _module(name).add_arguments(parser)
 
 
 def _module(name: str) -> ModuleType:

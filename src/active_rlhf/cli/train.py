@@ -26,8 +26,9 @@ from active_rlhf.cli.threads import one_thread
 from active_rlhf.errors import InputError, explained
 from active_rlhf.files import CHECKPOINT, LOCK
 from active_rlhf.study.loading import load_spec
-from active_rlhf.study.messages import ConfigError
-from active_rlhf.study.settings import Spec
+from active_rlhf.study.messages import ConfigError, Sources, validated
+from active_rlhf.study.precision import settled_run
+from active_rlhf.study.settings import Spec, Study, WandB
 
 AGAIN = os.EX_TEMPFAIL  # 75: stopped before its end, the same command goes on
 
@@ -36,7 +37,18 @@ def add_arguments(parser: ArgumentParser) -> None:
     one_run.add_arguments(parser)
     parser.add_argument("--spec", help="a resolved run (JSON) instead of --study, --env, ...")
     parser.add_argument("--out", required=True, type=Path, help="the run's directory")
-    parser.add_argument("--tracking", choices=("none", "tensorboard", "wandb"))
+    parser.add_argument(
+        "--tracking",
+        choices=("none", "tensorboard", "wandb"),
+        help="where losses and returns are recorded as the run trains",
+    )
+    parser.add_argument("--wandb-project", metavar="NAME", help="project in Weights & Biases")
+    parser.add_argument(
+        "--wandb-group", metavar="NAME", help="group of runs, such as {environment}/{selector}"
+    )
+    parser.add_argument(
+        "--wandb-name", metavar="NAME", help="name of the run, such as {selector}/{seed}"
+    )
     parser.add_argument(
         "--checkpoint-every",
         type=float,
@@ -53,7 +65,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     one_thread()
-    tracking, every = args.tracking, args.checkpoint_every
+    study, tracking, every = None, args.tracking, args.checkpoint_every
     if args.spec is None:
         study, spec = one_run.load(args)
         tracking = study.tracking if tracking is None else tracking
@@ -68,16 +80,29 @@ def run(args: Namespace) -> int:
     for said in unhashed(spec):
         print(f"{name}: {said}", file=sys.stderr)
     every = 60.0 if every is None else every
-    options = {"tracking": tracking or "none", "checkpoint_every": every}
+    options = {
+        "tracking": tracking or "none",
+        "wandb": _wandb(args, study),
+        "checkpoint_every": every,
+    }
     if not every >= 0:
         raise ConfigError(f"--checkpoint-every: must be at least 0, not {args.checkpoint_every}")
-    if _is_complete(args.out, spec, args.force) and _is_tidy(args.out):
+    settled, _ = settled_run(spec, args.out)
+    if _is_complete(args.out, settled, args.force) and _is_tidy(args.out):
         print(f"{name}: complete already in {args.out}, nothing to do")
         return 0
 
     return _train_to_the_end(
         name, spec, args.out, options | {"force": args.force, "replace": args.replace}
     )
+
+
+def _wandb(args: Namespace, study: Study | None) -> WandB:
+    """How W&B files the run: as the arguments say, or else the study."""
+    of_study = {"project": study.study, **study.wandb.as_dict()} if study else {}
+    given = {key: getattr(args, f"wandb_{key}") for key in WandB.model_fields}
+    said = {key: value for key, value in given.items() if value is not None}
+    return validated(WandB, of_study | said, Sources("--wandb", []))
 
 
 def _train_to_the_end(name: str, spec: Spec, out: Path, options: dict[str, Any]) -> int:
@@ -143,6 +168,7 @@ def _is_tidy(out: Path) -> bool:
 def _is_complete(out: Path, spec: Spec, force: bool) -> bool:
     """Whether `out` holds just this run; another one there is an error. With `force` neither."""
     from active_rlhf.run.identity import code_fingerprint
+    from active_rlhf.run.machine import other_versions
 
     file = out / "run.json"
     if force or not file.exists():
@@ -151,7 +177,7 @@ def _is_complete(out: Path, spec: Spec, force: bool) -> bool:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         old, code = found["spec"], found["code"]
-        differing = _differences(old, spec.as_dict())
+        differing = _differences(old, spec.as_dict()) or other_versions(found["versions"])
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ConfigError(f"{file}: damaged; {advice}") from error
     if not differing and code != code_fingerprint(spec):

@@ -15,6 +15,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     one_thread()
-    from active_rlhf.compute import compilation
+    from active_rlhf.compute import compilation, products
 
-    return 0 if compilation.compiles() else 1
+    if not compilation.compiles():
+        return 1
+    speeds = products.measured()
+    print(f"Kernels are compiled. precision: auto takes {speeds.faster} here: {speeds}")
+    return 0

@@ -1,13 +1,13 @@
 """How kernels are compiled, and where their machine code is kept.
 
-A function marked `@compiled` is an ordinary function until something calls it. The first call of
-any of them loads the compiler, finds the cache folder and, once per machine, fills it in a process
-of its own; `prepare` does so beforehand.
+A function marked `@compiled` is an ordinary function until it is called. The first call to any of
+them loads the compiler, finds the cache folder and, once per machine, fills it in a separate
+process; `prepare` does this ahead of time.
 
-numba renews a cached function when its own file changes, but not when a function that it calls
-does, and looks for it by the file's path. The cache folder is therefore named by the place and the
-sources of all kernels, the processor and numba's version: an edit anywhere compiles afresh,
-machines that share a home never share machine code.
+numba recompiles a cached function when its own file changes, but not when a function it calls does,
+and finds it by the file's path. So the name of the cache folder is a hash of the location and
+sources of all kernels, the processor and numba's version: any edit compiles everything again, and
+machines with a shared home directory never share machine code.
 """
 
 import fcntl
@@ -26,10 +26,10 @@ _COMPILING = "ACTIVE_RLHF_COMPILING"  # set in the process that fills the cache
 
 
 class Kernel:
-    """A function that runs as machine code where `compiles()`, and as it is written elsewhere.
+    """A function that runs as machine code if `compiles()`, and as ordinary Python otherwise.
 
     Kernels may call each other. Arithmetic is as written, but without the checks for division by
-    zero that keep loops from being vectorised.
+    zero, which keep loops from being vectorised.
     """
 
     def __init__(self, function: Callable[..., Any]):
@@ -38,13 +38,13 @@ class Kernel:
 
     @functools.cached_property
     def dispatcher(self) -> Any:
-        """What numba makes of the function, or the function itself."""
+        """The compiled function, or the function itself."""
         if not compiles():
             return self.function
         import numba
 
-        # Never with `fastmath`: what it makes of a function depends on where the function is
-        # inlined and on what was loaded before, so that runs would depend on more than their spec.
+        # Never with `fastmath`: its results depend on where a function is inlined and on what was
+        # loaded before, so runs would depend on more than their spec.
         return numba.njit(cache=True, error_model="numpy")(self.function)
 
     def __call__(self, *arguments: Any) -> Any:
@@ -52,7 +52,7 @@ class Kernel:
 
     @property
     def _numba_type_(self) -> Any:
-        """What numba asks for where another kernel calls this one."""
+        """The type numba asks for when another kernel calls this one."""
         return self.dispatcher._numba_type_
 
 
@@ -62,7 +62,7 @@ _BODIES: list[tuple[Callable[..., Any], Callable[..., Any]]] = []
 
 
 def body_of(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorate what gives `function`'s body in kernels, given the numba types of its arguments."""
+    """Decorate what gives `function`'s body in kernels, for the numba types of its arguments."""
 
     def note(choose: Callable[..., Any]) -> Callable[..., Any]:
         _BODIES.append((function, choose))
@@ -83,14 +83,15 @@ def _register_bodies() -> None:
 
 @functools.cache
 def compiles() -> bool:
-    """Whether kernels run as machine code; asking prepares them.
+    """Whether kernels run as machine code; the first call compiles them.
 
-    If not, rollout, policy update and reward training run as the references that the tests compare
-    them with. numba's NUMBA_DISABLE_JIT=1 asks for that; where compiling fails, a warning says why.
+    If not, rollout, policy update and reward training run as the reference implementations that the
+    tests compare them with. NUMBA_DISABLE_JIT=1 requests this; if compiling fails, a warning says
+    why.
     """
     import numba
 
-    # The BLAS behind numba's np.dot, loaded now so that limits on threads set later reach it.
+    # The BLAS behind numba's np.dot, loaded now so that later limits on threads apply to it.
     import scipy.linalg.cython_blas  # noqa: F401
 
     config: Any = numba.config
@@ -113,12 +114,12 @@ def compiles() -> bool:
 
 
 def prepare() -> None:
-    """Load the compiler and fill its cache now; to be called before threads are limited."""
+    """Load the compiler and fill its cache now; call this before threads are limited."""
     compiles()
 
 
 def sources() -> list[Path]:
-    """The package's files that decide what kernels are: theirs, and this one."""
+    """The package's files that determine the kernels: theirs, and this one."""
     files = (file for file in sorted(_HERE.rglob("*.py")) if b"\n@compiled\n" in file.read_bytes())
     return [_HERE / "compute/compilation.py", *files]
 
@@ -126,7 +127,7 @@ def sources() -> list[Path]:
 def cache_folder() -> Path:
     """`$XDG_CACHE_HOME/active-rlhf/<key>`, else the same below the temporary folder.
 
-    Only one that nobody else could have written to, since numba runs what it finds there.
+    Only a folder that nobody else could have written to, since numba runs what it finds there.
     """
     import llvmlite.binding as llvm
     import numba
@@ -147,7 +148,7 @@ def cache_folder() -> Path:
 
 
 def _own(folder: Path) -> bool:
-    """Make a folder, or take one that is there, into which this user alone can write."""
+    """Make a folder that only this user can write to, or accept an existing one."""
     try:
         folder.mkdir(0o700, parents=True, exist_ok=True)
         if folder.is_symlink() or folder.stat().st_uid != os.getuid():
@@ -159,9 +160,9 @@ def _own(folder: Path) -> bool:
 
 
 def _compile_once(folder: Path) -> None:
-    """Fill the cache by `python -m active_rlhf.compute.warm_up`, unless this machine has done so.
+    """Fill the cache with `python -m active_rlhf.compute.warm_up`, unless it is filled already.
 
-    Parallel callers wait for the first; if it fails, the next one tries.
+    Concurrent callers wait for the first; if it fails, the next one tries.
     """
     done = folder / "ready"
     if _COMPILING in os.environ or done.exists():

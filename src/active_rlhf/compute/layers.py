@@ -1,4 +1,4 @@
-"""What a layer does besides its matrix product, forwards and backwards, each in one pass.
+"""Everything a layer does besides its matrix product, forwards and backwards, each in one pass.
 
 Arrays may be float32 or bfloat16 as in `precision`; sums run in float32.
 """
@@ -80,7 +80,7 @@ def activate_and_drop(x, bias, keep, key, out):
 
 @compiled
 def slope(h, scale):
-    """Of `activate_and_drop` where it gave `h`."""
+    """The slope of `activate_and_drop` where its output was `h`."""
     return scale if h > _ZERO else (scale * SLOPE if h < _ZERO else _ZERO)
 
 
@@ -97,9 +97,9 @@ def _through_activation(gradient, out, scale, bias):
 def through_activation(
     gradient: np.ndarray, out: np.ndarray, bias: np.ndarray, keep: float = 1.0
 ) -> None:
-    """Back through an activation in place, given what it gave, `out`.
+    """Backpropagate through an activation in place, given its output `out`.
 
-    `bias` becomes the sums of columns, which are the gradient of the bias.
+    `bias` becomes the column sums, which are its gradient.
     """
     if compiles():
         _through_activation(gradient, out, np.float32(1 / keep), bias)
@@ -149,7 +149,8 @@ def through_squares(
     scale: np.float32,
     gradient: np.ndarray,
 ) -> float:
-    """Back through the squares of x [n, k c] + bias [c], repeated, - target [n, k c], in place.
+    """Backpropagate in place through the squares of x [n, k c] + bias [c], repeated, - target [n, k
+    c].
 
     Only the first `count` columns have an error. `x` becomes it times `scale`, `gradient` the sums
     of that over rows and repetitions. Returns the sum of the squares.

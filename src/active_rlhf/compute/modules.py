@@ -13,7 +13,7 @@ def arrays(module: nn.Module) -> dict[str, np.ndarray]:
 
 
 def state(module: nn.Module, adam: torch.optim.Adam) -> dict[str, np.ndarray]:
-    """A copy of these and of Adam's moments of every parameter, `adam.<name>.<moment>`."""
+    """A copy of these, and of Adam's moments for every parameter, `adam.<name>.<moment>`."""
     found = dict(arrays(module))
     for name, parameter in module.named_parameters():
         for key, moment in adam.state.get(parameter, {}).items():
@@ -22,7 +22,7 @@ def state(module: nn.Module, adam: torch.optim.Adam) -> dict[str, np.ndarray]:
 
 
 def load_state(module: nn.Module, adam: torch.optim.Adam, saved: Mapping[str, np.ndarray]) -> None:
-    """Take over what `state` gave of another module of the same kind."""
+    """Take over the `state` of another module of the same kind."""
     for name, array in arrays(module).items():
         array[...] = saved[name]
     parameters = dict(module.named_parameters())

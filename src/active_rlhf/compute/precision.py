@@ -22,7 +22,14 @@ DTYPES: dict[str, type[np.generic]] = {"float32": np.float32, "bfloat16": np.uin
 
 
 def dtype_of(precision: str) -> type[np.generic]:
-    """In which type arrays of a precision are kept; without compiled code all are float32."""
+    """In which type arrays of a precision are kept; without compiled code all are float32.
+
+    `auto`, which a run's spec never says, is whatever multiplies faster here.
+    """
+    if precision == "auto":
+        from active_rlhf.compute.products import measured
+
+        precision = measured().faster
     return DTYPES[precision if compiles() else "float32"]
 
 

@@ -1,9 +1,7 @@
 """Compiling every kernel once per machine: `python -m active_rlhf.compute.warm_up`.
 
-Each function is called with the types that training uses, on next to nothing.
+Each function is called with the types that training uses, on tiny arrays.
 """
-
-from typing import get_args
 
 import numpy as np
 
@@ -50,6 +48,7 @@ def vae(precision: Precision) -> None:
 
 if __name__ == "__main__":
     agent()
-    for kind in get_args(Precision):
+    kinds: tuple[Precision, ...] = ("float32", "bfloat16")
+    for kind in kinds:
         reward_networks(kind)
         vae(kind)

@@ -8,7 +8,7 @@ from matplotlib.ticker import EngFormatter
 from scipy import stats
 
 from active_rlhf.analysis.frames import needs
-from active_rlhf.analysis.wording import Terms, excluded_runs
+from active_rlhf.analysis.wording import Terms, excluded_runs, teacher_and_budget
 from active_rlhf.figures.style import (
     MethodStyle,
     across,
@@ -58,6 +58,7 @@ def curve_panels(frame: pd.DataFrame, terms: Terms, x: str, x_label: str) -> Fig
         figure,
         "Line: mean over runs (one per seed) of the running mean of 10 training episodes' true "
         f"returns. {band_note(frame['n'], terms)} No test.",
+        teacher_and_budget(terms, *envs),
         *(excluded_runs(terms, str(env)) for env in envs),
     )
     return figure

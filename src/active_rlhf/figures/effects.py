@@ -12,6 +12,7 @@ from active_rlhf.analysis.wording import (
     family,
     number,
     power_notes,
+    teacher_and_budget,
 )
 from active_rlhf.figures.style import blank, note, panels, styled, title, wrap
 
@@ -88,6 +89,7 @@ def forest(
         f"for the number of tests; dotted: unbounded). Filled: rejected at α = {terms.alpha:g}. "
         f"{TEST}; {family(families, terms)}. Shown: {terms.metric(metric_type, True)}.",
         *power_notes(families, terms),
+        teacher_and_budget(terms, *envs),
         *(excluded_runs(terms, str(name)) for name in envs),
     )
     return figure

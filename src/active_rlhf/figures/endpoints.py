@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from active_rlhf.analysis.frames import needs
-from active_rlhf.analysis.wording import Terms, excluded_runs
+from active_rlhf.analysis.wording import Terms, excluded_runs, teacher_and_budget
 from active_rlhf.figures.style import across, legend, method_styles, note, panels, styled, title
 
 
@@ -62,6 +62,7 @@ def endpoint_distributions(
         "Small points: runs, one per seed, each seed at the same place in every method; line: "
         f"their median; right: mean with {terms.level} t interval. "
         f"Shown: {terms.metric(metric_type, True)}. No test.",
+        teacher_and_budget(terms, *envs),
         *(excluded_runs(terms, env) for env in envs),
     )
     return figure

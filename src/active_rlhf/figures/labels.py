@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from active_rlhf.analysis.curves import band as statistics_of
 from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.labels import ACCURACIES
-from active_rlhf.analysis.wording import Terms, excluded_runs, seeds
+from active_rlhf.analysis.wording import Terms, excluded_runs, seeds, teacher_and_budget
 from active_rlhf.figures.curves import band, band_note, by_method, curve_panels, line
 from active_rlhf.figures.style import blank, figure_width, legend, method_styles, note, styled, wrap
 
@@ -61,6 +61,7 @@ def reward_accuracy(sessions: pd.DataFrame, terms: Terms) -> Figure:
         "the teacher does, after each session. Probe pairs are drawn anew from the run's behaviour "
         "for each session. "
         f"{band_note(counts, terms)} No test.",
+        teacher_and_budget(terms, *envs),
         *(excluded_runs(terms, env) for env in envs),
     )
     return figure

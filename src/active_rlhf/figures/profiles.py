@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from active_rlhf.analysis.frames import needs
-from active_rlhf.analysis.wording import Terms, seeds
+from active_rlhf.analysis.wording import Terms, seeds, teacher_and_budget
 from active_rlhf.figures.curves import by_method, line
 from active_rlhf.figures.style import blank, legend, method_styles, note, panels, styled
 
@@ -54,7 +54,13 @@ def performance_profiles(
     axes.set_ylim(0, 1.02)
     axes.margins(x=0)
     legend(figure, styles)
-    note(figure, f"Shares of {pooled(aggregates)}", bootstrap(terms), NORMALISED)
+    note(
+        figure,
+        f"Shares of {pooled(aggregates)}",
+        bootstrap(terms),
+        NORMALISED,
+        teacher_and_budget(terms),
+    )
     return figure
 
 
@@ -76,5 +82,11 @@ def efficiency(frame: pd.DataFrame, aggregates: pd.DataFrame, terms: Terms) -> F
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.margins(x=0)
     legend(figure, styles)
-    note(figure, f"Line: interquartile mean of {pooled(aggregates)}", bootstrap(terms), NORMALISED)
+    note(
+        figure,
+        f"Line: interquartile mean of {pooled(aggregates)}",
+        bootstrap(terms),
+        NORMALISED,
+        teacher_and_budget(terms),
+    )
     return figure

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from active_rlhf.analysis.frames import needs
-from active_rlhf.analysis.wording import Terms, excluded_runs, p_value, seeds
+from active_rlhf.analysis.wording import Terms, excluded_runs, p_value, seeds, teacher_and_budget
 from active_rlhf.figures.style import (
     blank,
     figure_width,
@@ -77,6 +77,7 @@ def improvement_matrix(
         f"Probability that a run of a has the larger {terms.metric(metric_type)}, unpaired; "
         f"{where}; {seeds(runs['n'])} seeds. Interval: {terms.level} percentile bootstrap, "
         "stratified by environment. No test.",
+        teacher_and_budget(terms, *([] if env == "all" else [env])),
         excluded_runs(terms, None if env == "all" else env),
     )
     return figure
@@ -162,6 +163,7 @@ def critical_difference_diagram(
         f"blocks ({blocks.replace(' x ', ' × ')}); {tests}. A bar joins methods whose ranks differ "
         f"by less than Nemenyi's critical difference at α = {terms.alpha:g}: not shown to differ. "
         "No interval.",
+        teacher_and_budget(terms, *([] if env == "all" else [env])),
         excluded_runs(terms, None if env == "all" else env),
     )
     return figure

@@ -1,4 +1,4 @@
-"""The parts of a run that a study names, and how anybody declares one.
+"""The parts of a run that a study names, and how to declare one.
 
 A part is a function or class under the decorator of its kind:
 
@@ -6,13 +6,13 @@ A part is a function or class under the decorator of its kind:
     def spread(pairs: Pairs, *, power: Annotated[float, Field(gt=0, description="...")] = 1.0):
         \"""Its first line is what `active-rlhf list` shows.\"""
 
-Its settings are its keyword-only parameters (fields of a dataclass with `kw_only=True` are that
-too), or one parameter `settings` annotated with a pydantic model. A function is called with them;
-a class is made with them once per run and called like the function, and may remember things between
-calls if it has `state_dict()` and `load_state_dict(state)`.
+Its settings are its keyword-only parameters (such as the fields of a dataclass with
+`kw_only=True`), or one parameter `settings` annotated with a pydantic model. A function is called
+with them. A class is instantiated with them once per run and called like the function; it may keep
+state between calls if it has `state_dict()` and `load_state_dict(state)`.
 
-The package's own parts lie in the folder of their kind, one a module and named as it, and are
-imported when they are asked for. Others come from the files and packages that a study lists under
+Each of the package's own parts is in the folder of its kind, in a module of the same name, and is
+imported when it is needed. Others come from the files and packages that a study lists under
 `parts`, and from installed packages with entry points of the group `active_rlhf.parts`.
 """
 

@@ -1,4 +1,4 @@
-"""Errors in a part are laid at its door: its file and line are named."""
+"""Errors inside a part name its file and line."""
 
 import traceback
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from active_rlhf.errors import InputError
 
 
 class PartError(InputError):
-    """A part failed or gave what cannot be used; `account` is Python's traceback of it."""
+    """A part failed or returned something unusable; `account` is Python's traceback."""
 
     def __init__(self, message: str, account: str):
         super().__init__(message)
@@ -19,9 +19,9 @@ class PartError(InputError):
 
 @contextmanager
 def blamed_on(what: str, file: Path) -> Iterator[None]:
-    """Turn what goes wrong inside into a PartError that names `what`, its file and the line.
+    """Turn any exception inside into a PartError that names `what`, its file and the line.
 
-    An InputError passes: it says already what is wrong.
+    An InputError passes through: it already says what is wrong.
     """
     try:
         yield
@@ -39,7 +39,7 @@ def blamed_on(what: str, file: Path) -> Iterator[None]:
 
 
 class Blamed:
-    """An object whose methods' failures are its part's fault; otherwise as the object itself."""
+    """Wraps an object of a part, so that failures of its methods name the part."""
 
     def __init__(self, inner: Any, what: str, file: Path):
         self._inner, self._what, self._file = inner, what, file

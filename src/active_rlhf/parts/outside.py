@@ -1,4 +1,4 @@
-"""Parts from outside of the package: a study's files and packages, and what is installed."""
+"""Parts from outside the package: a study's files and packages, and installed packages."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ from active_rlhf.parts.registry import KINDS, Part
 
 ENTRY_POINTS = "active_rlhf.parts"
 
-# By place: the content, the parts that it declared and the environments that it registered.
+# By place: its content, the parts it declared and the environments it registered.
 _loaded: dict[str, tuple[bytes, list[Part], dict[str, Any]]] = {}
 
 
@@ -29,8 +29,8 @@ def load_parts(paths: Iterable[str], folder: str | Path = ".") -> list[Part]:
     """Load the parts of files and packages, and return them.
 
     Each of `paths` is a file or a folder with `__init__.py`, from `folder` (that of the study) or
-    the working directory, or the name of an importable package. Parts from outside that were known
-    before are forgotten. Raises InputError naming what is not there, or what fails in it.
+    the working directory, or the name of an importable package. Outside parts that were known
+    before are forgotten. Raises InputError naming what is missing, or what fails in it.
     """
     for name in registry.environments:
         sys.modules["gymnasium"].registry.pop(name, None)
@@ -40,8 +40,8 @@ def load_parts(paths: Iterable[str], folder: str | Path = ".") -> list[Part]:
 
 
 def place(path: str, folder: Path) -> str:
-    """What a run's spec says of a path in a study: a file from the working directory, where it is
-    inside of that, or else a package's name. Raises InputError for a file that is not there."""
+    """How a run's spec refers to a path in a study: as a file, relative to the working directory if
+    it is inside it, or else by a package's name. Raises InputError for a missing file."""
     places = [os.path.normpath(folder / path), os.path.normpath(path)]
     found = next((place for place in places if os.path.exists(place)), None)
     if found is None:
@@ -53,9 +53,9 @@ def place(path: str, folder: Path) -> str:
 
 
 def load_used(parts: Mapping[str, str]) -> None:
-    """Load the parts that a spec says it uses, as in {"score spread": "my_parts.py"}.
+    """Load the parts that a spec names, as in {"score spread": "my_parts.py"}.
 
-    Raises InputError for one that its file does not declare.
+    Raises InputError for a part that its file does not declare.
     """
     declared = {f"{p.kind} {p.name}" for p in load_parts(dict.fromkeys(parts.values()))}
     declared |= {f"task {name}" for name in registry.environments}
@@ -65,14 +65,14 @@ def load_used(parts: Mapping[str, str]) -> None:
 
 
 def used(named: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """What a spec says of those of its parts, (kind, name), that come from outside."""
+    """The entry in a spec for those of its parts, (kind, name), that come from outside."""
     found = {f"{kind} {name}": registry.origin(kind, name) for kind, name in named}
     return {key: origin for key, origin in sorted(found.items()) if origin is not None}
 
 
 @cache
 def load_installed() -> None:
-    """Load the parts of installed packages that say they have some."""
+    """Load the parts of installed packages, by their entry points."""
     from importlib.metadata import entry_points
 
     for point in entry_points(group=ENTRY_POINTS):
@@ -80,19 +80,19 @@ def load_installed() -> None:
 
 
 def _load(origin: str) -> list[Part]:
-    """The parts of a file, a folder or a module, which are then known."""
+    """Load the parts of a file, a folder or a module, and make them known."""
     path = Path(origin)
     key = os.path.abspath(path) if path.exists() else origin
     content = path.read_bytes() if path.is_file() else b""
     if key not in _loaded or _loaded[key][0] != content:
         if any(b"gymnasium" in file.read_bytes() for file in _sources(origin)):
-            import_module("gymnasium")  # or its own environments would be taken for this origin's
+            import_module("gymnasium")  # or gymnasium's own environments would count as this file's
         before = _registered()
         found = _declared_by(origin)
         new = {name: entry for name, entry in _registered().items() if name not in before}
         if not found and not new:
             kinds = ", ".join(f"@{kind}" for kind in KINDS)
-            raise InputError(f"parts: {origin} declares no part; above one belongs one of {kinds}")
+            raise InputError(f"parts: {origin} declares no part; put one of {kinds} above it")
         _loaded[key] = content, found, new
     _, found, new = _loaded[key]
     found = [replace(declared, origin=origin) for declared in found]
@@ -105,11 +105,11 @@ def _load(origin: str) -> list[Part]:
 
 
 def _declared_by(origin: str) -> list[Part]:
-    """Run a file, or import a folder or a module, and say what parts it declares."""
+    """Run a file, or import a folder or a module; returns the parts that it declares."""
     path = Path(origin)
     if path.exists():
         here = str(path.parent.resolve())
-        if here not in sys.path:  # last, so that nothing installed is taken from there
+        if here not in sys.path:  # last, so that it does not hide installed packages
             sys.path.append(here)
     with registry.collected(origin) as found:
         if path.is_file():
@@ -117,7 +117,7 @@ def _declared_by(origin: str) -> list[Part]:
             return found
         name = path.name if path.is_dir() else origin
         _import(name)
-        # Those too that it declared when it was imported sooner, for whatever reason.
+        # Including those it declared when it was imported earlier, for any reason.
         return [
             declared
             for declared in registry.outside
@@ -126,20 +126,20 @@ def _declared_by(origin: str) -> list[Part]:
 
 
 def _registered() -> dict[str, Any]:
-    """Gymnasium's environments so far, by id; none before anything needed it."""
+    """Gymnasium's environments so far, by id; none if it has not been imported."""
     gymnasium = sys.modules.get("gymnasium")
     return dict(gymnasium.registry) if gymnasium else {}
 
 
 class _Loader(SourceFileLoader):
-    """Loads a file as it is now: compiled code kept beside it may be of the same second's past."""
+    """Loads a file as it is now: its cached bytecode may be older, but of the same second."""
 
     def get_code(self, fullname: str) -> CodeType:
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def _run(file: Path) -> None:
-    """Import a file as a module of its own."""
+    """Import a file as a separate module."""
     digest = hashlib.sha256(str(file).encode()).hexdigest()[:8]
     name = f"{re.sub('[^A-Za-z0-9_]', '_', file.stem)}_{digest}"
     loader = _Loader(name, str(file))
@@ -165,7 +165,7 @@ def _sources(origin: str) -> list[Path]:
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """Where a module is, if there is one."""
+    """The spec of a module, if there is one."""
     try:
         return find_spec(name) if all(map(str.isidentifier, name.split("."))) else None
     except ImportError:
@@ -173,7 +173,7 @@ def _spec(name: str) -> ModuleSpec | None:
 
 
 def _import(name: str) -> None:
-    """Import a module and, of a package, those of its modules that declare parts."""
+    """Import a module and, for a package, those of its modules that declare parts."""
     spec = _spec(name)
     if spec is None or spec.origin is None:
         raise InputError(f"parts: there is neither a file nor a package {name!r}")

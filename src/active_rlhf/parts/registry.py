@@ -49,13 +49,13 @@ class Part:
     """The function, or the class."""
     file: Path
     settings: type[BaseModel]
-    """Every setting with type, default, range, unit and description; no further ones."""
+    """Every setting with type, default, range, unit and description; other keys are refused."""
     description: str
     """The first line of its docstring."""
     traits: Mapping[str, Any] = field(default_factory=dict)
-    """What the decorator was given besides; a function decides by the settings."""
+    """Further arguments of the decorator; a function decides by the settings."""
     origin: str | None = None
-    """What to load it from, as a spec says it: a file or a module; None for the package's own."""
+    """Where to load it from, as a spec has it: a file or a module; None for the package's own."""
     whole: bool = False
     """Whether it takes its settings as one parameter, `settings`."""
 
@@ -64,14 +64,14 @@ class Part:
         return complete(self.settings, given)
 
     def has(self, trait: str, given: Mapping[str, Any]) -> bool:
-        """Whether it has a trait with these settings."""
+        """Whether it has a trait, given these settings."""
         value = self.traits.get(trait, False)
         return bool(value(self.complete(given)) if callable(value) else value)
 
     def build(self, given: Mapping[str, Any], *context: Any) -> Any:
-        """What it makes of `context` and these settings.
+        """Call it with `context` and these settings.
 
-        Of a part from outside, what fails later is its fault too.
+        For a part from outside, later failures of the result are blamed on it too.
         """
         keywords = self._keywords(given)
         with self.blamed():
@@ -81,8 +81,8 @@ class Part:
         return Blamed(made, f"{self.kind} {self.name}", self.file)
 
     def start(self, given: Mapping[str, Any], *context: Any) -> Working:
-        """The part at work in a run with these settings: a function is called with them, a class
-        is made with them (and with `context`) and then called."""
+        """The part, ready for use in a run: a function to call with these settings, or an instance
+        of a class made with them (and with `context`)."""
         what = f"{self.kind} {self.name}"
         if inspect.isclass(self.make):
             return Working(what, self.file, self.build(given, *context))
@@ -93,7 +93,7 @@ class Part:
         return {"settings": settings} if self.whole else dict(settings)
 
     def blamed(self) -> AbstractContextManager[None]:
-        """Whatever goes wrong inside is this part's fault."""
+        """Exceptions inside are blamed on this part."""
         return blamed_on(f"{self.kind} {self.name}", self.file)
 
 
@@ -129,9 +129,9 @@ score = _Decorator("score")
 picker = _Decorator("picker")
 
 _parts: dict[tuple[str, str], Part] = {}
-_collecting: list[tuple[str, list[Part]]] = []  # what is loaded, and what it declared; inmost last
-outside: list[Part] = []  # all that was ever declared outside of the package
-environments: dict[str, str] = {}  # gymnasium's, by id: the file or package that registers it
+_collecting: list[tuple[str, list[Part]]] = []  # what is loading, and its parts; innermost last
+outside: list[Part] = []  # everything ever declared outside the package
+environments: dict[str, str] = {}  # id in gymnasium -> the file or package that registers it
 
 
 def _declare(kind: str, name: str | None, traits: Mapping[str, Any], make: F) -> F:
@@ -146,7 +146,7 @@ def _declare(kind: str, name: str | None, traits: Mapping[str, Any], make: F) ->
             "digits, '_', '.' or '-', and is not none"
         )
     settings, whole = settings_of(f"{kind} {name}", make)
-    # A dataclass without docstring has its signature for one.
+    # The docstring of a dataclass without one is its signature.
     said = make.__doc__ if not f"{make.__doc__}".startswith(f"{written}(") else None
     said = said or (getattr(module, "__doc__", None) if own else None) or ""
     origin = _collecting[-1][0] if _collecting else os.path.relpath(file)
@@ -175,7 +175,7 @@ def _snake(name: str) -> str:
 
 @contextmanager
 def collected(origin: str) -> Iterator[list[Part]]:
-    """The parts that are declared meanwhile, which come from `origin`."""
+    """Collect the parts declared inside the `with` block, as coming from `origin`."""
     found: list[Part] = []
     _collecting.append((origin, found))
     try:
@@ -185,7 +185,7 @@ def collected(origin: str) -> Iterator[list[Part]]:
 
 
 def remember(new: Part) -> None:
-    """Make a part known. Raises InputError if its name is another's."""
+    """Make a part known. Raises InputError if its name is taken."""
     kind, name = new.kind, new.name
     other, file = _parts.get((kind, name)), None
     if other and (other.file, other.make.__qualname__) != (new.file, new.make.__qualname__):
@@ -198,7 +198,7 @@ def remember(new: Part) -> None:
 
 
 def forget_outside() -> None:
-    """Know the package's own parts only."""
+    """Forget all parts but the package's own."""
     environments.clear()
     for key in [key for key, one in _parts.items() if one.origin is not None]:
         del _parts[key]
@@ -208,7 +208,7 @@ def forget_outside() -> None:
 
 
 def known(kind: str) -> list[str]:
-    """Names of all parts of a kind: the package's own, then the others in their order."""
+    """Names of all parts of a kind: the package's own, then the others in order of declaration."""
     from active_rlhf.parts.outside import load_installed
 
     load_installed()
@@ -218,7 +218,7 @@ def known(kind: str) -> list[str]:
 def part(kind: str, name: Any) -> Part:
     """The part of that name.
 
-    Raises InputError if there is none, saying which there are, and PartError if its module cannot
+    Raises InputError if there is none, listing those there are, and PartError if its module cannot
     be loaded.
     """
     if isinstance(name, str):
@@ -238,13 +238,13 @@ def part(kind: str, name: Any) -> Part:
 
 
 def declared(kind: str, name: str) -> bool:
-    """Whether there is a part of that name; nothing is imported for the answer."""
+    """Whether there is a part of that name, without importing anything."""
     return (kind, name) in _parts or name in own_modules(kind)
 
 
 def origin(kind: str, name: str) -> str | None:
-    """Where a part from outside is loaded from, or an environment that its file registers; None
-    for what is the package's own, or not known."""
+    """Where an outside part, or an environment registered by its file, is loaded from; None for the
+    package's own parts and for unknown names."""
     found = _parts.get((kind, name))
     if found is None and kind == "task":
         return environments.get(name)
@@ -252,7 +252,7 @@ def origin(kind: str, name: str) -> str | None:
 
 
 def description(kind: str, name: str) -> str:
-    """The first line about a part; of the package's own it is read, and nothing imported."""
+    """The first line of a part's docstring, read without importing the package's own parts."""
     found, file = _parts.get((kind, name)), own_modules(kind).get(name)
     if found is None and file is not None:
         tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -264,7 +264,7 @@ def description(kind: str, name: str) -> str:
 
 
 def part_declared(statement: ast.stmt) -> tuple[str, str] | None:
-    """Kind and name of the part that a statement of a module declares."""
+    """Kind and name of the part that a statement declares."""
     if not isinstance(statement, Definition):
         return None
     for decorator in statement.decorator_list:
@@ -289,7 +289,7 @@ def blamed(kind: str, name: str) -> AbstractContextManager[None]:
 
 
 def unknown(what: str, name: Any, names: Iterable[str]) -> str:
-    """The message about a name that is none of `names`, with the closest of them."""
+    """The message about a name that is not one of `names`, with the closest of them."""
     names = list(names)
     shown = "nothing" if name is None else repr(name)
     shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
@@ -300,7 +300,7 @@ def unknown(what: str, name: Any, names: Iterable[str]) -> str:
 
 @cache
 def own_modules(kind: str) -> dict[str, Path]:
-    """The package's own modules that declare a part of this kind, by its name; none is imported."""
+    """The package's own modules that declare parts of this kind, by name; none is imported."""
     folder = PACKAGE / FOLDERS[kind]
     files = {path.stem: path for path in folder.glob("[!_]*.py")}
     files |= {path.parent.name: path for path in folder.glob("[!_]*/__init__.py")}
@@ -314,6 +314,6 @@ def kinds_declared(file: Path) -> set[str]:
 
 
 def _dotted(file: Path) -> str:
-    """The module that a file of the package is."""
+    """The dotted name of a file of the package."""
     parts = file.relative_to(PACKAGE).with_suffix("").parts
     return ".".join([PACKAGE.name, *(name for name in parts if name != "__init__")])

@@ -1,4 +1,4 @@
-"""What a part lets a study set: a pydantic model made of its signature."""
+"""The settings of a part: a pydantic model made from its signature."""
 
 import inspect
 import sys
@@ -15,7 +15,7 @@ from active_rlhf.study.sections import Section
 
 
 def settings_of(what: str, make: Callable[..., Any]) -> tuple[type[BaseModel], bool]:
-    """The model of a part's settings, and whether it takes them whole, as one parameter.
+    """The model of a part's settings, and whether it takes them all as one parameter.
 
     Raises InputError if one has no type.
     """
@@ -28,7 +28,7 @@ def settings_of(what: str, make: Callable[..., Any]) -> tuple[type[BaseModel], b
     untyped = [key for key, annotation in wanted.items() if annotation is inspect.Parameter.empty]
     if untyped:
         raise InputError(f"{what}: setting {untyped[0]} has no type")
-    # Only these: other annotations may name what is imported for a type checker alone.
+    # Only these: other annotations may name things imported only for type checkers.
     annotated = SimpleNamespace(__annotations__=wanted)
     hints = get_type_hints(annotated, vars(sys.modules[make.__module__]), include_extras=True)
     model = hints.get("settings")
@@ -38,7 +38,7 @@ def settings_of(what: str, make: Callable[..., Any]) -> tuple[type[BaseModel], b
         own = issubclass(model, Section)
         return model if own else create_model(model.__name__, __base__=(model, Section)), True
     defaults = {p.name: ... if p.default is p.empty else p.default for p in parameters}
-    if is_dataclass(make):  # whose signature does not tell what a factory makes
+    if is_dataclass(make):  # its signature does not show what a factory makes
         for field in fields(make):
             if field.default_factory is not MISSING:
                 defaults[field.name] = field.default_factory()
@@ -49,7 +49,7 @@ def settings_of(what: str, make: Callable[..., Any]) -> tuple[type[BaseModel], b
 def complete(model: type[BaseModel], given: Mapping[str, Any]) -> BaseModel:
     """Every setting, given or by default.
 
-    Raises InputError `<setting>: ...`, or a sentence that is not about one alone.
+    Raises InputError `<setting>: ...`, or a sentence about several settings.
     """
     if given and not model.model_fields:
         raise InputError(f"unknown setting {next(iter(given))!r}: there are none")

@@ -1,4 +1,4 @@
-"""A part at work in a run, and what it remembers from one call to the next."""
+"""A part in use by a run, and what it remembers between calls."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -11,9 +11,9 @@ from active_rlhf.parts.blame import blamed_on
 
 
 class Working:
-    """A part of a run under way: called like its function, its state saved by name.
+    """A part in use by a run: called like its function, with its state saved by name.
 
-    Whatever goes wrong inside is a PartError that names the part.
+    Exceptions inside become a PartError that names the part.
     """
 
     def __init__(self, what: str, file: Path, inner: Callable[..., Any]):
@@ -38,17 +38,17 @@ class Working:
             ]
             if changed:
                 raise ValueError(
-                    f"changes itself ({', '.join(changed)}) and has no state_dict and "
-                    "load_state_dict: after a resume it would begin anew and act differently"
+                    f"changes itself ({', '.join(changed)}) but has no state_dict and "
+                    "load_state_dict: after a resume it would start over and act differently"
                 )
             return answer
 
     def blamed(self) -> AbstractContextManager[None]:
-        """Whatever goes wrong inside is this part's fault."""
+        """Exceptions inside are blamed on this part."""
         return blamed_on(self.what, self.file)
 
     def state_dict(self) -> dict[str, Any]:
-        """What it goes on from: a tree of arrays and what JSON holds; empty if it keeps nothing."""
+        """Its state: a tree of arrays and JSON data; empty if it keeps nothing."""
         if not self._saves:
             return {}
         with self.blamed():
@@ -58,25 +58,25 @@ class Working:
             return {name: _storable(name, value) for name, value in state.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from there."""
+        """Restore this state."""
         if self._saves:
             with self.blamed():
                 self.inner.load_state_dict(state)  # type: ignore[attr-defined]
 
 
 def _remembered(inner: Any) -> dict[str, Any]:
-    """A copy of an instance's attributes; of what cannot be copied, the thing itself."""
+    """A copy of an instance's attributes; those that cannot be copied are kept as they are."""
     found = {}
     for name, value in getattr(inner, "__dict__", {}).items():
         try:
             found[name] = deepcopy(value)
-        except Exception:  # whatever a class raises that cannot be copied
+        except Exception:  # a class that cannot be copied may raise anything
             found[name] = value
     return found
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two attributes hold the same, as far as that can be told."""
+    """Whether two attributes are equal, as far as can be told."""
     import numpy as np
 
     if one is other:
@@ -93,9 +93,7 @@ def _same(one: Any, other: Any) -> bool:
         return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
     if isinstance(one, list | tuple):
         return len(one) == len(other) and all(map(_same, one, other))
-    if (
-        getattr(type(one), "__eq__", None) is object.__eq__
-    ):  # an object of a class that says nothing of equality
+    if getattr(type(one), "__eq__", None) is object.__eq__:  # an object of a class without equality
         mine, others = (getattr(value, "__dict__", None) for value in (one, other))
         return mine is None or others is None or _same(mine, others)
     try:
@@ -105,7 +103,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _storable(name: str, value: Any) -> Any:
-    """A state as a checkpoint can hold it. Raises TypeError naming what it cannot."""
+    """A state in a form that checkpoints can hold. Raises TypeError naming what they cannot."""
     import numpy as np
 
     if isinstance(value, np.generic):

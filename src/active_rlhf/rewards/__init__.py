@@ -1,9 +1,9 @@
 """What was learned from the answers: reward models.
 
 A reward model predicts the reward of a step from (observation, action) and is trained on pairs of
-segments and what a teacher said of them. `mlp` is the compiled one that runs use by default,
-`torch_mlp` the same in plain torch, to read and to copy; `ensemble` is what they share, `measures`
-what is said of predictions.
+segments and a teacher's answers about them. `mlp` is the compiled default; `torch_mlp` is the same
+in plain torch, to read and to copy; `ensemble` is what they share; `measures` evaluates
+predictions.
 """
 
 from collections.abc import Mapping
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 class RewardModel(Protocol):
     """E members that each predict rewards, and one reward that combines them.
 
-    Observations are raw [..., o], actions as the policy sampled them [..., a] (for a discrete
-    choice, its number [...]); pairs of segments have [n, 2, H, .] of both.
+    Observations [..., o] are raw; actions [..., a] are as the policy sampled them (a discrete
+    choice is a number [...]). Pairs of segments have shape [n, 2, H, .].
     """
 
     @classmethod
     def sizes(cls, arrays: Mapping[str, np.ndarray], settings: Any) -> tuple[int, int]:
-        """Numbers o and a of a model of these settings that left these `arrays`.
+        """The numbers o and a of the model of these settings that saved these `arrays`.
 
-        Raises ValueError if none did.
+        Raises ValueError if it was no such model.
         """
 
     def observe(self, moments: "Moments") -> None:
@@ -37,20 +37,20 @@ class RewardModel(Protocol):
 
     @property
     def parameters(self) -> np.ndarray:
-        """All that `fit` changes and that must be finite."""
+        """Everything that `fit` changes and that must be finite."""
 
     def member_rewards(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """Each member's rewards float32 [E, ...], on a scale of its own."""
+        """Each member's rewards float32 [E, ...], on its own scale."""
 
     def features(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """float32 [E, N, k] of segments [N, H, .]: what each member's last layer, which is linear,
-        sees of them, summed over steps."""
+        """For segments [N, H, .], float32 [E, N, k]: inputs of each member's last layer, which is
+        linear, summed over steps."""
 
     def calibrate(self, member_rewards: np.ndarray) -> None:
-        """Make these [E, ...] of mean 0 and sd 1, each member's."""
+        """Scale each member's output so that these [E, ...] have mean 0 and sd 1."""
 
     def combined(self, member_rewards: np.ndarray) -> np.ndarray:
-        """One reward float64 [...] of the members' [E, ...]."""
+        """One reward float64 [...] from the members' [E, ...]."""
 
     def rewards(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """The combined reward float64 [...]."""
@@ -59,13 +59,13 @@ class RewardModel(Protocol):
         """P(first preferred) of each member, float64 [E, n], for pairs."""
 
     def state_dict(self) -> dict[str, Any]:
-        """All that `fit` goes on from, but for the random stream: a tree of arrays."""
+        """The state that `fit` continues from, without the random stream: a tree of arrays."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over the state of a model of the same settings."""
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All that predictions need, by name; writing into them changes the model."""
+        """Everything that predictions need, by name; writing into the arrays changes the model."""
 
 
 def build(
@@ -77,8 +77,8 @@ def build(
 ) -> RewardModel:
     """The reward model of that name for o observations and a actions (or choices).
 
-    given: its settings, those left out are the default ones. All its randomness comes from
-    `generator`. Raises InputError for a name or a setting that is not known.
+    given: its settings, with defaults for those left out. All its randomness comes from
+    `generator`. Raises InputError for an unknown name or setting.
     """
     from active_rlhf.parts import part
 

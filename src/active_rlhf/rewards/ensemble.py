@@ -1,6 +1,6 @@
-"""What any ensemble of reward functions does, whatever its members are.
+"""What all ensembles of reward functions have in common.
 
-A subclass has `member_rewards`, `fit` and the rest of the RewardModel protocol.
+A subclass adds `member_rewards`, `fit` and the rest of the RewardModel protocol.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ class Ensemble:
     def rows(
         self, observations: np.ndarray, actions: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
-        """Observations [n, o], actions [n, a] (of a choice one-hot), and the steps' shape."""
+        """Observations [n, o], actions [n, a] (one-hot if discrete), and the shape of the steps."""
         if actions.dtype.kind in "iu":
             actions = np.eye(self.actions, dtype=np.float32)[actions]
         *shape, width = actions.shape
@@ -43,9 +43,9 @@ class Ensemble:
     def inputs(
         self, observations: np.ndarray, actions: np.ndarray, out: np.ndarray | None = None
     ) -> np.ndarray:
-        """What networks see [..., o + a] of raw observations [..., o] and actions [..., a].
+        """Network inputs [..., o + a] for raw observations [..., o] and actions [..., a].
 
-        They go into `out`, as matrix products take them, or into a new float32 array.
+        They are written to `out`, in its number type, or to a new float32 array.
         """
         observations, actions, shape = self.rows(observations, actions)
         o, a = self.observations, self.actions
@@ -85,7 +85,7 @@ class Ensemble:
         return {name: getattr(self, name) for name in SCALES}
 
     def load_scales(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take over those of another ensemble."""
+        """Take over the scales of another ensemble."""
         for name, array in self.scales().items():
             array[:] = state[name]
 
@@ -100,10 +100,10 @@ def bootstrap(
 ) -> Iterator[list[tuple[np.ndarray, np.ndarray]]]:
     """The minibatches of each epoch over one member's bootstrap sample of the pairs.
 
-    A minibatch is the positions of pairs [m] and their weights [m]. A pair drawn k times is visited
-    once with weight k: the same expected gradient and number of steps as a pass over all draws, for
-    a third less work. Weights sum to 1 a minibatch on average, so that of the weighted sums of
-    losses the mean over minibatches is the mean loss of a draw.
+    A minibatch consists of positions of pairs [m] and their weights [m]. A pair drawn k times is
+    visited once with weight k: the same expected gradient and number of steps as a pass over all
+    draws, for a third less work. Weights sum to 1 per minibatch on average, so the mean over
+    minibatches of the weighted sums of losses is the mean loss of a draw.
     """
     counts = np.bincount(generator.integers(pairs, size=pairs), minlength=pairs)
     drawn = np.flatnonzero(counts)

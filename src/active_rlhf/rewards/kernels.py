@@ -1,4 +1,4 @@
-"""What the compiled reward networks do besides products and layers, each in one pass."""
+"""Further steps of the compiled reward networks, besides products and layers, each in one pass."""
 
 import numpy as np
 
@@ -22,7 +22,8 @@ def segment_differences(x, steps, out):
 
 @compiled
 def through_segment_differences(slopes, weight, steps, out, keep, gradient, bias):
-    """Back through the product with `weight` [c], `segment_differences` and the activation below.
+    """Backpropagate through the product with `weight` [c], `segment_differences` and the activation
+    below.
 
     `slopes` [n] is the gradient of the product, `out` [n2H, c] what the activation gave. Its
     argument's gradient goes to `gradient`, the sums of columns to `bias`.

@@ -1,4 +1,4 @@
-"""What is said of a reward model's predictions."""
+"""Measures of a reward model's predictions."""
 
 import numpy as np
 

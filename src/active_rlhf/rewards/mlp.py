@@ -2,9 +2,10 @@
 
 Trained on pairs of segments by the Bradley-Terry model, P(first preferred) = sigmoid(R(first) -
 R(second)) with R the sum of per-step rewards (Christiano et al. 2017, eq. 1). Actions are those the
-policy sampled: clipped to the environment's bounds they would be all alike beyond them, and their
-cost no reason to come back. Each member is one flat buffer. `torch_mlp` is the same in plain torch,
-to read first; `step_in_torch` below is one step of it on these buffers.
+policy sampled. If they were clipped to the environment's bounds, all actions beyond them would look
+alike, and their cost would give no reason to come back. Each member is one flat buffer. Read
+`torch_mlp` first: it is the same in plain torch. `_step_in_torch` below is one of its steps on
+these buffers.
 """
 
 from collections import namedtuple
@@ -56,9 +57,8 @@ def views(flat: Any, sizes: Sequence[int]) -> Member:
 class MLPEnsemble(Ensemble):
     """Multilayer perceptrons, trained by compiled code.
 
-    With precision `bfloat16` the rows and weights that matrix products meet are rounded to it;
-    weights proper, sums, losses and Adam are float32 (mixed-precision training, Micikevicius et al.
-    2018).
+    With precision `bfloat16`, rows and weights are rounded to it for matrix products; master
+    weights, sums, losses and Adam are float32 (mixed-precision training, Micikevicius et al. 2018).
     """
 
     STATE = ("flat", "first", "second", "step")
@@ -104,11 +104,12 @@ class MLPEnsemble(Ensemble):
         """[E, p]"""
         return self.flat
 
-    # What only products need comes when the first of them does: a saved model loads no compiler.
+    # What only matrix products need is loaded with the first of them: loading a saved model needs
+    # no compiler.
 
     @cached_property
     def dtype(self) -> type[np.generic]:
-        """Of what products take."""
+        """Number type of matrix products."""
         return dtype_of(self.settings.precision)
 
     @cached_property
@@ -121,7 +122,7 @@ class MLPEnsemble(Ensemble):
 
     @cached_property
     def _prediction(self) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...]]:
-        """Buffers of a chunk: inputs, a product, hidden units."""
+        """Buffers for a chunk: inputs, a product, hidden units."""
         # The last product of a prediction stays in float32, and so does the reward.
         top = np.empty((CHUNK, self.layers[-2]), np.float32)
         return (
@@ -134,7 +135,7 @@ class MLPEnsemble(Ensemble):
         return tuple(np.empty((rows, width), self.dtype) for width in self.layers[1:-1])
 
     def _for_products(self, member: Member) -> Member:
-        """The member's parameters as products take them: themselves, or rounded."""
+        """The member's parameters for matrix products: as they are, or rounded."""
         if self.dtype == np.float32:
             return member
         store(member.flat, self._rounded.flat)
@@ -166,14 +167,14 @@ class MLPEnsemble(Ensemble):
     def _last_hidden(
         self, observations: np.ndarray, actions: np.ndarray
     ) -> Iterator[tuple[int, slice, np.ndarray]]:
-        """Member, rows and their last hidden units float32 [n, c], to be used at once."""
+        """Yields member, rows and their last hidden units float32 [n, c], for immediate use."""
         inputs, sums, units = self._prediction
         for begin in range(0, len(actions), CHUNK):
             part = slice(begin, min(begin + CHUNK, len(actions)))
             count = part.stop - begin
             self.inputs(observations[part], actions[part], inputs[:count])
-            # Of few different heights, as code is made and kept for each; what is below the part
-            # is of no use.
+            # Only a few different heights, as code is compiled and kept for each; rows past the end
+            # are ignored.
             rows = min(CHUNK, -(-count // 512) * 512)
             hidden = [h[:rows] for h in units]
             for e, member in enumerate(self.members):
@@ -237,8 +238,8 @@ class MLPEnsemble(Ensemble):
     def _loss(self, member: Member, minibatch: Minibatch, work: Work) -> float:
         """The weighted sum of the losses, with its gradient in `self._gradient`.
 
-        It depends on a pair through the difference D of its segments' sums of last hidden units:
-        logit = D w, and the output bias, cancelled, has no gradient.
+        A pair enters through D, the difference of its segments' sums of last hidden units:
+        logit = D w. The output bias cancels and has no gradient.
         """
         inputs, answers, weights, keys = minibatch
         gradient, network = self._gradient, self._for_products(member)
@@ -268,7 +269,7 @@ class MLPEnsemble(Ensemble):
         return float(loss)
 
     def _step_in_torch(self, e: int, minibatch: Minibatch, work: Work) -> float:
-        """`_step` written out in torch: the same but for the bits that dropout draws."""
+        """`_step` written out in torch: the same except for the bits that dropout draws."""
         import torch
         from torch.nn import functional
 
@@ -329,7 +330,7 @@ def _forward(
 ) -> None:
     """Fill `hidden` [rows, c] layer by layer from `x` [rows, o + a], by way of the buffer `sums`.
 
-    Without `keys` nothing is dropped. Weights are as products take them, biases float32.
+    Without `keys` nothing is dropped. Weights are in the products' number type, biases float32.
     """
     for i, (weight, bias, a) in enumerate(zip(weights, biases, hidden, strict=False)):
         z = sums[: a.size].reshape(a.shape)

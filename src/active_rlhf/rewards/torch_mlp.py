@@ -1,8 +1,8 @@
 """An ensemble of reward networks in plain torch: the reference, and the one to copy and change.
 
 It is slower than `mlp` and computes the same. Any module that gives a reward [..., 1] for inputs
-[..., o + a] may take the place of `network`; a copy in a file of one's own, under another name, is
-a reward model for a study's `parts`.
+[..., o + a] can replace `network`; put a copy in a file of your own, under another name, and list
+it in a study's `parts`.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ CHUNK = 2048  # steps predicted at once
 
 
 def network(inputs: int, settings: TorchMLPSettings) -> nn.Module:
-    """Rewards [..., 1] for inputs [..., o + a]; the last of its linear layers gives the reward."""
+    """Rewards [..., 1] for inputs [..., o + a]; the last linear layer gives the reward."""
     layers: list[nn.Module] = []
     for width in settings.hidden:
         layers += [nn.Linear(inputs, width), nn.LeakyReLU(), nn.Dropout(settings.dropout)]
@@ -64,7 +64,7 @@ class TorchMLP(Ensemble):
         ]
 
     def _seed(self) -> None:
-        """Let torch draw what the run's own stream says, also after a resume."""
+        """Seed torch from the run's own stream, so that a resumed run draws the same."""
         torch.manual_seed(int(self.generator.integers(2**63)))
 
     def fit(self, observations: np.ndarray, actions: np.ndarray, preferences: np.ndarray) -> float:

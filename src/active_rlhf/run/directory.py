@@ -4,6 +4,7 @@ import csv
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,14 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from active_rlhf.compute.products import measured
 from active_rlhf.errors import InputError
-from active_rlhf.files import LOCK, atomic, result_files, sha256
+from active_rlhf.files import CHECKPOINT, LOCK, atomic, result_files, sha256
 from active_rlhf.parts import PartError
 from active_rlhf.run import machine
 from active_rlhf.run.finite import NotFinite
 from active_rlhf.run.loop import Run
 from active_rlhf.run.saved import save_arrays
 from active_rlhf.run.schedule import RECENT_RETURNS
+from active_rlhf.study.precision import precisions
 from active_rlhf.study.settings import Spec
 
 # A workflow deletes run.json when it restarts a job whose end it did not see; the copy stays.
@@ -58,6 +61,8 @@ def restore_result(out: Path, spec: Spec, code: str) -> bool:
             found = json.loads(text)
             if (found["spec"], found["code"]) != (spec.as_dict(), code):
                 continue
+            if machine.other_versions(found["versions"]):
+                continue
         except (OSError, ValueError, LookupError, TypeError):
             continue
         if name == COPY:
@@ -71,6 +76,13 @@ def forget_result(out: Path) -> None:
     """Remove what says that a run is complete."""
     for name in (COPY, RESULT):
         (out / name).unlink(missing_ok=True)
+
+
+def forget_run(out: Path) -> None:
+    """Make the next training in `out` start afresh, unless a process is at it now."""
+    if not (out / LOCK).exists():
+        forget_result(out)
+        shutil.rmtree(out / CHECKPOINT, ignore_errors=True)
 
 
 def forget_failure(out: Path) -> None:
@@ -104,12 +116,19 @@ def write(run: Run, out: Path, code: str) -> None:
         "pending": run.learner.ledger.pending if run.learner else 0,
         "seconds": run.clock.seconds,
         "files": {name: sha256(out / name) for name in result_files(run.learner is not None)},
+        **({"precision": _precision(run.spec)} if run.learner else {}),
         **run.cost.state_dict(),
         **machine.description(),
     }
     for name in (COPY, RESULT):
         with atomic(out / name) as temporary:
             temporary.write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n")
+
+
+def _precision(spec: Spec) -> dict[str, str]:
+    """What its networks multiplied in, and what speaks for it on this machine."""
+    taken, speeds = sorted(set(precisions(spec))), measured()
+    return {"taken": " and ".join(taken) or "float32", "faster": speeds.faster, "why": str(speeds)}
 
 
 def _write_table(rows: list[dict[str, Any]], columns: list[str], path: Path) -> None:

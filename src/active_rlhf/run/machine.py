@@ -3,11 +3,12 @@
 import os
 import platform
 import socket
+from collections.abc import Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from active_rlhf.compute.compilation import compiles
+from active_rlhf.compute.products import processor
 
 LIBRARIES = ("gymnasium", "mujoco", "numba", "numpy", "scipy", "torch")
 
@@ -15,7 +16,22 @@ LIBRARIES = ("gymnasium", "mujoco", "numba", "numpy", "scipy", "torch")
 def arithmetic() -> dict[str, str]:
     """What decides a run's bytes besides its spec, its code and the processor."""
     kernels = "compiled" if compiles() else "eager"
-    return {"kernels": kernels} | {name: version(name) for name in LIBRARIES}
+    return {"kernels": kernels} | library_versions()
+
+
+def library_versions() -> dict[str, str]:
+    """The versions of the libraries that compute a run."""
+    return {name: version(name) for name in LIBRARIES}
+
+
+def other_versions(recorded: Any) -> list[str]:
+    """Which libraries computed a run, by the `versions` of its run.json, that are others here."""
+    recorded = recorded if isinstance(recorded, Mapping) else {}
+    return [
+        f"{name} {recorded.get(name, 'unknown')} (now {now})"
+        for name, now in library_versions().items()
+        if recorded.get(name) != now
+    ]
 
 
 def description() -> dict[str, Any]:
@@ -24,16 +40,6 @@ def description() -> dict[str, Any]:
     return {
         "versions": own | arithmetic(),
         "host": socket.gethostname(),
-        "cpu": _processor(),
+        "cpu": processor(),
         "cores": os.cpu_count(),
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(
-            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
-        )
-    except (OSError, StopIteration):
-        return platform.processor()

@@ -1,8 +1,8 @@
 """A run's policy and reward model as files: named arrays in the safetensors format, and back.
 
-Anybody's runs may be opened, and nothing that a file says is run: all that is taken from one is
-numbers for arrays of the expected shapes. Runs made before safetensors left `.pt` files, which are
-read by torch's `weights_only`; nothing else here needs torch.
+It is safe to open anybody's runs: nothing in a file is executed, and only numbers for arrays of the
+expected shapes are read from it. Older runs have `.pt` files, which are read by torch with
+`weights_only`; nothing else here needs torch.
 """
 
 import json
@@ -22,11 +22,11 @@ SUFFIX, FORMER_SUFFIX = ".safetensors", ".pt"
 
 
 class SavedError(InputError):
-    """A file is not what a run saves; the message is one line that names it."""
+    """A file is not what a run saves; the one-line message names it."""
 
 
 def save_arrays(arrays: Mapping[str, np.ndarray], path: str | Path) -> None:
-    """Write arrays under their names as a `.safetensors` file; the same ones give the same bytes.
+    """Write named arrays as a `.safetensors` file; equal arrays give equal bytes.
 
     Raises OSError, such as for a full disk.
     """
@@ -51,7 +51,7 @@ def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
         return load(path.read_bytes())
     except FileNotFoundError:
         raise SavedError(f"{path}: no such file") from None
-    except Exception as error:  # each library has many kinds for damaged bytes
+    except Exception as error:  # each library raises many kinds for damaged bytes
         raise SavedError(f"{path}: not the arrays of a run ({type(error).__name__})") from error
 
 
@@ -63,7 +63,7 @@ def load_policy(run: str | Path) -> SavedPolicy:
         spec = json.loads(described.read_text(encoding="utf-8"))["spec"]
         activation = str(spec.get("agent", {}).get("activation", "tanh"))
     except (OSError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
-        raise SavedError(f"{described}: says nothing of an agent ({line(error)})") from error
+        raise SavedError(f"{described}: names no agent ({line(error)})") from error
     try:
         return SavedPolicy(saved, activation)
     except ValueError as error:
@@ -81,7 +81,7 @@ def load_reward_model(run: str | Path) -> RewardModel:
         declared = part("reward_model", name)
         settings = declared.complete(config)
     except (InputError, OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        raise SavedError(f"{described}: says nothing of a reward model ({line(error)})") from error
+        raise SavedError(f"{described}: names no reward model ({line(error)})") from error
     try:
         made: Any = declared.make
         observations, actions = made.sizes(saved, settings)
@@ -93,17 +93,17 @@ def load_reward_model(run: str | Path) -> RewardModel:
 
 
 def _file(run: str | Path, name: str) -> Path:
-    """The file that a run saved under a name, in today's format or, in its absence, the former."""
+    """The file that a run saved under a name: in the current format, or else in the former one."""
     path, former = (Path(run) / f"{name}{suffix}" for suffix in (SUFFIX, FORMER_SUFFIX))
     return former if former.exists() and not path.exists() else path
 
 
 def _fill(arrays: Mapping[str, np.ndarray], saved: Mapping[str, np.ndarray], path: Path) -> None:
-    """Take over the numbers of all arrays, which must be those saved, in name and shape."""
+    """Copy the numbers of all arrays; names and shapes must match."""
     if arrays.keys() != saved.keys():
         names = ", ".join(sorted(arrays.keys() ^ saved.keys())[:3])
-        raise SavedError(f"{path}: holds other arrays than a run saves ({names})")
+        raise SavedError(f"{path}: does not hold the arrays of a run ({names})")
     for name, array in arrays.items():
         if saved[name].shape != array.shape or saved[name].dtype != array.dtype:
-            raise SavedError(f"{path}: {name} is of another shape or type than a run saves")
+            raise SavedError(f"{path}: {name} has a shape or type that no run saves")
         array[...] = saved[name]

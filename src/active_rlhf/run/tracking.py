@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from active_rlhf.files import folder_name
 from active_rlhf.study.messages import ConfigError
-from active_rlhf.study.settings import Spec
+from active_rlhf.study.settings import Spec, WandB
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ def scalars(
     evaluations: list[dict[str, Any]],
     learner: Any,
 ) -> dict[str, float]:
-    """What a rollout led to, by name: `episodes` that ended in it, and the latest of the others."""
+    """What a rollout led to, by name: `episodes` are those that ended in it."""
     found = {f"losses/{name}": value for name, value in losses.items()}
     if episodes:
         found["charts/episodic_return"] = episodes[-1]["return"]
@@ -40,20 +41,22 @@ def scalars(
     return found
 
 
-def tracker(kind: str, spec: Spec, out: Path, step: int = 0) -> Tracker:
+def tracker(
+    kind: str, spec: Spec, out: Path, step: int = 0, settings: WandB | None = None
+) -> Tracker:
     """The tracker of a run.
 
-    kind: `none`, `tensorboard` (event files in `out/tensorboard`) or `wandb` (the optional extra).
-    step: where the run goes on; what another process recorded after it counts no more.
-    Raises ConfigError for another kind or where the tracker is not installed.
+    kind: `none`, `tensorboard` (event files in `event_folder(spec, out)`) or `wandb` (the optional
+    extra, with these `settings`; its own files go to `out/wandb`).
+    step: where the run goes on; anything recorded after it, by another process, is dropped.
+    Raises ConfigError for any other kind, or if the tracker is not installed.
     """
     if kind == "none":
         return Tracker()
     if kind == "tensorboard":
         from torch.utils.tensorboard import SummaryWriter
 
-        folder = str(out / "tensorboard")
-        writer = SummaryWriter(folder, purge_step=step + 1)
+        writer = SummaryWriter(str(event_folder(spec, out)), purge_step=step + 1)
         writer.add_text("spec", f"```\n{json.dumps(spec.as_dict(), indent=1)}\n```")
 
         def write(scalars: dict[str, float], step: int) -> None:
@@ -66,13 +69,25 @@ def tracker(kind: str, spec: Spec, out: Path, step: int = 0) -> Tracker:
             import wandb
         except ImportError:
             raise ConfigError("tracking: wandb needs `pip install active-rlhf[wandb]`") from None
-        name = f"{spec.environment} {spec.selector} {spec.seed}"
+        settings = settings or WandB()
+        fields = {"environment": spec.environment, "selector": spec.selector, "seed": spec.seed}
         run = wandb.init(
-            project="active-rlhf",
-            name=name,
+            project=settings.project or "active-rlhf",
+            group=settings.group.format(**fields),
+            name=settings.name.format(**fields),
             config=spec.as_dict(),
             dir=str(out),
             resume="auto" if step else None,
         )
         return Tracker(lambda scalars, step: run.log(scalars, step=step), close=run.finish)
-    raise ConfigError(f"tracking: {kind!r} is none of none, tensorboard, wandb")
+    raise ConfigError(f"tracking: must be one of none, tensorboard, wandb, not {kind!r}")
+
+
+def event_folder(spec: Spec, out: Path) -> Path:
+    """Where TensorBoard's event files go, as it names a run by its folder.
+
+    The folder says environment, selector and seed; a study's run directories say so already.
+    """
+    name = (folder_name(spec.environment), spec.selector, str(spec.seed))
+    folder = out / "tensorboard"
+    return folder if out.resolve().parts[-3:] == name else folder.joinpath(*name)

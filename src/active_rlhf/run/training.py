@@ -11,6 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from active_rlhf.compute.compilation import prepare
+from active_rlhf.compute.products import decide
 from active_rlhf.errors import InputError
 from active_rlhf.files import CHECKPOINT, remove_unfinished
 from active_rlhf.run import directory, machine
@@ -20,7 +21,8 @@ from active_rlhf.run.loop import Run
 from active_rlhf.run.reporting import Reporter
 from active_rlhf.run.state import restore, state_of
 from active_rlhf.run.tracking import Tracker, tracker
-from active_rlhf.study.settings import Spec
+from active_rlhf.study.precision import settled_run
+from active_rlhf.study.settings import Spec, WandB
 from active_rlhf.tasks import NotReproducible
 
 
@@ -32,6 +34,7 @@ def train(
     spec: Spec,
     out: str | Path,
     tracking: str = "none",
+    wandb: WandB | None = None,
     checkpoint_every: float = 60.0,
     force: bool = False,
     replace: bool = False,
@@ -40,7 +43,8 @@ def train(
     """Train the run that `spec` describes and write its directory `out`; `run.json` comes last.
 
     The result depends on `spec` alone: not on `tracking`, the number of cores, what else runs, nor
-    on how often the run was killed. A run goes on from its last checkpoint; `checkpoint_every` is
+    on how often the run was killed. Where it says `precision: auto`, the faster one is taken and
+    kept in `out`. A run goes on from its last checkpoint; `checkpoint_every` is
     the seconds of work that a kill may cost (0: all of it). One that is complete is left alone.
     `force` starts afresh instead. What a run of another spec, code or version of a library left
     half-trained in `out` is refused with an InputError, or discarded with `replace`. Progress goes
@@ -61,6 +65,9 @@ def train(
     quiet = np.errstate(over="ignore", invalid="ignore")  # what is not finite is checked for
     with directory.locked(out), threadpool_limits(1), quiet:
         remove_unfinished(out)
+        spec, products = settled_run(spec, out)
+        if products:
+            decide(out, products)
         code = code_fingerprint(spec)  # of the files as they were when the run began
         complete = not force and directory.restore_result(out, spec, code)
         if force or complete:
@@ -72,7 +79,7 @@ def train(
         with directory.explained(out):
             run, checkpoints = _begin(spec, code, out / CHECKPOINT, replace, say)
             print(f"{name}: agent {spec.agent.name}, {run.agent.path}", flush=True)
-            tracked = tracker(tracking, spec, out, run.behaviour.steps)
+            tracked = tracker(tracking, spec, out, run.behaviour.steps, wandb)
             directory.forget_result(out)
             try:
                 report = Reporter(name, out, run.behaviour.steps)

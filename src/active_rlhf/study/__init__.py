@@ -1,1 +1,1 @@
-"""What to run: a study's settings, read and checked, and the runs that they mean."""
+"""What to run: a study's settings, read and checked, and the runs they describe."""

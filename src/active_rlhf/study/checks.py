@@ -1,4 +1,4 @@
-"""Whether a run is possible: numbers that are fine one by one but cannot work together."""
+"""Whether a run is possible: settings that are each valid may not work together."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from active_rlhf.run.schedule import first_session, held_out_per_session, rollou
 from active_rlhf.study.messages import ConfigError, Sources, closest
 from active_rlhf.study.settings import Composition, EnvironmentSettings
 
-RANDOM_EPISODES = 20  # looked at to tell how long they last
+RANDOM_EPISODES = 20  # to see how long they last
 EPISODE_STEPS = {"HalfCheetah-v5": 1000, "Hopper-v5": 1000, "Walker2d-v5": 1000, "Ant-v5": 1000}
 
 
@@ -23,10 +23,10 @@ def check_run(
     asks: bool,
     sources: Sources,
 ) -> None:
-    """Refuse settings with which runs of an environment cannot work.
+    """Refuse settings under which runs of an environment cannot work.
 
-    compositions: of the selectors in question; asks: whether any of them asks for labels, without
-    which nothing is said of them.
+    compositions: those of the selectors in question; asks: whether any of them asks for labels; if
+    not, the settings of labels are not checked.
     """
 
     def fail(key: str, message: str) -> None:
@@ -115,7 +115,7 @@ def _episode_steps(environment: str, options: dict[str, Any] | None, sources: So
 def _random_episodes(environment: str, options: str, length: int) -> list[int]:
     """Lengths of some episodes under random actions, up to the first that is longer than `length`.
 
-    An early policy does no better, so these tell whether the first session finds segments.
+    An early policy lasts no longer, so these show whether the first session will find segments.
     """
     from active_rlhf.tasks import made
 
@@ -147,7 +147,7 @@ def _horizon(environment: str, options: str, where: str) -> int:
         )
     try:
         env, horizon = make(environment, json.loads(options))
-    except Exception as error:  # whatever that environment's package raises
+    except Exception as error:  # its package may raise anything
         raise ConfigError(f"{where}: {line(error)}") from error
     env.close()
     return horizon

@@ -58,12 +58,12 @@ from active_rlhf.study.settings import (
     Study,
 )
 
-RANDOM_ROLLOUTS = 20  # it does not learn, so a few tell its return
+RANDOM_ROLLOUTS = 20  # it does not learn, so a few are enough to know its return
 PAIRING = ("pairing", "clusters")
-RESERVED = ("all", "overhead")  # files of results that are about every environment
+RESERVED = ("all", "overhead")  # names of results about all environments
 MODELS: dict[str, type[Section]] = {"labels": Labels, "vae": VAE, "evaluation": Evaluation}
 CHOICES = ("agent", "teacher", "reward_model")
-# What a study, an environment of it and an environment file may say of runs.
+# Keys about runs that a study, one of its environments and an environment file may have.
 SECTIONS = ("total_steps", "agent", "labels", "teacher", "reward_model", "vae", "evaluation")
 OF_AN_ENVIRONMENT = ("options", *SECTIONS, "selectors")
 OF_A_STUDY = (*Study.model_fields, *SECTIONS)
@@ -83,12 +83,13 @@ def load_study(
 ) -> Study:
     """Read and check a study file.
 
-    overrides: a nested mapping as from `parse_set`, which wins over everything else; a list of
-    environments or selectors in it replaces the study's. data: the file's content if something
-    else has read it already; `path` then only names it in messages and finds its neighbours.
-    cells: the runs, (environment, selector), that are to be checked as possible; all by default.
+    overrides: a nested mapping as from `parse_set`, which takes precedence over everything else; a
+    list of environments or selectors in it replaces the study's. data: the file's content if
+    something else has read it already; `path` then only names it in messages and finds its
+    neighbours. cells: the runs, as (environment, selector), to check for feasibility; all by
+    default.
 
-    Returns the study with every default filled in; loading its `as_dict()` gives it again.
+    Returns the study with every default filled in; loading its `as_dict()` gives an equal study.
 
     Raises ConfigError: `<file>:<line>: <key>: <what is wrong and what would be right>`.
     """
@@ -105,7 +106,7 @@ def load_study(
     for key in ("environments", "imported"):
         for name in merged.get(key) or {}:
             if name in RESERVED:
-                sources.fail((key, name), "results use this name otherwise")
+                sources.fail((key, name), "results use this name for something else")
     training = [key for key in ("environments", "selectors", "seeds") if key in merged]
     for key in training:
         if not merged[key]:
@@ -149,7 +150,7 @@ def load_study(
 
 
 def stored_study(config: Mapping[str, Any]) -> Study:
-    """The study that `Study.as_dict` gave, as it was, with its own parts loaded."""
+    """The study from what `Study.as_dict` gave, with its own parts loaded."""
     study = Study(**config)
     parts.load_parts(study.parts or ())
     return study
@@ -160,7 +161,7 @@ def resolve_run(study: Study, environment: str, selector: str, seed: int) -> Spe
 
     The seed need not be one of the study's, and the selector may be any preset or baseline.
 
-    Raises ConfigError for an environment that the study does not have and an unknown selector.
+    Raises ConfigError for an environment that is not in the study, or an unknown selector.
     """
     where = f"study {study.study}"
     if environment not in study.environments:
@@ -222,7 +223,7 @@ def load_spec(path: str | Path) -> Spec:
 def parse_set(text: str) -> dict[str, Any]:
     """`a.b=3` as `{"a": {"b": 3}}`; the value is read as YAML.
 
-    Raises ConfigError where there is no key or no value.
+    Raises ConfigError if there is no key or no value.
     """
     key, equals, value = text.partition("=")
     names = key.strip().split(".")
@@ -239,8 +240,9 @@ def parse_set(text: str) -> dict[str, Any]:
 def merge(base: Any, *changes: Any) -> Any:
     """Mappings merged key by key, later ones winning; anything else is replaced.
 
-    A mapping whose `name` changes is replaced too, since its settings belong to what it named; of
-    candidates the pairing stays, which goes with any of them, and has its own settings.
+    If the `name` in a mapping changes, the mapping is replaced too, since its settings belong to
+    the part it named. Candidates keep their pairing, which works with any of them and has its own
+    settings.
     """
     return reduce(_merge, changes, base)
 
@@ -264,18 +266,18 @@ def _merge(base: Any, change: Any) -> Any:
 
 
 def _read_elsewhere(path: str | Path, data: Mapping[str, Any]) -> Document:
-    """Data that another parser read, with the lines of the file if it is there."""
+    """Data that another parser read, with line numbers if the file still exists."""
     lines: Mapping[Place, int] = {}
     if Path(path).is_file():
         try:
             lines = read_document(path).lines
-        except ConfigError:  # it was another file when it was read
+        except ConfigError:  # it has changed since it was read
             lines = {}
     return Document(numbers(dict(data)), lines)
 
 
 def _with_mappings(layers: list[Layer]) -> tuple[dict[str, Any], dict[str, Any], list[Layer]]:
-    """Study and changes with lists of environments and selectors as mappings name -> {}."""
+    """Study and changes, with lists of environments and selectors as mappings name -> {}."""
     study, changes = (dict(layer.tree) for layer in layers)
     found = []
     for tree, layer in zip((study, changes), layers, strict=True):
@@ -304,9 +306,9 @@ def _with_mappings(layers: list[Layer]) -> tuple[dict[str, Any], dict[str, Any],
 
 
 def _check_keys(tree: Mapping[str, Any], known_keys: Any, sources: Sources) -> None:
-    """Refuse unknown keys of a study, an environment or a spec, and say what became of `ppo`."""
+    """Refuse unknown keys of a study, an environment or a spec, and say what replaced `ppo`."""
     if "ppo" in tree:
-        now = "is called `agent` now, and total_steps is a key of its own beside it"
+        now = "is called `agent` now, and total_steps is a separate key"
         sources.fail(("ppo",), now)
     check_known(tree, known_keys, sources)
 
@@ -320,7 +322,7 @@ def _check_complete(
 
 
 def _load_parts(paths: Any, sources: Sources, folder: Path) -> tuple[str, ...] | None:
-    """Load a user's own parts, and forget others; where they are, from the working directory."""
+    """Load a user's own parts, forget all others; returns paths from the working directory."""
     if paths is not None and not (
         isinstance(paths, list) and all(isinstance(path, str) for path in paths)
     ):
@@ -338,7 +340,7 @@ def _load_parts(paths: Any, sources: Sources, folder: Path) -> tuple[str, ...] |
 def _existing_files(
     files: dict[str, str] | None, sources: Sources, folder: Path
 ) -> dict[str, str] | None:
-    """Paths of imported files from the working directory."""
+    """The paths of imported files, from the working directory."""
     if files is None:
         return None
     found = {}
@@ -406,7 +408,7 @@ def _environment(
 
 
 def _selectors_of(layer: Layer) -> dict[str, Any]:
-    """The changes of selectors in a layer, by name."""
+    """The changes to selectors in a layer, by name."""
     sources = Sources(layer.label, [layer])
     given = layer.tree.get("selectors", {})
     if not isinstance(given, Mapping):
@@ -421,13 +423,13 @@ def _selectors_of(layer: Layer) -> dict[str, Any]:
 
 
 def _settings(given: Mapping[str, Any], sources: Sources) -> EnvironmentSettings:
-    """The complete sections of what was given of them."""
+    """All sections, completed from the keys that were given."""
     choices = {key: _choice(key, given.get(key, {}), sources) for key in CHOICES}
     return validated(EnvironmentSettings, {**given, **choices}, sources)
 
 
 def _choice(kind: str, given: Any, sources: Sources) -> Choice:
-    """A part with its complete settings; a preset becomes the part it is a preset of."""
+    """A part with its complete settings; a preset becomes the part it is based on."""
     given = {"name": given} if isinstance(given, str) else given
     if not isinstance(given, Mapping):
         sources.fail((kind,), f"must be a name or a mapping with a name, not {show(given)}")
@@ -459,7 +461,7 @@ def _composition(given: Any, sources: Sources, place: Place) -> Composition:
 
 
 def _selected(settings: EnvironmentSettings, selector: str) -> Composition | None:
-    """The composition of a selector of the study or of any preset; None of another name."""
+    """The composition of one of the study's selectors or of any preset; None for other names."""
     from active_rlhf.selection.presets import PRESETS
 
     if selector in settings.selectors or selector not in PRESETS:
@@ -475,7 +477,7 @@ def _spec(
     composition: Composition | None,
     sources: Sources,
 ) -> Spec:
-    """What a run of these settings uses of them."""
+    """The spec of a run: just the settings that it uses."""
     total_steps = settings.total_steps
     if selector == RANDOM_POLICY:
         total_steps = min(total_steps, RANDOM_ROLLOUTS * rollout_steps(settings.agent))
@@ -518,7 +520,7 @@ def _methods(study: Study, sources: Sources) -> dict[str, str] | None:
 
 
 def _check_exclusions(study: Study, sources: Sources) -> None:
-    """`exclude` may only speak of what there is."""
+    """Entries of `exclude` must name existing environments, methods and seeds."""
     names = display_names(study) or {}
     methods = {*names, *names.values(), *selectors(study)}
     for i, entry in enumerate(study.exclude):

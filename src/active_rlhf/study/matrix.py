@@ -1,10 +1,10 @@
-"""The cells of a study, environment x selector x seed, and what its runs are called."""
+"""The cells of a study, environment x selector x seed, and the names of its runs."""
 
 from collections.abc import Iterable
 
 from active_rlhf.study.settings import Study
 
-# Baselines ask nothing: uniformly random actions, and the agent on the environment's own reward.
+# Baselines ask nothing: one acts at random, one learns from the environment's own reward.
 RANDOM_POLICY, TRUE_REWARD = "random_policy", "true_reward"
 BASELINES = (RANDOM_POLICY, TRUE_REWARD)
 
@@ -51,12 +51,12 @@ def selectors(study: Study) -> list[str]:
 
 
 def baselines(study: Study) -> list[str]:
-    """What returns are normalised between, worst first; empty unless the study trains them."""
+    """The baselines that returns are normalised between, worst first; empty if none is trained."""
     return list(BASELINES) if study.baselines and study.environments else []
 
 
 def methods_trained(study: Study) -> list[str]:
-    """Everything that is trained in each environment: selectors, then baselines not among them."""
+    """Everything trained in each environment: the selectors, then any baselines not among them."""
     return list(dict.fromkeys([*selectors(study), *baselines(study)]))
 
 

@@ -1,4 +1,4 @@
-"""One line about whatever is wrong with a setting: file, line, key, the fault, what would do."""
+"""One line about what is wrong with a setting: file, line, key, fault and remedy."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class ConfigError(InputError):
-    """A setting that cannot work; the message is one line saying where, what and what would."""
+    """A setting that cannot work; the message is one line: where, what, and what would work."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Layer:
     inside: Place = ()
     """Where in the file the tree is."""
     listed: Mapping[Place, Place] = field(default_factory=dict)
-    """Places in the file of what the tree has as keys and the file as items of a list."""
+    """Where in the file each key of the tree is, if the file has a list of names instead."""
 
     def under(self, *keys: Any) -> "Layer":
         """The layer of a part of the tree."""
@@ -47,16 +47,16 @@ class Layer:
 
 @dataclass(frozen=True)
 class Sources:
-    """The layers that settings were merged from, weakest first, to say where one came from."""
+    """The layers that settings were merged from, weakest first, to tell where one came from."""
 
     label: str
-    """Named where no layer has the setting."""
+    """Named if no layer has the setting."""
     layers: Sequence[Layer]
 
     def where(self, place: Place, hidden: int = 0) -> str:
-        """`file:line: key` of what the strongest layer that has it says of a setting.
+        """`file:line: key` of a setting, from the strongest layer that has it.
 
-        hidden: how many of the last keys are left out, as the message goes on with them.
+        hidden: how many of the last keys to leave out, because the message itself names them.
         """
         for depth in range(len(place), 0, -1):
             for layer in reversed(self.layers):
@@ -69,7 +69,7 @@ class Sources:
         raise ConfigError(f"{self.where(place)}: {message}")
 
     def fail_unknown(self, place: Place, kind: str, known: Iterable[str]) -> NoReturn:
-        """Raise the ConfigError about a place whose last key is none of `known`."""
+        """Raise the ConfigError about a place whose last key is not one of `known`."""
         raise ConfigError(unknown(self.where(place, hidden=1), kind, place[-1], known))
 
 
@@ -110,7 +110,7 @@ def dotted(place: Place) -> str:
 
 
 def check_tree(value: Any, sources: Sources, place: Place = ()) -> None:
-    """Refuse what YAML and JSON can hold but no setting may: odd keys, NaN, endless nesting."""
+    """Refuse what YAML and JSON can hold but settings cannot: odd keys, NaN, deep nesting."""
     if len(place) > 20:
         sources.fail(place[:1], "nested too deeply")
     if isinstance(value, Mapping):
@@ -136,7 +136,7 @@ def check_unique(values: Sequence[Any], sources: Sources, place: Place) -> None:
 def check_known(
     tree: Mapping[str, Any], known: Iterable[str], sources: Sources, place: Place = ()
 ) -> None:
-    """Refuse a mapping that has another key than those `known`."""
+    """Refuse a mapping with a key that is not one of `known`."""
     known = list(known)
     for key in tree:
         if key not in known:
@@ -149,7 +149,7 @@ def check_known(
 def validated(
     model: type[Model], given: Any, sources: Sources, place: Place = (), kind: str = "key"
 ) -> Model:
-    """The model of what was given at a place, or the ConfigError about its first fault.
+    """The model filled with what was given at a place; raises ConfigError about the first fault.
 
     kind: what the model's keys are called.
     """
@@ -217,7 +217,7 @@ def _explain(
 
 
 def _annotation(annotation: Any, keys: Place) -> tuple[Any, FieldInfo | None]:
-    """The type of what `keys` lead to inside a type, and its field in the innermost model."""
+    """The type that `keys` lead to inside a type, and its field in the innermost model."""
     found: FieldInfo | None = None
     for key in keys:
         annotation = bare(annotation)
@@ -247,7 +247,7 @@ def _model_at(model: type[BaseModel], keys: Place) -> type[BaseModel]:
 
 
 def _form(model: type[BaseModel], inner: Place) -> str:
-    """What a text must look like, from the `form` of its field or of its type."""
+    """What text must look like, from the `form` of its field or of its type."""
     keys = (*inner[:-2], "[key]") if inner[-1:] == ("[key]",) else inner
     annotation, info = _annotation(model, keys)
     infos = [info, *(a for a in get_args(annotation) if isinstance(a, FieldInfo))]
@@ -262,7 +262,7 @@ def _form(model: type[BaseModel], inner: Place) -> str:
 
 
 def unknown(where: str, kind: str, name: Any, known: Iterable[str]) -> str:
-    """The message about a name that is none of `known`, with the closest of them."""
+    """The message about a name that is not one of `known`, with the closest of them."""
     known = list(known)
     close = closest(name, known)
     return f"{where}: unknown {kind} {show(name)}{close}; known: {', '.join(known)}"
@@ -275,6 +275,6 @@ def closest(name: Any, known: Iterable[str]) -> str:
 
 
 def show(value: Any) -> str:
-    """A value in a message, cut where it is long."""
+    """A value as messages show it, cut short if it is long."""
     text = "nothing" if value is None else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -1,7 +1,7 @@
-"""Plain data from YAML, and where each of its keys stands: nothing executed, nothing dropped.
+"""Plain data from YAML, with the line of each key: nothing is executed and nothing dropped.
 
-Numbers are those of YAML 1.2, so `5e-4` is one and `yes`, `1:30` and a date are text. A key that is
-given twice, an alias and a tag are refused.
+Numbers are those of YAML 1.2: `5e-4` is a number, while `yes`, `1:30` and dates are text. Duplicate
+keys, aliases and tags are refused.
 """
 
 import io
@@ -32,7 +32,7 @@ class Document:
 
 
 def read_document(path: str | Path) -> Document:
-    """A YAML file whose top is a mapping. Raises ConfigError, with the line where there is one."""
+    """Read a YAML file whose top level is a mapping. Raises ConfigError, with the line if known."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
@@ -67,12 +67,12 @@ def parse_yaml(text: str, label: str, lines: dict[Place, int] | None = None) -> 
         at = f":{mark.line + 1}" if mark else ""
         raise ConfigError(f"{label}{at}: {line(ValueError(error.problem))}") from error
     except (YAMLError, ValueError, LookupError, TypeError, RecursionError) as error:
-        # Leaked for scalars such as `!!int x` and for thousands of nested brackets.
+        # Escapes for scalars such as `!!int x` and for thousands of nested brackets.
         raise ConfigError(f"{label}: not valid YAML: {line(error)}") from error
 
 
 def numbers(tree: Any) -> Any:
-    """Read `5e-4`, text to a YAML 1.1 parser, as a number in data that another parser read."""
+    """Turn text such as `5e-4`, which is no number to a YAML 1.1 parser, into numbers."""
     if isinstance(tree, Mapping):
         return {key: numbers(item) for key, item in tree.items()}
     if isinstance(tree, (list, tuple)):
@@ -81,7 +81,7 @@ def numbers(tree: Any) -> Any:
 
 
 def dump_yaml(tree: Any) -> str:
-    """Plain data as YAML, keys in their order, that any reader of YAML reads back alike."""
+    """Plain data as YAML, keys in order, such that every YAML parser reads the same data back."""
     yaml = YAML(typ="safe", pure=True)
     yaml.Representer, yaml.default_flow_style = _Representer, False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
@@ -92,7 +92,7 @@ def dump_yaml(tree: Any) -> str:
 
 
 _EXPONENT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+\Z")
-# Text that no version of YAML takes for anything else, when it is none of _WORDS.
+# Text that no version of YAML takes for anything else, unless it is one of _WORDS.
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*\Z")
 _WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
@@ -128,7 +128,7 @@ _Constructor.yaml_constructors = {
         f"{_TAG}{kind}": SafeConstructor.yaml_constructors[f"{_TAG}{kind}"]
         for kind in ("null", "bool", "int", "float", "str")
     },
-    # Text that some reader of YAML takes for a date, a merge or a default.
+    # Text that some YAML parsers take for a date, a merge or a default.
     **{
         f"{_TAG}{kind}": SafeConstructor.yaml_constructors[f"{_TAG}str"]
         for kind in ("timestamp", "merge", "value")

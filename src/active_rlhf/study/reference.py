@@ -1,4 +1,4 @@
-"""What can be set, in words and as a schema, all from the settings' own models.
+"""All settings, in words and as a schema, generated from the models that declare them.
 
 `python -m active_rlhf.study.reference [FOLDER]` writes config/README.md, the schemas that editors
 check studies with, and docs/parts.md.
@@ -31,6 +31,7 @@ from active_rlhf.study.settings import (
     Resources,
     Statistics,
     Study,
+    WandB,
 )
 
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -40,14 +41,16 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "resources": Resources,
     "statistics": Statistics,
     "figures": Figures,
+    "wandb": WandB,
 }
+OF_A_STUDY = ("resources", "statistics", "figures", "wandb")  # sections that no run depends on
 CHOSEN = ("agent", "teacher", "reward_model")  # parts that are sections of a study
 KINDS = {
     "agent": "Agents: who acts, and how it learns from the rewards it is given",
     "reward_model": "Reward models: what learns from the answers",
     "teacher": "Teachers: who answers",
-    "candidates": "Candidates: where the pairs come from that a selector chooses among",
-    "filter": "Filters: which of them may stay",
+    "candidates": "Candidates: where the pairs that a selector chooses from come from",
+    "filter": "Filters: which of them stay in play",
     "score": "Scores: which of them are worth asking about; larger is better",
     "picker": "Pickers: which of them are asked about",
 }
@@ -61,7 +64,7 @@ TEMPLATE = Path(__file__).parent / "templates" / "README.md.jinja"
 
 @dataclass(frozen=True)
 class Entry:
-    """One setting as a reader needs it."""
+    """One setting, as documentation shows it."""
 
     key: str
     unit: str
@@ -72,7 +75,7 @@ class Entry:
 
 
 def entries(model: type[BaseModel], prefix: str = "") -> Iterator[Entry]:
-    """Every setting of a model, those of inner models too."""
+    """Every setting of a model, including those of inner models."""
     for name, field in model.model_fields.items():
         key, kind = f"{prefix}{field.alias or name}", bare(field.annotation)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -164,7 +167,7 @@ def _rows_of(model: type[BaseModel], *names: str) -> str:
 
 
 def _tables(kind: str) -> str:
-    """The settings of every part of a kind that has some, as a study writes them."""
+    """The settings of every part of a kind, as a study writes them."""
     parts = [
         f"`{kind}: {{name: {name}}}`: {_sentence(kind, name)}\n\n{text}"
         for name, text in _tables_of(kind, f"{kind}.")
@@ -175,7 +178,7 @@ def _tables(kind: str) -> str:
 
 
 def _tables_of(kind: str, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Each part of a kind and the table of its settings, or whose settings it shares."""
+    """Each part of a kind, with its settings as a table or the part that has the same ones."""
     shown: dict[tuple[Entry, ...], str] = {}
     for name in known.names(kind):
         part, preset = known.resolved(kind, name)
@@ -188,7 +191,7 @@ def _tables_of(kind: str, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 @cache
 def _pairing() -> type[BaseModel]:
-    """What is said beside the settings of candidates, whichever they are."""
+    """Settings that every candidate generator takes besides its own."""
     from active_rlhf.selection.candidates.pairing import CLUSTERS, PAIRINGS
 
     default, fewest, most = CLUSTERS
@@ -197,13 +200,13 @@ def _pairing() -> type[BaseModel]:
             Literal[PAIRINGS],
             setting(
                 PAIRINGS[0],
-                "as drawn, or across clusters of their latents (VARIQuery)",
+                "segments paired as drawn, or across clusters of their latents (VARIQuery)",
                 unit=" or ".join(f"`{name}`" for name in PAIRINGS),
             ),
         ),
         "clusters": (
             int,
-            setting(default, "of `cross_cluster`", unit="clusters", ge=fewest, le=most),
+            setting(default, "clusters for `cross_cluster`", unit="clusters", ge=fewest, le=most),
         ),
     }
     return create_model("Pairing", __base__=Section, **fields)
@@ -227,15 +230,15 @@ def parts_page() -> str:
     """The text of docs/parts.md."""
     sections = [
         "# Parts",
-        "What a study can name, and the settings of each. Generated from the parts themselves; "
-        "`active-rlhf list` and `active-rlhf explain NAME` say the same. Parts of one's own, in a "
-        "file that the study lists under `parts`, are declared the same way and have the same "
-        "place.",
+        "Everything that a study can name, with its settings. This page is generated from the "
+        "parts themselves; `active-rlhf list` and `active-rlhf explain NAME` show the same. You "
+        "declare your own parts in the same way, in a file that the study lists under `parts`, "
+        "and use them in the same places.",
     ]
     for kind, title in KINDS.items():
         sections.append(f"## {title}")
         if kind == "candidates":
-            said = "Beside its own settings each may be told how its segments are paired:"
+            said = "Each also takes these settings, which say how segments are paired:"
             sections.append(f"{said}\n\n{table(_pairing())}")
         sections += [
             f"### `{name}`\n\n{_sentence(kind, name)}.\n\n{text}" for name, text in _tables_of(kind)
@@ -249,15 +252,15 @@ def parts_page() -> str:
 
 
 def explain(key: str) -> str:
-    """What is to be said of a key: a setting, a section, a part or one of a part's settings.
+    """The explanation of a key: a setting, a section, a part or one of a part's settings.
 
     A part's settings are found under its name (`ppo.clip`) and under its kind (`agent.clip`).
-    Raises InputError for a key that is none, with the closest ones.
+    Raises InputError for an unknown key, naming the closest ones.
     """
     first = key.partition(".")[0]
-    everything = [(kind, name) for kind in KINDS for name in known.names(kind)]
+    everything = _everything()
     found: dict[str, list[str]] = {}
-    # Only what the key names is imported, unless it names nothing.
+    # Only the part that the key names is imported, unless it names none.
     for parts in ([part for part in everything if first in part], everything):
         found = _explanations(parts)
         inside = [name for name in found if name == key or name.startswith(f"{key}.")]
@@ -269,8 +272,17 @@ def explain(key: str) -> str:
     raise InputError(unknown("explain", "key", key, found).partition("; known: ")[0])
 
 
+def keys() -> list[str]:
+    """Every key that `explain` knows."""
+    return list(_explanations(_everything()))
+
+
+def _everything() -> list[tuple[str, str]]:
+    return [(kind, name) for kind in KINDS for name in known.names(kind)]
+
+
 def _explanations(parts: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
-    """The keys of a study and of these parts, (kind, name), and the texts about each."""
+    """The texts about each key of a study and of these parts, given as (kind, name)."""
     from active_rlhf.selection.presets import DESCRIPTIONS
 
     found: dict[str, list[str]] = {}
@@ -323,7 +335,7 @@ def schema() -> dict[str, Any]:
     """The JSON schema of a study file."""
     whole = Study.model_json_schema()
     properties = {name: item for name, item in whole["properties"].items() if name not in SECTIONS}
-    properties |= {key: _object(SECTIONS[key]) for key in ("resources", "statistics", "figures")}
+    properties |= {key: _object(SECTIONS[key]) for key in OF_A_STUDY}
     properties |= _references(*_sections(), "environments", "selectors")
     environments = Study.model_fields["environments"].description
     shared = _sections() | {
@@ -358,7 +370,7 @@ def _references(*names: str) -> dict[str, Any]:
 
 
 def _sections() -> dict[str, Any]:
-    """What a study and an environment of it say of runs."""
+    """Sections about runs, which a study and each of its environments may have."""
     return {
         "total_steps": EnvironmentSettings.model_json_schema()["properties"]["total_steps"],
         **{kind: _part(kind, shorthand=False) for kind in CHOSEN},
@@ -381,7 +393,7 @@ def _selectors() -> dict[str, Any]:
     keep = Composition.model_json_schema()["properties"]["keep"]
     parts = {kind: _part(kind, shorthand=True) for kind in ("candidates", "score", "picker")}
     gate = {"anyOf": [_part("filter", shorthand=True), {"type": "null"}]}
-    base = {"enum": list(DESCRIPTIONS), "description": "the preset that it is made from"}
+    base = {"enum": list(DESCRIPTIONS), "description": "the preset it starts from"}
     selector = {
         "type": "object",
         "additionalProperties": False,
@@ -406,7 +418,7 @@ def _named(item: Mapping[str, Any], description: str | None) -> dict[str, Any]:
 
 
 def _part(kind: str, shorthand: bool) -> dict[str, Any]:
-    """A part by its name and settings; those of a name that is none of ours are left alone."""
+    """A part by name, with its settings; settings of unknown names are not checked."""
     paired: dict[str, Any] = {}
     if kind == "candidates":
         paired = _object(_pairing())["properties"]
@@ -420,7 +432,7 @@ def _part(kind: str, shorthand: bool) -> dict[str, Any]:
             "additionalProperties": False,
             "properties": {"name": {"const": name}, **paired, **settings},
         }
-        # The name may be left out everywhere: a preset or the study may say it.
+        # The name may be left out: a preset or the study may give it.
         options.append(option)
     own = {"type": "string", "not": {"enum": names}}
     options.append({"type": "object", "required": ["name"], "properties": {"name": own}})
@@ -428,7 +440,7 @@ def _part(kind: str, shorthand: bool) -> dict[str, Any]:
 
 
 def _object(model: type[BaseModel]) -> dict[str, Any]:
-    """The schema of a model, inner ones in their place, nothing required."""
+    """The schema of a model, with inner models inlined and nothing required."""
     whole = model.model_json_schema()
     inner = whole.pop("$defs", {})
 

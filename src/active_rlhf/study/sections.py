@@ -1,4 +1,4 @@
-"""What every table of settings has in common: how values are read, and how each is declared."""
+"""What all tables of settings have in common: how they are declared and how values are read."""
 
 from collections.abc import Mapping
 from typing import Any, get_args, get_origin
@@ -17,25 +17,25 @@ from pydantic import (
 def setting(
     default: Any, description: str, unit: str = "", form: str = "", shown: str = "", **bounds: Any
 ) -> Any:
-    """A setting of a Section: its default (`...` for none), unit and sentence, and its range.
+    """Declare a setting of a Section: its default (`...` for none), description, unit and range.
 
-    form: what a text with a `pattern` must be, as the end of "must be ..."; shown: what the
-    documentation says in place of the default; bounds: as of pydantic.Field, such as `ge=0, lt=1`
+    form: what text with a `pattern` must look like, to complete "must be ..."; shown: what the
+    documentation shows in place of the default; bounds: as for pydantic.Field, such as `ge=0, lt=1`
     or `min_length=1`.
     """
     extra: dict[str, JsonValue] = {"unit": unit, "form": form, "shown": shown}
     extra = {key: value for key, value in extra.items() if value}
-    if extra:  # in a field it would hide that of the type
+    if extra:  # an empty one would hide that of the type
         bounds["json_schema_extra"] = extra
     return Field(default, description=description, **bounds)
 
 
 class Section(BaseModel):
-    """A frozen table of settings that knows no other key.
+    """A frozen table of settings that accepts no other keys.
 
-    Types are strict, since `true` is no number and `"5"` none either, with two exceptions that
-    files need: a whole float is a whole number (`1.0` and `1` are the same setting), and a list
-    fills a tuple.
+    Types are strict: neither `true` nor `"5"` is accepted as a number. Files need two exceptions: a
+    float without a fraction counts as a whole number (`1.0` and `1` are the same setting), and a
+    list becomes a tuple.
     """
 
     model_config = ConfigDict(
@@ -43,7 +43,7 @@ class Section(BaseModel):
     )
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON data of it, without what is None by default; read again, it is equal."""
+        """Plain JSON data, without keys that are None by default; it reads back as an equal one."""
         return self.model_dump(mode="json")
 
     @model_serializer(mode="wrap")
@@ -62,7 +62,7 @@ class Section(BaseModel):
             return given
         read = dict(given)
         for name, field in cls.model_fields.items():
-            if name in read and not _holds_sections(field.annotation):  # which read themselves
+            if name in read and not _holds_sections(field.annotation):  # these do it themselves
                 read[name] = whole(read[name])
             if isinstance(read.get(name), list) and _holds_tuple(field.annotation):
                 read[name] = tuple(read[name])
@@ -70,7 +70,7 @@ class Section(BaseModel):
 
 
 def whole(value: Any) -> Any:
-    """Plain data with every whole float as an int, which strict float settings take as well."""
+    """Plain data with whole floats as ints, which strict float settings accept too."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, (list, tuple)):

@@ -1,10 +1,11 @@
-"""Every setting of a study and of a run that belongs to no part: the one source.
+"""Every setting of a study and of a run that belongs to no part, in one place.
 
 Type, default, unit, range and meaning are declared here once; reading a study, config/README.md,
 the schema for editors, `active-rlhf explain` and the messages about mistakes all follow. The
-settings of a part (an agent, a reward model, a teacher, a picker, ...) are declared beside it.
+settings of a part (an agent, a reward model, a teacher, a picker, ...) are declared beside its
+code.
 
-Nothing here imports what computes.
+Nothing here imports numerical code.
 """
 
 from typing import Annotated, Any, Literal
@@ -14,7 +15,7 @@ from pydantic import ConfigDict, Field
 from active_rlhf.study.sections import Section, setting
 
 Count = Annotated[int, Field(ge=1)]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16"]
 Endpoint = Literal["final", "last", "ema", "best", "last_steps"]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Name = Annotated[
@@ -48,59 +49,81 @@ Shown = Annotated[str, Field(pattern=r"\S", json_schema_extra={"form": "more tha
 class Labels(Section):
     """The budget."""
 
-    total: int = setting(500, "asked in a run, exactly; skipped ones count", unit="queries", ge=1)
-    initial: int = setting(10, "of the first session", unit="queries", ge=1)
+    total: int = setting(
+        500, "queries asked in a run, exactly; skipped ones count", unit="queries", ge=1
+    )
+    initial: int = setting(10, "queries asked in the first session", unit="queries", ge=1)
     sessions: int = setting(
-        50, "the others share the remaining queries evenly", unit="sessions", ge=1
+        50,
+        "query sessions; those after the first share the remaining queries evenly",
+        unit="sessions",
+        ge=1,
     )
     first_after: float = setting(
         0.02,
-        "before the first session, which ends the rollout that gets there; the others are evenly "
-        "spaced over the rest. Until then the policy learns from reward networks that know nothing",
+        "share of the steps taken before the first session, which follows the rollout that "
+        "reaches it. Later sessions are evenly spaced. Until the first, the policy learns from "
+        "untrained reward networks",
         unit="share of the steps",
         ge=0,
         lt=1,
     )
     validation_fraction: float = setting(
-        0.2, "of the queries, held out to validate the reward model", unit="share", gt=0, lt=1
+        0.2,
+        "share of the queries that is held out to validate the reward model",
+        unit="share",
+        gt=0,
+        lt=1,
     )
-    segment_length: int = setting(50, "of each of the two segments of a query", unit="steps", ge=1)
+    segment_length: int = setting(
+        50, "length of each of the two segments of a query", unit="steps", ge=1
+    )
     oversampling: int = setting(
-        10, "candidates a selector chooses from", unit="pairs per query", ge=1
+        10, "candidate pairs per query that a selector chooses from", unit="pairs per query", ge=1
     )
     probe_pairs: int = setting(
-        200, "drawn uniformly, on which the reward model is measured", unit="pairs", ge=1
+        200, "pairs, drawn uniformly, on which the reward model is measured", unit="pairs", ge=1
     )
 
 
 class VAE(Section):
     """Latents of segments, for the selectors that use them."""
 
-    latent: int = setting(16, "of a segment's latent", unit="dimensions", ge=1)
+    latent: int = setting(16, "size of a segment's latent", unit="dimensions", ge=1)
     channels: tuple[Count, ...] = setting(
-        (32, 64), "of its convolutions", unit="channels per layer", min_length=1
+        (32, 64), "channels of the convolutions", unit="channels per layer", min_length=1
     )
-    learning_rate: float = setting(7e-4, "of Adam", unit="step size", gt=0)
-    weight_decay: float = setting(1e-4, "of Adam", unit="weight", ge=0)
-    kl_weight: float = setting(2e-4, "of the divergence from the prior", unit="weight", ge=0)
-    noise: float = setting(0.1, "added to the input", unit="sd", ge=0)
+    learning_rate: float = setting(7e-4, "Adam's learning rate", unit="step size", gt=0)
+    weight_decay: float = setting(1e-4, "Adam's weight decay", unit="weight", ge=0)
+    kl_weight: float = setting(2e-4, "weight of the divergence from the prior", unit="weight", ge=0)
+    noise: float = setting(
+        0.1, "standard deviation of the noise added to the input", unit="sd", ge=0
+    )
     segments: int = setting(
-        4096, "drawn uniformly to train on, anew in every session", unit="segments", ge=1
+        4096,
+        "segments to train on, drawn uniformly and anew in each session",
+        unit="segments",
+        ge=1,
     )
-    batch_size: int = setting(256, "of a step of training", unit="segments", ge=1)
-    epochs: int = setting(10, "over the segments drawn", unit="passes per session", ge=1)
+    batch_size: int = setting(256, "segments in one training step", unit="segments", ge=1)
+    epochs: int = setting(10, "passes over these segments", unit="passes per session", ge=1)
     precision: Precision = setting(
-        "bfloat16",
-        "in which it is trained, as of `reward_model.precision`; it encodes in `float32`",
-        unit="number type",
+        "auto",
+        "number type for training, as in `reward_model.precision`; encoding is always in `float32`",
+        unit="`auto`, `float32`, `bfloat16`",
     )
 
 
 class Evaluation(Section):
     """The deterministic policy, with frozen normalisers."""
 
-    every: int = setting(100_000, "and once at the end", unit="environment steps", ge=1)
-    episodes: int = setting(5, "of each evaluation", unit="episodes", ge=1)
+    every: int = setting(
+        100_000,
+        "steps between evaluations; there is always one at the end",
+        unit="environment steps",
+        ge=1,
+    )
+    episodes: int = setting(5, "episodes in each evaluation", unit="episodes", ge=1)
 
 
 # --- one run ------------------------------------------------------------------------------------
@@ -111,7 +134,7 @@ class Choice(Section):
 
     model_config = ConfigDict(extra="allow")
 
-    name: str = setting(..., "of the part", min_length=1)
+    name: str = setting(..., "name of the part", min_length=1)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -123,10 +146,14 @@ class Composition(Section):
     """A query selector: candidates x filter x score x picker."""
 
     candidates: Choice = setting(..., "where pairs come from, with `pairing` and its settings")
-    filter: Choice | None = setting(None, "which pairs may stay")
-    score: Choice = setting(..., "which pairs are worth asking about; `none` without one")
+    filter: Choice | None = setting(None, "which pairs stay in play")
+    score: Choice = setting(..., "which pairs are worth asking about; `none` for no score")
     keep: float | None = setting(
-        None, "best-scored pairs that reach the picker; all without it", unit="share", gt=0, le=1
+        None,
+        "share of the pairs, best scores first, that reaches the picker; all if not given",
+        unit="share",
+        gt=0,
+        le=1,
     )
     picker: Choice = setting(..., "which pairs are asked about")
 
@@ -134,7 +161,7 @@ class Composition(Section):
 class Spec(Section):
     """One run's whole identity: the same spec gives the same bytes.
 
-    What a run does not use is None, and absent from `as_dict()`.
+    Sections that a run does not use are None, and absent from `as_dict()`.
     """
 
     environment: EnvironmentId = setting(..., "a gymnasium id")
@@ -149,10 +176,10 @@ class Spec(Section):
     reward_model: Choice | None = setting(None, "what learns from the answers")
     selection: Composition | None = setting(None, "the selector")
     vae: VAE | None = setting(None, "latents of segments")
-    parts: dict[str, str] | None = setting(None, "parts of a user's own: what they are loaded from")
+    parts: dict[str, str] | None = setting(None, "where parts of your own are loaded from")
 
     def named_parts(self) -> list[tuple[str, str]]:
-        """Kind and name of every part that the run uses."""
+        """Kind and name of each part that the run uses."""
         chosen = {kind: getattr(self, kind) for kind in ("agent", "teacher", "reward_model")}
         if self.selection:
             kinds = ("candidates", "filter", "score", "picker")
@@ -161,23 +188,28 @@ class Spec(Section):
         return [("task", self.environment), *(part for part in named if part[1] != "none")]
 
 
-# --- what a study says besides ------------------------------------------------------------------
+# --- what else a study says ---------------------------------------------------------------------
 
 
 class Resources(Section):
-    """What a training job asks a cluster for; see docs/cluster.md."""
+    """What a training job requests from a cluster; see docs/cluster.md."""
 
     mem_mb: int = setting(
         2000,
-        "that a training job asks a cluster for, twice as much at the second attempt; see "
-        "[docs/cluster.md](../docs/cluster.md)",
+        "memory that a training job requests from a cluster, times the number of the attempt; "
+        "see [docs/cluster.md](../docs/cluster.md)",
         unit="MB",
         ge=1,
     )
-    runtime: int = setting(60, "that a training job asks for, likewise", unit="minutes", ge=1)
+    runtime: int = setting(
+        60,
+        "time that a training job requests, times the number of the attempt",
+        unit="minutes",
+        ge=1,
+    )
     partition: str | None = setting(
         None,
-        "that training jobs are submitted to",
+        "partition that training jobs are submitted to",
         unit="name",
         shown="the profile's",
         pattern=r"^[A-Za-z0-9_.-]+(,[A-Za-z0-9_.-]+)*$",
@@ -185,7 +217,7 @@ class Resources(Section):
     )
     account: str | None = setting(
         None,
-        "that training jobs are charged to; quotes make text of digits",
+        "account that training jobs are charged to; put quotes around one that is all digits",
         unit="name",
         shown="the profile's",
         pattern=r"^[A-Za-z0-9_.-]+$",
@@ -193,7 +225,7 @@ class Resources(Section):
     )
     gres: str | None = setting(
         None,
-        "generic resources of a training job, as in `gpu:1`. No training here uses a GPU",
+        "generic resources of a training job, such as `gpu:1`. No training here uses a GPU",
         unit="`name:number`",
         pattern=r"^[A-Za-z0-9_]+(:[A-Za-z0-9_.]+)?(:[0-9]+[TGM]?)?$",
         form="a name, perhaps a type, and a number, as in gpu:1 or gpu:a100:1",
@@ -201,7 +233,7 @@ class Resources(Section):
 
 
 class Statistics(Section):
-    """Tests, intervals and what they are about."""
+    """Tests and intervals, and the endpoints they are about."""
 
     endpoint: Endpoint = setting(
         "final",
@@ -211,17 +243,25 @@ class Statistics(Section):
     )
     further: tuple[Endpoint, ...] = setting(
         (),
-        "further endpoints, of the same names, for the summary and the comparisons",
+        "further endpoints, by the same names, for the summary and the comparisons",
         unit="list of names",
     )
     family: Literal["environment", "study"] = setting(
         "environment",
-        "the tests corrected together: those of one `environment` and endpoint, or of the whole "
-        "`study`",
+        "which tests are corrected together: those of one `environment` and endpoint, or of the "
+        "whole `study`",
         unit="name",
     )
-    alpha: float = setting(0.05, "level of tests and intervals", unit="probability", gt=0, lt=1)
-    bootstrap: int = setting(10_000, "of every bootstrap interval", unit="resamples", ge=100)
+    alpha: float = setting(
+        0.05,
+        "significance level of tests; intervals have level 1 - alpha",
+        unit="probability",
+        gt=0,
+        lt=1,
+    )
+    bootstrap: int = setting(
+        10_000, "resamples for each bootstrap interval", unit="resamples", ge=100
+    )
 
 
 class Figures(Section):
@@ -230,6 +270,34 @@ class Figures(Section):
     interval: Literal["bootstrap", "t", "sd"] = setting(
         "bootstrap", "the band around a mean: `bootstrap`, `t` or `sd`", unit="name"
     )
+
+
+RunTemplate = Annotated[
+    str,
+    Field(
+        pattern=r"^(?:[^{}]|\{(?:environment|selector|seed)\})+$",
+        json_schema_extra={
+            "form": "text, in which {environment}, {selector} and {seed} stand for the run's"
+        },
+    ),
+]
+
+
+class WandB(Section):
+    """How runs are filed in Weights & Biases."""
+
+    project: str | None = setting(
+        None,
+        "project that the runs belong to",
+        unit="name",
+        shown="the study's name",
+        pattern=r"\S",
+        form="more than blanks",
+    )
+    group: RunTemplate = setting(
+        "{environment}/{selector}", "group of runs that differ only in their seed", unit="name"
+    )
+    name: RunTemplate = setting("{environment}/{selector}/{seed}", "name of a run", unit="name")
 
 
 class Exclusion(Section):
@@ -244,9 +312,9 @@ class Exclusion(Section):
 class Published(Section):
     """A final return to compare with."""
 
-    mean: float = setting(..., "of the final returns")
-    sd: float = setting(..., "of the final returns", ge=0)
-    n: int = setting(..., "how many", unit="runs", ge=1)
+    mean: float = setting(..., "mean of the final returns")
+    sd: float = setting(..., "standard deviation of the final returns", ge=0)
+    n: int = setting(..., "number of runs", unit="runs", ge=1)
 
 
 # --- a study ------------------------------------------------------------------------------------
@@ -267,15 +335,17 @@ class EnvironmentSettings(Section):
     reward_model: Choice = setting(..., "what learns from the answers")
     vae: VAE = setting(VAE(), "latents of segments, for the selectors that use them")
     evaluation: Evaluation = setting(Evaluation(), "the deterministic policy, frozen normalisers")
-    selectors: dict[Name, Composition] = setting({}, "of the study, and others tuned for it")
+    selectors: dict[Name, Composition] = setting(
+        {}, "the study's selectors, and others tuned for this environment"
+    )
 
 
 class Study(Section):
-    """A study as it was loaded: all defaults filled in, all names checked."""
+    """A loaded study: all defaults filled in, all names checked."""
 
     study: str = setting(
         ...,
-        "results go to `results/<study>/`; letters, digits, `.`, `_`, `-`",
+        "name of the study; its results go to `results/<study>/`. Letters, digits, `.`, `_`, `-`",
         unit="name",
         pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$",
         max_length=100,
@@ -284,16 +354,15 @@ class Study(Section):
     )
     seeds: tuple[Seed, ...] = setting(
         (),
-        "one run of each environment and selector per seed, 0 to 2^32 - 1",
+        "one run per seed of each environment and selector, 0 to 2^32 - 1",
         unit="list of whole numbers",
         shown="required",
         min_length=1,
     )
     environments: dict[EnvironmentId, EnvironmentSettings] = setting(
         {},
-        "gymnasium ids, as gymnasium takes them; as a mapping `id: {...}` of changes to any "
-        "section below and to `selectors`, and of `options`, keyword arguments of "
-        "`gymnasium.make`",
+        "ids as gymnasium takes them; or a mapping `id: {...}` with changes to any section below "
+        "and to `selectors`, and with `options`, the keyword arguments of `gymnasium.make`",
         unit="list or mapping",
         shown="required",
     )
@@ -305,32 +374,34 @@ class Study(Section):
     )
     parts: tuple[str, ...] | None = setting(
         None,
-        "of your own: files (`my_parts.py`), folders or importable packages, from the study "
-        "file's folder. They are Python, and reading the study runs them",
+        "your own parts: files (`my_parts.py`), folders or importable packages, relative to the "
+        "study file's folder. They are Python code, which reading the study runs",
         unit="list of files",
     )
     methods: dict[str, Shown] | None = setting(
         None,
-        "selector (or method part of an imported `exp_name`) to its name in tables. Method parts "
-        "that were called differently in each environment may share a name. Imported methods are "
-        "listed in this order, and those not named here are left out",
+        "the name in tables of each selector (or of each method part of an imported `exp_name`). "
+        "Method parts that were called differently in each environment may share a name. "
+        "Imported methods are listed in this order, and those not named here are left out",
         unit="mapping",
         min_length=1,
     )
     baselines: bool = setting(
         False,
-        "also train a random policy and the agent on the true reward, between which returns are "
-        "normalised for aggregates over environments",
+        "also train a random policy and the agent on the true reward, and normalise returns "
+        "between the two wherever environments are pooled",
         unit="`true`, `false`",
     )
     tracking: Literal["none", "tensorboard", "wandb"] = setting(
         "none",
-        "event files of each run; `wandb` needs `pip install active-rlhf[wandb]`",
+        "where each run's losses and returns are recorded as it trains; `tensorboard` writes event "
+        "files into the run's directory, `wandb` needs `pip install active-rlhf[wandb]`",
         unit="`none`, `tensorboard`, `wandb`",
     )
+    wandb: WandB = setting(WandB(), "how runs are filed in Weights & Biases")
     checkpoint_every: float = setting(
         60.0,
-        "of work that a killed run loses at most; 0: no checkpoint but on SIGTERM; see "
+        "the most work that a killed run can lose; 0: a checkpoint on SIGTERM only; see "
         "[docs/resume.md](../docs/resume.md)",
         unit="seconds",
         ge=0,
@@ -338,8 +409,9 @@ class Study(Section):
     resources: Resources = setting(Resources(), "what a training job asks a cluster for")
     imported: dict[EnvironmentId, Annotated[str, Field(min_length=1)]] | None = setting(
         None,
-        "environment to a CSV of runs made elsewhere, relative to the working directory or to the "
-        "study file. Nothing is trained, so no `environments`, `selectors` or `seeds`",
+        "a CSV of runs made elsewhere for each environment, relative to the working directory or "
+        "to the study file. Nothing is trained, so there are no `environments`, `selectors` or "
+        "`seeds`",
         unit="mapping",
         min_length=1,
     )
@@ -359,6 +431,6 @@ class Study(Section):
     figures: Figures = setting(Figures(), "how results are drawn")
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON data of it, which loads to an equal Study."""
+        """The study as plain JSON data, which loads to an equal Study."""
         trained = () if self.environments else ("environments", "selectors", "seeds")
         return {key: value for key, value in super().as_dict().items() if key not in trained}

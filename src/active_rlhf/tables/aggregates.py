@@ -2,7 +2,15 @@
 
 import pandas as pd
 
-from active_rlhf.analysis.wording import Terms, capital, excluded_runs, interval, number, seeds
+from active_rlhf.analysis.wording import (
+    Terms,
+    capital,
+    excluded_runs,
+    interval,
+    number,
+    seeds,
+    teacher_and_budget,
+)
 from active_rlhf.tables.cells import Table, best_bold, plain, table
 
 
@@ -32,6 +40,7 @@ def aggregates(frame: pd.DataFrame, terms: Terms, metric_type: str = "endpoint")
             if methods
             else "There are no baselines to normalise by.",
             "No test is made here; see the pairwise comparisons.",
+            teacher_and_budget(terms),
             excluded_runs(terms),
         ],
     )

@@ -2,7 +2,15 @@
 
 import pandas as pd
 
-from active_rlhf.analysis.wording import Terms, decimals, excluded_runs, interval, number, seeds
+from active_rlhf.analysis.wording import (
+    Terms,
+    decimals,
+    excluded_runs,
+    interval,
+    number,
+    seeds,
+    teacher_and_budget,
+)
 from active_rlhf.tables.cells import Table, plain, table
 
 
@@ -31,6 +39,7 @@ def labels(frame: pd.DataFrame, terms: Terms, env: str) -> Table:
         columns,
         [
             "No test is made here." if methods else "These runs do not record labels.",
+            teacher_and_budget(terms, env),
             excluded_runs(terms, env),
         ],
     )

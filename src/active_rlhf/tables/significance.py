@@ -12,6 +12,7 @@ from active_rlhf.analysis.wording import (
     p_value,
     power_notes,
     seeds,
+    teacher_and_budget,
 )
 from active_rlhf.tables.cells import Cell, Table, emphasised, intervals, numbers, plain, table
 
@@ -54,7 +55,7 @@ def _of_environment(comparisons: pd.DataFrame, terms: Terms, env: str, metric_ty
         "mean difference over its sd. P(a > b): how often a run of a is above one of b, unpaired. "
         "Bold: rejected.",
         columns,
-        [*power_notes(families, terms), excluded_runs(terms, env)],
+        [*power_notes(families, terms), teacher_and_budget(terms, env), excluded_runs(terms, env)],
     )
 
 
@@ -81,7 +82,7 @@ def _of_all(comparisons: pd.DataFrame, terms: Terms, metric_type: str) -> Table:
         f"p); {seeds(rows['n'])} seeds. {TEST}; {family(families, terms)}, "
         f"α = {terms.alpha:g}. Bold: rejected. The intervals are in the tables by environment.",
         columns,
-        [*power_notes(families, terms), excluded_runs(terms)],
+        [*power_notes(families, terms), teacher_and_budget(terms), excluded_runs(terms)],
     )
 
 

@@ -2,7 +2,14 @@
 
 import pandas as pd
 
-from active_rlhf.analysis.wording import Terms, capital, decimals, excluded_runs, seeds
+from active_rlhf.analysis.wording import (
+    Terms,
+    capital,
+    decimals,
+    excluded_runs,
+    seeds,
+    teacher_and_budget,
+)
 from active_rlhf.tables.cells import (
     Cell,
     Table,
@@ -44,7 +51,11 @@ def _of_environment(frame: pd.DataFrame, terms: Terms, env: str) -> Table:
         f"{terms.metric('auc', True)}; {seeds(main['n'])} seeds. Interval: t interval of the mean. "
         "IQM: interquartile mean. Bold: best of a column, with ties at the precision shown.",
         [("Method", plain(main.index)), *columns],
-        ["No test is made here; see the pairwise comparisons.", excluded_runs(terms, env)],
+        [
+            "No test is made here; see the pairwise comparisons.",
+            teacher_and_budget(terms, env),
+            excluded_runs(terms, env),
+        ],
     )
 
 
@@ -77,6 +88,7 @@ def _of_all(frame: pd.DataFrame, terms: Terms, metric_type: str = "endpoint") ->
         [
             "No test is made here; see the pairwise comparisons.",
             f"Fewer seeds: {'; '.join(fewer)}." if fewer else "",
+            teacher_and_budget(terms),
             excluded_runs(terms),
         ],
     )

@@ -8,23 +8,33 @@ from active_rlhf.teachers import Answers, History, Question
 
 
 class BPrefSettings(Section):
-    """Irrationalities, each off at its neutral value."""
+    """Irrationalities, each switched off by default."""
 
     beta: float = setting(
-        0.0, "the choice follows sigmoid(beta x difference); 0: always the larger", "1 / return"
+        0.0,
+        "the first is chosen with probability sigmoid(beta x difference); 0: the larger always "
+        "wins",
+        "1 / return",
     )
     gamma: float = setting(1.0, "discount of earlier steps", unit="per step", ge=0, le=1)
     eps_skip: float = setting(
         0.0,
-        "skip if both returns are at most this share of m, the mean recent return of as many steps",
+        "skip a pair if both returns are at most this share of m, the mean recent return over as "
+        "many steps",
         unit="share of m",
         ge=0,
         le=1,
     )
     eps_equal: float = setting(
-        0.0, "equal if the returns differ by less", unit="share of m", ge=0, le=1
+        0.0,
+        "answer `equal` if the returns differ by less than this share of m",
+        unit="share of m",
+        ge=0,
+        le=1,
     )
-    eps_mistake: float = setting(0.0, "of the opposite answer", unit="probability", ge=0, le=1)
+    eps_mistake: float = setting(
+        0.0, "probability of the opposite answer", unit="probability", ge=0, le=1
+    )
 
 
 @teacher
@@ -40,11 +50,11 @@ def bpref(
     - equal: if the true returns differ by less than `eps_equal` * m, the answer is "equal";
     - myopia: otherwise segments are compared by G = sum_t gamma^(H-t) r_t;
     - noise: the first wins with probability sigmoid(beta * (G1 - G2)); with beta <= 0 the larger G
-      wins, and the same G is "equal";
-    - mistake: the answer is turned round with probability `eps_mistake` ("equal" is not).
+      wins, and equal G is "equal";
+    - mistake: with probability `eps_mistake` the answer is reversed ("equal" stays).
 
-    Both thresholds scale a return that is expected to be positive. Where m <= 0 or no episode has
-    finished they say nothing, and pairs are neither skipped nor called equal.
+    Both thresholds scale a return that is expected to be positive. Where m <= 0, or before any
+    episode has finished, they do not apply, and no pair is skipped or called equal.
     """
     from scipy.special import expit  # not needed to check a config
 
@@ -53,7 +63,7 @@ def bpref(
     returns = rewards.sum(-1)
     weighted = (rewards * settings.gamma ** np.arange(steps - 1, -1, -1)).sum(-1)
     difference = weighted[:, 0] - weighted[:, 1]
-    # Both draws are made whatever the settings, so that teachers share their random numbers.
+    # Both draws are always made, so that teachers of any settings share their random numbers.
     choice, slip = generator.random((2, len(rewards)))
     if settings.beta > 0:
         preference = (choice < expit(settings.beta * difference)).astype(float)

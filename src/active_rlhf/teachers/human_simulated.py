@@ -1,4 +1,4 @@
-"""A simulated human: several criteria, noisy, biased, and more or less sure."""
+"""A simulated human: weighs several criteria, with noise and bias, and says how sure it is."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from active_rlhf.teachers import Answers, History, Question
 _WEIGHTS: dict[str, Any] = {
     "return": (
         float,
-        setting(1.0, "of the true return, in mean differences of uniformly drawn pairs"),
+        setting(1.0, "of the true return, in units of the mean difference of drawn pairs"),
     ),
     "length": (float, setting(0.5, "of the number of steps, as a share of the longest")),
     "smoothness": (float, setting(0.2, "of minus the mean squared change of action")),
@@ -21,11 +21,15 @@ Weights: Any = create_model("Weights", __base__=Section, **_WEIGHTS)
 
 
 class HumanSettings(Section):
-    """What it weighs, and how well it sees."""
+    """What it weighs, and how clearly it sees."""
 
-    weights: Weights = setting(Weights(), "of return, length and smoothness", unit="weights")
-    noise: float = setting(0.25, "sd of what it sees", unit="utility", ge=0)
-    bias: float = setting(0.05, "toward the first segment", unit="utility")
+    weights: Weights = setting(
+        Weights(), "weights of return, length and smoothness", unit="weights"
+    )
+    noise: float = setting(
+        0.25, "standard deviation of the noise in what it sees", unit="utility", ge=0
+    )
+    bias: float = setting(0.05, "bias toward the first segment", unit="utility")
 
 
 @teacher
@@ -34,17 +38,17 @@ def human_simulated(
 ) -> Answers:
     """Weighs return, length and smoothness, with noise, bias and confidence.
 
-    It judges utility = weighted criteria, and sees its difference with noise and a bias.
+    Its utility is a weighted sum of criteria; it sees differences in utility with noise and a bias.
 
-    Criteria of a segment, so scaled that their weights compare:
+    Criteria of a segment, scaled so that their weights can be compared:
 
     - return: true return, in units of the mean difference between uniformly drawn pairs;
     - length: steps, as a share of the longest possible segment;
     - smoothness: minus the mean squared change of the action from step to step (mean over actions).
 
     The first is preferred if utility(first) - utility(second) + `bias` + N(0, `noise`^2) > 0.
-    Confidence is 2 Phi(|perceived difference| / noise) - 1: how much better than a guess the sign
-    of such a difference can be trusted. Indifference (exactly 0) is "equal", with confidence 0.
+    Confidence is 2 Phi(|perceived difference| / noise) - 1: how much more the sign of such a
+    difference can be trusted than a guess. Indifference (exactly 0) is "equal", with confidence 0.
     """
     from scipy.special import erf  # not needed to check a config
 

@@ -12,11 +12,12 @@ from active_rlhf.teachers import Answers, History, Question
 
 
 class OracleSettings(Section):
-    """When a difference is too small to be seen; one of the two is given."""
+    """When a difference is too small to be seen, by one of two rules."""
 
     tie_quantile: float | None = setting(
         None,
-        "returns that differ less than this quantile of uniformly drawn pairs are equal",
+        "returns that differ by less than this quantile of the differences of uniformly drawn "
+        "pairs are equal",
         unit="share",
         shown="0.2",
         ge=0,
@@ -24,7 +25,7 @@ class OracleSettings(Section):
     )
     tie_threshold: float | None = setting(
         None,
-        "returns that differ less than this are equal, in place of `tie_quantile`",
+        "returns that differ by less than this are equal; replaces `tie_quantile`",
         unit="return",
         ge=0,
     )
@@ -44,10 +45,11 @@ class OracleSettings(Section):
 def oracle(
     question: Question, history: History, generator: np.random.Generator, settings: OracleSettings
 ) -> Answers:
-    """Prefers the larger true return; too small a difference is equal.
+    """Prefers the larger true return; a difference that is too small counts as equal.
 
-    Too small is below `tie_threshold` or else the `tie_quantile` of the differences of uniformly
-    drawn pairs: whichever pairs a selector asks about, it meets the same teacher.
+    Too small means below `tie_threshold`, or below the `tie_quantile` of the differences of
+    uniformly drawn pairs. So the teacher is the same for every selector, whichever pairs it asks
+    about.
     """
     threshold = settings.tie_threshold or 0.0
     if settings.tie_quantile:

@@ -1,4 +1,4 @@
-"""Whether a part does what a run expects of its kind, tried on made-up sessions and a tiny run."""
+"""Whether a part does what a run expects of its kind, tried on synthetic data and a tiny run."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,7 +23,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
 
 
 def subjects(source: str) -> list[Subject]:
-    """What a file or package declares, or all parts of a kind that are there without one.
+    """The parts that a file or package declares, or one kind of part from the package itself.
 
     Raises InputError if it cannot be loaded.
     """
@@ -39,7 +39,7 @@ def subjects(source: str) -> list[Subject]:
 
 
 def outcomes(subject: Subject, settings: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
-    """Each check of the part with these settings, and what it found wrong."""
+    """Each check of the part with these settings, and the fault it found, if any."""
     if subject.part is not None:
         try:
             subject.part.complete(settings)
@@ -50,7 +50,7 @@ def outcomes(subject: Subject, settings: Mapping[str, Any]) -> Iterator[tuple[st
         try:
             check(subject, settings)
             fault = None
-        except Exception as error:  # whatever a part of anybody's raises
+        except Exception as error:  # a part may raise anything
             fault = line(error) if isinstance(error, InputError | AssertionError) else _told(error)
         yield sentence, fault
 

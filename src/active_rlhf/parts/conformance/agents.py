@@ -1,4 +1,4 @@
-"""Agents: how they act and learn, in a pendulum's task."""
+"""Agents: how they act and learn, tried on a pendulum."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ def _task(seed: int = 3) -> Any:
 
 
 def _agent(subject: Subject, settings: Mapping[str, Any], turns: int = 0) -> tuple[Any, Any]:
-    """An agent in its task, after a few rollouts that it learned from."""
+    """An agent in its task, after learning from a few rollouts."""
     assert subject.part is not None
     small = {k: v for k, v in SMALL_AGENT.items() if k in subject.part.settings.model_fields}
     task = _task()
@@ -50,7 +50,7 @@ def _acts(subject: Subject, settings: Mapping[str, Any]) -> None:
     greedy = agent.greedy(rollout.observations)
     expect(greedy.shape == (steps, 1), f"greedy gave {greedy.shape}, not {(steps, 1)}")
     expect(0 <= agent.discount <= 1, f"discount is {agent.discount}, not from 0 to 1")
-    expect(isinstance(agent.path, str), "path is no text")
+    expect(isinstance(agent.path, str), "path is not text")
 
 
 def _evaluates(subject: Subject, settings: Mapping[str, Any]) -> None:
@@ -61,13 +61,13 @@ def _evaluates(subject: Subject, settings: Mapping[str, Any]) -> None:
             agent.act(_task(), between, None)
         explored.append(_turn(agent, task, 2).actions)
     same = np.array_equal(explored[0], explored[1])
-    expect(same, "it explores differently after it was evaluated, which is acting without a stream")
+    expect(same, "it explores differently after an evaluation, which means acting without a stream")
 
 
 def _agent_repeats(subject: Subject, settings: Mapping[str, Any]) -> None:
     one, other = (_turn(*_agent(subject, settings, 2), 2) for _ in range(2))
     same = np.array_equal(one.actions, other.actions)
-    expect(same, "the same streams gave other actions the second time")
+    expect(same, "the same streams gave different actions the second time")
 
 
 def _agent_resumes(subject: Subject, settings: Mapping[str, Any]) -> None:
@@ -78,12 +78,12 @@ def _agent_resumes(subject: Subject, settings: Mapping[str, Any]) -> None:
     for turn in (3, 4):
         first, second = _turn(one, task, turn), _turn(other, shadow, turn)
         same = np.array_equal(first.actions, second.actions)
-        expect(same, "what it saves does not bring another one to where it was")
+        expect(same, "its saved state does not restore another one to the same point")
 
 
 CHECKS: tuple[Check, ...] = (
-    ("acts and learns in finite numbers of the right shapes", _acts),
-    ("goes on the same after it was evaluated", _evaluates),
-    ("gives the same to the same", _agent_repeats),
-    ("is brought back by what it saves", _agent_resumes),
+    ("acts and learns with finite numbers of the right shapes", _acts),
+    ("is not changed by an evaluation", _evaluates),
+    ("is deterministic", _agent_repeats),
+    ("resumes from its saved state", _agent_resumes),
 )

@@ -1,4 +1,4 @@
-"""Scores, filters, pickers, candidate generators and teachers: what they answer, asked in turn."""
+"""Scores, filters, pickers, candidate generators and teachers, over successive sessions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -43,7 +43,7 @@ def _answer(kind: str, part: Any, turn: int) -> np.ndarray:
 
 
 def _started(subject: Subject, settings: Mapping[str, Any]) -> Any:
-    """The part at work."""
+    """The part, ready to be called."""
     assert subject.part is not None
     if subject.kind == "teacher":
         return teachers.build(Choice(name=subject.name, **settings))
@@ -51,13 +51,13 @@ def _started(subject: Subject, settings: Mapping[str, Any]) -> Any:
 
 
 def _works(subject: Subject, settings: Mapping[str, Any]) -> None:
-    """Three sessions in a row, with everything that a run checks of the part's answers."""
+    """Three sessions in a row, with every check that a run makes of the part's answers."""
     if subject.kind == "teacher":
         teacher = _started(subject, settings)
         for turn in range(3):
             tickets, _, sure = _answer("teacher", teacher, turn)
             asked = BATCH * (turn + 1)
-            expect((tickets < asked).all(), f"tickets {tickets} were not all asked about")
+            expect((tickets < asked).all(), f"tickets {tickets} contain some that were not asked")
             expect(((sure >= 0) & (sure <= 1)).all(), f"confidence must be 0 to 1, not {sure}")
         return
     choice = {"name": subject.name, **settings}
@@ -88,7 +88,7 @@ def _repeats(subject: Subject, settings: Mapping[str, Any]) -> None:
     for turn in range(3):
         first, second = (_answer(subject.kind, part, turn) for part in (one, other))
         same = np.array_equal(first, second, equal_nan=first.dtype.kind == "f")
-        expect(same, f"session {turn}: the same question had another answer the second time")
+        expect(same, f"session {turn}: the same question got a different answer the second time")
 
 
 def _either_order(subject: Subject, settings: Mapping[str, Any]) -> None:
@@ -100,7 +100,7 @@ def _either_order(subject: Subject, settings: Mapping[str, Any]) -> None:
         far = ~np.isclose(answers[0], answers[1], rtol=1e-6, atol=1e-9)
         expect(
             not far.any(),
-            f"{far.sum()} of {POOL} pairs have another one when their segments change places",
+            f"{far.sum()} of {POOL} pairs get a different one when their segments are swapped",
         )
 
 
@@ -112,13 +112,13 @@ def _resumes(subject: Subject, settings: Mapping[str, Any]) -> None:
     for turn in (3, 4):
         first, second = (_answer(subject.kind, part, turn) for part in (one, other))
         same = np.array_equal(first, second, equal_nan=first.dtype.kind == "f")
-        expect(same, "what it saves does not bring another one to where it was")
+        expect(same, "its saved state does not restore another one to the same point")
 
 
 CHECKS: tuple[Check, ...] = (
-    ("gives what a run needs", _works),
-    ("gives the same to the same", _repeats),
-    ("is brought back by what it saves", _resumes),
+    ("returns what a run needs", _works),
+    ("is deterministic", _repeats),
+    ("resumes from its saved state", _resumes),
 )
-ORDER: Check = ("does not care which segment comes first", _either_order)
+ORDER: Check = ("does not depend on which segment comes first", _either_order)
 INSIDE: Check = ("draws segments that lie inside one episode", _inside)

@@ -1,4 +1,4 @@
-"""Sessions that never were: behaviour, a reward model and labels, all made up."""
+"""Synthetic sessions: behaviour, a reward model and labels, all made up."""
 
 import numpy as np
 

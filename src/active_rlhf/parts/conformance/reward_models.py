@@ -71,7 +71,7 @@ def _learns(subject: Subject, settings: Mapping[str, Any]) -> None:
 def _model_repeats(subject: Subject, settings: Mapping[str, Any]) -> None:
     shown = _labels(7)[:2]
     one, other = (_model(subject, settings, 2).member_rewards(*shown) for _ in range(2))
-    expect(np.array_equal(one, other), "the same labels gave another model the second time")
+    expect(np.array_equal(one, other), "the same labels gave a different model the second time")
 
 
 def _model_resumes(subject: Subject, settings: Mapping[str, Any]) -> None:
@@ -82,7 +82,7 @@ def _model_resumes(subject: Subject, settings: Mapping[str, Any]) -> None:
         model.fit(*_labels(40, 8))
     shown = _labels(7)[:2]
     same = np.array_equal(one.rewards(*shown), other.rewards(*shown))
-    expect(same, "what it saves does not bring another one to where it was")
+    expect(same, "its saved state does not restore another one to the same point")
 
 
 def _model_saved(subject: Subject, settings: Mapping[str, Any]) -> None:
@@ -95,14 +95,14 @@ def _model_saved(subject: Subject, settings: Mapping[str, Any]) -> None:
     for name, array in other.arrays().items():
         array[...] = arrays[name]
     same = np.array_equal(one.rewards(*shown), other.rewards(*shown))
-    expect(same, "a model filled with its arrays predicts something else")
+    expect(same, "a model loaded from its arrays predicts something else")
 
 
 CHECKS: tuple[Check, ...] = (
     ("predicts finite rewards of the right shapes", _predicts),
-    ("does not care which segment comes first", _model_order),
+    ("does not depend on which segment comes first", _model_order),
     ("learns a linear reward", _learns),
-    ("gives the same to the same", _model_repeats),
-    ("is brought back by what it saves", _model_resumes),
-    ("predicts the same when it is saved and loaded", _model_saved),
+    ("is deterministic", _model_repeats),
+    ("resumes from its saved state", _model_resumes),
+    ("predicts the same after being saved and loaded", _model_saved),
 )

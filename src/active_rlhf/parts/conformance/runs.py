@@ -1,4 +1,4 @@
-"""A run so tiny that any part can be tried in one."""
+"""A run tiny enough to try any part in."""
 
 import contextlib
 import io
@@ -61,11 +61,11 @@ def _runs(subject: Subject, settings: Mapping[str, Any]) -> None:
         train(spec, cut)
         for name in ("episodes.csv", "evaluations.csv", "sessions.csv", "labels.npz"):
             same = (whole / name).read_bytes() == (cut / name).read_bytes()
-            expect(same, f"{name} is another one when the run is stopped and resumed")
+            expect(same, f"{name} differs when the run is stopped and resumed")
 
 
 def _after(rollouts: int) -> Callable[[], bool]:
-    """Says stop when it was asked that often."""
+    """Says stop after being asked that often."""
     left = iter(range(rollouts))
     return lambda: next(left, None) is None
 
@@ -76,4 +76,4 @@ def _silence() -> Iterator[None]:
         yield
 
 
-RUN: Check = ("trains a tiny run, also stopped and resumed, to the same bytes", _runs)
+RUN: Check = ("trains a tiny run to the same bytes, resumed or not", _runs)

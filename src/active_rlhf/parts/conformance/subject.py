@@ -1,4 +1,4 @@
-"""What is checked, and how a check says what is wrong."""
+"""What is checked, and how checks report faults."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ class Subject:
 
 
 Check = tuple[str, Callable[[Subject, Mapping[str, Any]], None]]
-"""What is expected, and a function of the part and its settings that raises where it is not so."""
+"""What is expected, and a function of the part and its settings that raises if it does not hold."""
 
 
 def expect(whether: Any, otherwise: str) -> None:
-    """Raise AssertionError saying what is otherwise."""
+    """Raise AssertionError with this message unless it holds."""
     if not whether:
         raise AssertionError(otherwise)

@@ -1,4 +1,4 @@
-"""Tasks: how they step, end and come back to where they were."""
+"""Tasks: how they step, end and resume."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ def _sampled(task: Any, generator: np.random.Generator) -> np.ndarray:
 
 
 def _lived(task: Any, steps: int) -> tuple[list[np.ndarray], list[float]]:
-    """Actions and rewards of the present episode after `steps` steps."""
+    """Actions and rewards of the current episode after `steps` steps."""
     generator = np.random.default_rng(0)
     actions: list[np.ndarray] = []
     rewards: list[float] = []
@@ -58,7 +58,7 @@ def _same_again(subject: Subject, settings: Mapping[str, Any]) -> None:
     horizon = _made(subject, settings).horizon
     steps = horizon + horizon // 2  # into an episode that `reset` began
     one, other = (_lived(_made(subject, settings), steps) for _ in range(2))
-    expect(one[1] == other[1], "the same seed and actions gave other rewards the second time")
+    expect(one[1] == other[1], "the same seed and actions gave different rewards the second time")
 
 
 def _lives_through(subject: Subject, settings: Mapping[str, Any]) -> None:
@@ -70,11 +70,11 @@ def _lives_through(subject: Subject, settings: Mapping[str, Any]) -> None:
     )
     other.stream.bit_generator.state = one.stream.bit_generator.state
     first, second = _lived(one, one.horizon), _lived(other, one.horizon)
-    expect(first[1] == second[1], "an episode lived through again goes on differently")
+    expect(first[1] == second[1], "a replayed episode continues differently")
 
 
 CHECKS: tuple[Check, ...] = (
-    ("steps, ends and begins anew in finite numbers", _steps),
-    ("gives the same to the same", _same_again),
-    ("is brought back by living through an episode again", _lives_through),
+    ("steps, ends and restarts with finite numbers", _steps),
+    ("is deterministic", _same_again),
+    ("resumes by replaying an episode", _lives_through),
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from active_rlhf.compute.products import FILE as PRECISION
 from active_rlhf.errors import InputError, line
 from active_rlhf.files import CHECKPOINT, LOCK, folder_name, result_files
 from active_rlhf.results.provenance import CONFIG, RECORD
@@ -25,7 +26,7 @@ FOREIGN = "a run that is not in the config; nothing uses it"
 HALF_WRITTEN = "left half-written by a process that was killed; remove it"
 MADE = ("exports", "figures", "findings.md", "report", "statistics", "tables")
 # In a run's folder beside its results; and models in the format of earlier versions.
-BESIDE = ("run.json", "finished.json", "progress.json", "tensorboard", "wandb")
+BESIDE = ("run.json", "finished.json", PRECISION, "progress.json", "tensorboard", "wandb")
 FORMER = ("policy.pt", "reward_model.pt")
 
 
@@ -144,7 +145,7 @@ def _with_paths(stored: dict[str, Any], path: Path) -> dict[str, Any]:
 
 def leftovers(folder: Folder) -> Findings:
     """Files that do not belong to the study."""
-    known = {CONFIG, RECORD, *(folder.record["artefacts"] if folder.record else ())}
+    known = {CONFIG, RECORD, PRECISION, *(folder.record["artefacts"] if folder.record else ())}
     runs = set(run_folders(study_runs(folder.study))) if folder.study else None
     left_out = set(run_folders(excluded(folder.study))) if folder.study else set()
     for name in sorted(folder.files - known):

@@ -25,6 +25,7 @@ from active_rlhf.results.verify.folder import (
     run_folders,
 )
 from active_rlhf.run.identity import code_fingerprint, unhashed
+from active_rlhf.run.machine import other_versions
 from active_rlhf.study.loading import resolve_run
 from active_rlhf.study.matrix import study_runs
 from active_rlhf.study.settings import Spec
@@ -75,7 +76,8 @@ def marks(folder: Folder) -> Findings:
 
 def runs(folder: Folder) -> Findings:
     """Every run of the config, and how they differ from each other and from today's code."""
-    study, cells, versions = folder.study, Counter[str](), Counter[str]()
+    study = folder.study
+    cells, libraries, versions = Counter[str](), Counter[str](), Counter[str]()
     if study is None:
         return
 
@@ -96,11 +98,20 @@ def runs(folder: Folder) -> Findings:
             if result.get("code") != code(environment, selector):
                 cells[f"{environment} {selector}"] += 1
             versions[json.dumps(result.get("versions"), sort_keys=True)] += 1
+            if other := other_versions(result.get("versions")):
+                libraries[", ".join(other)] += 1
     if cells:
         yield Finding(
             "runs",
             f"{cells.total()} of {len(runs)} were made by other training code than is installed "
             f"({listed(list(cells))}); {RECORD} has its hashes; snakemake can train them again",
+            WARNING,
+        )
+    if libraries:
+        yield Finding(
+            "runs",
+            f"{libraries.total()} of {len(runs)} were made with other libraries than are installed "
+            f"({listed(list(libraries))}); snakemake can train them again",
             WARNING,
         )
     if len(versions) > 1:

@@ -27,6 +27,7 @@ from active_rlhf.results.verify.folder import (
     guarded,
 )
 from active_rlhf.run.schedule import steps_of_runs
+from active_rlhf.study.asked import asked
 from active_rlhf.study.loading import resolve_run
 from active_rlhf.study.matrix import baselines, excluded_in, selectors
 from active_rlhf.study.messages import show
@@ -98,7 +99,9 @@ def statistics(folder: Folder) -> Findings:
         for name, table in tables.items():
             write_table(table, made / f"statistics/{name}.parquet")
         pair = tables["comparisons"], tables["summary"]
-        page = findings(*pair, Terms.of(choices), stored.get("published"))
+        page = findings(
+            *pair, Terms.of({**choices, "asked": asked(study)}), stored.get("published")
+        )
         (made / "findings.md").write_text(page, encoding="utf-8")
 
     yield from _again(folder, make)

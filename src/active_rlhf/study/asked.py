@@ -1,0 +1,30 @@
+"""Which teacher a study asks, and how often, as captions state it."""
+
+from active_rlhf.study import known
+from active_rlhf.study.matrix import asking, selectors
+from active_rlhf.study.settings import Choice, Study
+
+
+def asked(study: Study) -> dict[str, tuple[str, int]]:
+    """Teacher and queries per run, by environment; empty if runs are imported or ask nothing.
+
+    A teacher is named with those of its settings that differ from the defaults: `bpref (eps_mistake
+    0.1)`.
+    """
+    if not asking(selectors(study)):
+        return {}
+    return {
+        name: (_described(settings.teacher), settings.labels.total)
+        for name, settings in study.environments.items()
+    }
+
+
+def _described(teacher: Choice) -> str:
+    fields = known.settings_of("teacher", teacher.name).model_fields
+    defaults = {field.alias or name: field.default for name, field in fields.items()}
+    changed = [
+        f"{key} {value}"
+        for key, value in teacher.settings.items()
+        if value is not None and value != defaults.get(key)
+    ]
+    return f"{teacher.name} ({', '.join(changed)})" if changed else teacher.name

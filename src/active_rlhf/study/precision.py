@@ -1,0 +1,56 @@
+"""`precision: auto`, and what takes its place when a study or a single run begins."""
+
+from pathlib import Path
+from typing import TypeVar
+
+from active_rlhf.compute.products import Products, decided
+from active_rlhf.study.matrix import asking, selectors
+from active_rlhf.study.settings import Choice, EnvironmentSettings, Spec, Study
+
+AUTO = "auto"
+
+Settings = TypeVar("Settings", EnvironmentSettings, Spec)
+
+
+def settled_study(study: Study, folder: Path) -> tuple[Study, Products | None]:
+    """The study with the faster precision for `auto`, and the speeds that decided it, if any did.
+
+    folder: the study's results, which know what it was decided by when it began.
+    """
+    every = study.environments
+    if not asking(selectors(study)) or not any(map(is_auto, every.values())):
+        return study, None
+    products = decided(folder)
+    now = {name: with_precision(settings, products.faster) for name, settings in every.items()}
+    return study.model_copy(update={"environments": now}), products
+
+
+def settled_run(spec: Spec, folder: Path) -> tuple[Spec, Products | None]:
+    """The same of a run; folder: the run's own."""
+    if not is_auto(spec):
+        return spec, None
+    products = decided(folder)
+    return with_precision(spec, products.faster), products
+
+
+def is_auto(settings: EnvironmentSettings | Spec) -> bool:
+    """Whether the precision of reward networks or VAE is still to be decided."""
+    return AUTO in precisions(settings)
+
+
+def precisions(settings: EnvironmentSettings | Spec) -> list[str]:
+    """The precisions that the reward model and the VAE name, where they have any."""
+    vae, model = settings.vae, settings.reward_model
+    named = (vae and vae.precision, model and model.settings.get("precision"))
+    return [precision for precision in named if precision]
+
+
+def with_precision(settings: Settings, precision: str) -> Settings:
+    """The settings with `precision` wherever they say `auto`."""
+    changed: dict[str, object] = {}
+    vae, model = settings.vae, settings.reward_model
+    if vae and vae.precision == AUTO:
+        changed["vae"] = vae.model_copy(update={"precision": precision})
+    if model and model.settings.get("precision") == AUTO:
+        changed["reward_model"] = Choice(**model.model_dump() | {"precision": precision})
+    return settings.model_copy(update=changed)
