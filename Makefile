@@ -42,7 +42,11 @@ figures: $(READY)  ## redo statistics, tables and figures without looking at the
 thesis-dry: $(READY)  ## show the jobs of the thesis study, starting none
 	snakemake --profile profiles/local --configfile config/thesis.yaml --dry-run --quiet rules
 
-check: $(READY) lint  ## style, types and the quick tests, in a minute and a half
+# Caches and temporary files stay in this folder.
+check: export XDG_CACHE_HOME := $(CURDIR)/.cache
+check: export TMPDIR := $(CURDIR)/.cache/tmp
+check: $(READY) lint  ## style, types and the quick tests
+	mkdir -p $$TMPDIR
 	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m "not slow and not slurm"
 
 # Three at once also on two cores: some tests wait for SLURM.
@@ -60,4 +64,4 @@ benchmark: $(READY)  ## measure training and planning against their references, 
 	python benchmarks/training.py
 
 clean:  ## remove the demo's results and the tools' caches
-	rm -rf results/demo .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf results/demo .cache .pytest_cache .ruff_cache .mypy_cache .hypothesis

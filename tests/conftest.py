@@ -26,8 +26,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if isinstance(report.longrepr, tuple)
     )
     chosen = terminalreporter.config.option.markexpr
-    lines = [f"{count} for this reason: {why}" for why, count in reasons.most_common()]
-    lines += [f"tests other than those that are {chosen}"] if chosen else []
+    lines = [f"{why} (tests: {count})" for why, count in reasons.most_common()]
+    lines += [f"whatever -m '{chosen}' leaves out"] if chosen else []
     terminalreporter.section("left out" if lines else "nothing was left out")
     for line in lines:
         terminalreporter.write_line(line)
