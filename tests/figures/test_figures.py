@@ -213,10 +213,7 @@ def test_forest_fills_exactly_the_rejected():
     np.testing.assert_array_equal([line.get_xdata()[0] for line in points], rows["hodges_lehmann"])
 
 
-@given(
-    st.lists(st.integers(10, 60), min_size=2, max_size=8).map(sorted),
-    st.integers(1, 60),
-)
+@given(st.lists(st.integers(10, 60), min_size=2, max_size=8).map(sorted), st.integers(1, 60))
 def test_bars_of_ranks_against_brute_force(tenths, distance):
     """The maximal sets of neighbours in rank whose outermost members differ by less than CD."""
     ranks = np.array(tenths) / 8  # exact in binary, so that 'less than' means it

@@ -342,11 +342,9 @@ def test_an_edit_of_an_environment_makes_its_runs_stale(environment, name):
         ("my_wrappers_of_masses.py", "Scaled: ...", "Scaled: x = 1"),
     ):
         assert stale(spec, environment / file, (old, new)) == [True], file
-    assert stale(
-        spec,
-        environment / "my_masses_at_points/forces.py",
-        ("9.81", "9.81  # m/s2"),
-    ) == [False]
+    assert stale(spec, environment / "my_masses_at_points/forces.py", ("9.81", "9.81  # m/s2")) == [
+        False
+    ]
     assert unhashed(spec) == []
     gymnasium.registry.pop("PointMass-v0", None)
 

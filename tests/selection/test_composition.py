@@ -260,10 +260,7 @@ def test_what_a_composition_leaves_out_is_as_in_random():
         ({"score": ["range"]}, r"score: must be a name or a mapping with a name, not"),
         ({"picker": "dppp"}, "picker.name: unknown picker 'dppp', did you mean 'dpp'?"),
         ({"picker": 3}, "picker: must be a name or a mapping"),
-        (
-            {"picker": {"name": "top", "beta": 0.5}},
-            "picker: unknown setting 'beta': there are n",
-        ),
+        ({"picker": {"name": "top", "beta": 0.5}}, "picker: unknown setting 'beta': there are n"),
         ({"picker": {"name": "dpp", "beta": 1.5}}, "picker.beta: must be at most 1, not 1.5"),
         ({"picker": {"name": "dpp", "beta": True}}, "picker.beta: must be a number"),
         ({"picker": {"name": "dpp", "beta": float("nan")}}, "picker.beta: nan is not a usable"),
