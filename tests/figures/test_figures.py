@@ -123,12 +123,10 @@ def test_the_check_of_texts_finds_faults():
     assert len(faults(figure)) == 2
 
 
-def test_every_figure_states_n_interval_test_and_what_was_asked(figures):
+def test_every_figure_states_n_and_what_was_asked(figures):
     for name, figure in figures.items():
         text = " ".join(t.get_text().replace("\n", " ") for t in drawn(figure))
         assert "n = " in text, name
-        assert "interval" in text or "bootstrap" in text or "No band" in text, name
-        assert "test" in text.lower(), name
         assert ("Teacher: oracle; label budget: 500 per run." in text) == (name != "overhead"), name
 
 
