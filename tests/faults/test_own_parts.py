@@ -85,7 +85,7 @@ CASES = {
         "class",
         "    count = 0\n    def __call__(self, *given):\n        self.count += 1\n"
         "        return Answers([1.0] * 4, [1.0] * 4)",
-        "changes itself (count) and has no state_dict and load_state_dict",
+        "changes itself (count) but has no state_dict and",
     ),
     "not_made": ("class", "    def __init__(self):\n        [][0]", ", line 5): IndexError: list"),
     "not_called": ("class", "    pass", "): TypeError: needs __call__"),

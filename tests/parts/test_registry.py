@@ -283,7 +283,7 @@ def test_a_part_that_changes_itself_must_save_itself(what, attribute, tmp_path):
     load_parts(["my_parts.py"], tmp_path)
     silent = part("teacher", "silent").start({})
     assert silent("nothing") == 1 and silent.state_dict() == {}
-    with pytest.raises(PartError, match=rf"changes itself \({attribute}\) and has no state_dict"):
+    with pytest.raises(PartError, match=rf"changes itself \({attribute}\) but has no state_dict"):
         silent(what)
 
 
