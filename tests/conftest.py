@@ -14,8 +14,14 @@ settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that take minutes come first, that no process is left alone with one at the end."""
+    """Files that take minutes come first, that no process is left alone with one at the end.
+
+    What needs a trained study is slow.
+    """
     items.sort(key=lambda item: item.path.parent.name not in ("faults", "slurm", "workflow"))
+    for item in items:  # whose study takes a minute, whatever the test does with it
+        if "trained" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

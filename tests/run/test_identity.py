@@ -122,14 +122,6 @@ def test_every_part_that_a_study_may_name_has_its_files():
         assert f"teachers/{teacher}.py" in run_files(spec)
 
 
-def test_undoing_an_edit_undoes_the_change(package):
-    before = code_fingerprint(SPECS["duo"], package)
-    text = (package / "agents/ppo/update.py").read_text()
-    assert changed(package, "agents/ppo/update.py")
-    (package / "agents/ppo/update.py").write_text(text)
-    assert code_fingerprint(SPECS["duo"], package) == before == code_fingerprint(SPECS["duo"])
-
-
 def test_a_missing_file_is_an_error_or_another_fingerprint(package):
     before = code_fingerprint(SPECS["duo"], package)
     (package / "selection/vae.py").rename(package / "elsewhere.py")
