@@ -2,8 +2,8 @@
 
     python benchmarks/checkpoints.py [SELECTOR]
 
-Runs are filled with made-up behaviour instead of being trained. A checkpoint is written after as
-many steps as training takes in about a minute.
+Runs are filled with synthetic behaviour instead of being trained. A checkpoint is written after as
+many steps as a minute of training takes.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""What Snakemake itself costs: CPU seconds and memory of planning a study of 160 to 16,000 runs.
+"""The cost of Snakemake itself: CPU seconds and memory to plan a study of 160 to 16,000 runs.
 
 Nothing is trained: result files and Snakemake's records of them are written directly.
 
@@ -83,7 +83,7 @@ def finish(folder: Path, study: Study) -> None:
 
 
 def measure(runs: int) -> dict[str, float]:
-    """`fresh`: planning a study of which nothing is done yet; `noop`: one that is all done."""
+    """`fresh`: planning a study of which nothing is done yet; `noop`: a finished one."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         study = write_study(folder, runs)

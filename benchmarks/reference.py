@@ -1,6 +1,6 @@
 """Plain versions of PPO and reward training, against which the package's fast ones are measured.
 
-They are written as one would write them at first: gymnasium's wrappers, torch modules, autograd.
+They are written in the obvious way: gymnasium's wrappers, torch modules, autograd.
 """
 
 from collections.abc import Callable

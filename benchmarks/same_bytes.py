@@ -1,8 +1,8 @@
 """Whether two checkouts train runs to the same bytes: `python benchmarks/same_bytes.py OLD NEW`.
 
-Both train the same small runs, each with its own package but this Python. Compared are the files
-that hold numbers, and the arrays of saved models whatever file holds them; NEW may hold more.
-`--keep DIR` keeps the runs there, and those that are complete are not trained again.
+Both train the same small runs, each with its own package but this Python. Files of numbers are
+compared, and the arrays of saved models in any file format; NEW may have more of both. `--keep DIR`
+keeps the runs there, and those that are complete are not trained again.
 """
 
 import argparse

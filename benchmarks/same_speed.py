@@ -1,7 +1,7 @@
 """How fast one checkout trains against another: `python benchmarks/same_speed.py OLD NEW`.
 
-Both train the same small runs as `same_bytes.py`, turn by turn, on an otherwise idle machine. What
-a run says of itself is compared by stage: rollouts, policy updates, reward training, and the CPU
+Both train the same small runs as `same_bytes.py`, turn by turn, on an otherwise idle machine. The
+runs' own timings are compared by stage: rollouts, policy updates, reward training, and the CPU
 seconds of all. A line gives the median over turns of NEW's time by OLD's of the same turn.
 """
 

@@ -1,4 +1,4 @@
-"""What a study costs: every figure with its reference, measured in turns on one core.
+"""The cost of a study: every figure with its reference, measured in turns on one core.
 
     python benchmarks/training.py [--steps 40960] [--out benchmarks/results.json]
 

@@ -1,4 +1,4 @@
-"""Run directories as a run that is going on, or is done, leaves them for watchers."""
+"""Run directories as running and finished runs leave them for watchers."""
 
 import json
 from pathlib import Path

@@ -10,7 +10,7 @@ import pandas as pd
 from active_rlhf.files import sha256
 from active_rlhf.results.collect import EPISODES, EVALUATIONS, SESSIONS, collect
 from active_rlhf.study.loading import resolve_run
-from active_rlhf.study.matrix import baselines, excluded_in, selectors
+from active_rlhf.study.matrix import baselines, excluded_in, methods
 from active_rlhf.study.settings import Spec, Study
 
 STUDY: dict[str, Any] = {
@@ -20,6 +20,8 @@ STUDY: dict[str, Any] = {
     "selectors": ["random", "true_reward"],
     "total_steps": 4096,
     "labels": {"total": 20, "initial": 10, "sessions": 2},
+    "reward_model": {"precision": "float32"},
+    "vae": {"precision": "float32"},
 }
 
 
@@ -73,7 +75,7 @@ def export_runs(study: Study, environment: str, runs: Path, exports: Path) -> No
     """`collect` of a loaded study, as the workflow calls it."""
     asked, compared = (
         {name: resolve_run(study, environment, name, 0).as_dict() for name in names}
-        for names in (selectors(study), baselines(study))
+        for names in (methods(study), baselines(study))
     )
     left_out = excluded_in(study, environment)
     collect(runs, exports, environment, asked, compared, study.seeds, left_out)
@@ -82,7 +84,7 @@ def export_runs(study: Study, environment: str, runs: Path, exports: Path) -> No
 # What a run's result says about time and place, and nothing else of it, may differ.
 CIRCUMSTANCES = (
     *("started", "finished", "resumed", "wall_s", "cpu_s", "gpu_s", "peak_rss_mb", "seconds"),
-    *("host", "cpu", "cores", "versions"),
+    *("host", "cpu", "cores", "versions", "precision"),
 )
 
 

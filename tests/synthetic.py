@@ -1,4 +1,4 @@
-"""Made-up studies in the shape of the real ones, for the tests of figures, tables and findings."""
+"""Synthetic studies in the shape of real ones, for the tests of figures, tables and findings."""
 
 import numpy as np
 import pandas as pd

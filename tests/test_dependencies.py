@@ -1,4 +1,4 @@
-"""The package and its workflow import nothing that installing the package does not bring."""
+"""The package and its workflow import only declared dependencies."""
 
 import ast
 import re

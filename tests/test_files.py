@@ -1,4 +1,4 @@
-"""What a file looks like after a power cut: the old one or the new one, and whole."""
+"""After a power cut, a file is either the old one or the new one, and whole."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What the repository says of itself: one version and one licence, wherever they are stated."""
+"""The repository states the same version and licence everywhere."""
 
 import re
 import tomllib

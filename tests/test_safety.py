@@ -1,4 +1,4 @@
-"""Files and names from elsewhere: nothing in them is run, nothing is written outside of results."""
+"""Files and names from elsewhere: nothing is run, and nothing is written outside results."""
 
 import io
 import json
@@ -61,9 +61,6 @@ def mark(tmp_path, monkeypatch) -> Path:
     yield tmp_path / "mark"
     assert not (tmp_path / "mark").exists(), "code was run"
     assert "evil" not in sys.modules
-
-
-# --- what the sources may call ------------------------------------------------------------------
 
 
 # --- saved runs ---------------------------------------------------------------------------------
@@ -185,7 +182,7 @@ def test_a_reward_model_of_another_description_is_refused(spec, run):
 @pytest.mark.parametrize("how", ["torch", "plain pickle", "in a tensor's place"])
 @pytest.mark.parametrize("saved", ["run", "former"])
 @pytest.mark.parametrize("load", [load_policy, load_reward_model])
-def test_a_pickle_in_a_models_place_is_not_run(how, saved, load, request, mark):
+def test_a_pickle_in_place_of_a_model_is_not_run(how, saved, load, request, mark):
     run = request.getfixturevalue(saved)
     (path,) = run.glob("policy.*" if load is load_policy else "reward_model.*")
     if how == "torch":
@@ -343,7 +340,7 @@ PARTS = ["../evil", "evil", "os", "..evil", "evil:x", "__init__", "active_rlhf.c
 
 @pytest.mark.parametrize("name", PARTS)
 @pytest.mark.parametrize("part", ["score", "picker", "candidates", "filter", "base", "teacher"])
-def test_a_part_is_none_but_a_known_one(part, name, mark, tmp_path):
+def test_only_known_parts_are_accepted(part, name, mark, tmp_path):
     named = name if part in ("score", "base") else {"name": name}
     changes = {"teacher": named} if part == "teacher" else {"selectors": {"mine": {part: named}}}
     with pytest.raises(ConfigError):
@@ -415,7 +412,7 @@ def test_a_seed_is_a_whole_number(seed, tmp_path):
 
 @pytest.mark.parametrize("key", ["partition", "account", "gres"])
 @pytest.mark.parametrize("value", ["a; id", "$(id)", "`id`", "a b", "a\n", "a|b", "a'b", "a>b", ""])
-def test_what_goes_to_a_cluster_is_no_command(key, value):
+def test_cluster_settings_cannot_be_commands(key, value):
     with pytest.raises(ConfigError):
         load_study("tiny.yaml", data=deepcopy(STUDY) | {"resources": {key: value}})
 
@@ -425,7 +422,7 @@ NAME = st.from_regex(r"[A-Za-z0-9._:/\\-]{1,8}", fullmatch=True)  # nearly the r
 
 @example("demo.v2", "duo-dpp")
 @given(st.one_of(st.text(max_size=120), NAME), st.one_of(st.text(max_size=120), NAME))
-def test_whatever_name_is_accepted_is_a_folder_inside(study, selector):
+def test_any_accepted_name_is_a_folder_inside_results(study, selector):
     data = deepcopy(STUDY) | {"study": study, "selectors": {selector: {"base": "random"}}}
     try:
         loaded = load_study("tiny.yaml", data=data)

@@ -80,6 +80,11 @@ def folder_name(environment: str) -> str:
     return re.sub(r"(?<=_)_", "%5F", quote(environment, safe=""))
 
 
+def method_name(selector: str, variant: str | None = None) -> str:
+    """What a cell of an environment is called, as folders of runs and exports are."""
+    return f"{selector}@{variant}" if variant else selector
+
+
 def environment_of(folder: str) -> str:
     """The id from which `folder_name` made this name."""
     return unquote(folder)

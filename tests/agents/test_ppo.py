@@ -64,7 +64,7 @@ def test_truncation_bootstraps_from_the_final_observation(acted):
     expected = rollout.rewards[t] + SETTINGS.gamma * value - data.values[t]
     assert data.advantages[t] == pytest.approx(expected, rel=1e-5)
     np.testing.assert_allclose(data.returns, data.advantages + data.values)
-    # elsewhere the next value is that of the next observation
+    # elsewhere the next value is the next observation's
     np.testing.assert_array_equal(rollout.following[:999], rollout.normalised[1:1000])
 
 
@@ -149,7 +149,7 @@ def one_sees(one, raw):
     return np.clip((raw - mean) / np.sqrt(var + 1e-8), -10, 10).astype(np.float32)
 
 
-def test_greedy_acting_leaves_the_agent_alone():
+def test_greedy_acting_does_not_change_the_agent():
     for one in (compiled("Pendulum-v1"), torch_agent("Pendulum-v1")):
         one.act(GymTask("Pendulum-v1", 3), 250, np.random.default_rng(1))
         before = {name: values.copy() for name, values in one.arrays().items()}
@@ -175,7 +175,7 @@ def torch_agent(name: str, **settings) -> TorchPPO:
         ("CartPole-v1", {}, "CartPole-v1 has discrete actions"),
     ],
 )
-def test_the_path_is_chosen_and_said(name, settings, because):
+def test_the_path_is_chosen_and_reported(name, settings, because):
     task = GymTask(name, 0)
     one = ppo.build(PPOSettings(**settings), task, np.random.default_rng(0))
     assert isinstance(one, TorchPPO if because else CompiledPPO)
@@ -230,7 +230,7 @@ def test_every_path_learns_something_trivial(name, settings):
 
 
 @pytest.mark.parametrize("name", ["Identity-v0", "Pendulum-v1"])
-def test_a_torch_agent_restored_from_its_state_goes_on_as_it_would_have(name):
+def test_a_restored_torch_agent_continues_as_before(name):
     settings = {"hidden": [8, 8, 8], "rollout_steps": 64, "epochs": 2, "minibatches": 4}
     one, other = torch_agent(name, **settings), torch_agent(name, **settings)
 

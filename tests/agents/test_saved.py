@@ -19,7 +19,7 @@ KINDS = [
 
 @pytest.fixture(params=KINDS, ids=str)
 def acted(request):
-    """An agent that has learned a little, its task, and what it met."""
+    """An agent that has learned a little, its task, and its observations."""
     name, settings = request.param
     task, stream = GymTask(name, 1), np.random.default_rng(2)
     given = PPOSettings(**settings, rollout_steps=64, epochs=4, minibatches=4, learning_rate=0.3)
@@ -34,11 +34,11 @@ def test_it_acts_as_the_agent_does_within_the_bounds(acted):
     saved = SavedPolicy({k: v.copy() for k, v in agent.arrays().items()}, activation)
     wanted = task.executed(agent.greedy(observations))
     np.testing.assert_allclose(saved.mean_action(observations), wanted, atol=1e-4)
-    if task.name == "HalfCheetah-v5":  # so far from where it began that bounds matter
+    if task.name == "HalfCheetah-v5":  # so far from its start that bounds matter
         assert np.abs(agent.greedy(observations)).max() > 1
 
 
-def test_one_observation_is_as_good_as_many(acted):
+def test_one_observation_gives_the_same_as_many(acted):
     agent, _, observations, activation = acted
     saved = SavedPolicy(agent.arrays(), activation)
     many = saved.mean_action(observations[:6])
@@ -53,12 +53,15 @@ def test_one_observation_is_as_good_as_many(acted):
     [
         (lambda a: a.pop("critic.b2"), "does not hold the arrays of a run"),
         (lambda a: a.update(more=np.zeros(1)), "does not hold the arrays of a run"),
-        (lambda a: a.update({"actor.b1": np.zeros(3, np.float32)}), "actor.b1 is of another shape"),
-        (lambda a: a.update({"log_std": a["log_std"].astype(float)}), "log_std is of another"),
+        (lambda a: a.update({"actor.b1": np.zeros(3, np.float32)}), "actor.b1 has a shape or type"),
+        (
+            lambda a: a.update({"log_std": a["log_std"].astype(float)}),
+            "log_std has a shape or type",
+        ),
         (lambda a: a.pop("actor.w1"), "holds no actor.w1"),
     ],
 )
-def test_arrays_of_anything_else_are_refused(change, message):
+def test_other_arrays_are_refused(change, message):
     agent = ppo.build(PPOSettings(), GymTask("Pendulum-v1", 1), np.random.default_rng(0))
     arrays = dict(agent.arrays())
     change(arrays)

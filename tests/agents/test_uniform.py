@@ -41,14 +41,14 @@ def test_actions_fill_the_box_evenly_whether_exploring_or_evaluated(explores):
     assert stats.binomtest(int(rollout.actions.sum()), 4000).pvalue > 0.001
 
 
-def test_what_is_not_limited_is_normal():
+def test_actions_without_bounds_are_normal():
     task, agent = start("HalfLimited-v0")
     actions = agent.act(task, 4000, np.random.default_rng(3)).actions
     assert stats.kstest(actions[:, 0], stats.uniform(-2, 5).cdf).pvalue > 0.001
     assert stats.kstest(actions[:, 1], stats.norm.cdf).pvalue > 0.001
 
 
-def test_evaluations_are_of_random_actions_and_not_of_none():
+def test_evaluations_use_random_actions():
     """Doing nothing lets Hopper fall the same way every time."""
     _, agent = start("Hopper-v5")
     returns = evaluate(agent, GymTask("Hopper-v5", 3), 6)
@@ -69,7 +69,7 @@ def test_log_probabilities_are_those_of_the_uniform_density():
     np.testing.assert_allclose(given, stats.uniform(-2, 4).logpdf(rollout.actions[:, 0]))
 
 
-def test_restored_it_goes_on_as_it_would_have():
+def test_a_restored_agent_continues_as_before():
     (_, agent), (_, other) = start("Pendulum-v1"), start("Pendulum-v1")
     agent.act(GymTask("Pendulum-v1", 1), 10, None)
     other.load_state_dict(agent.state_dict())

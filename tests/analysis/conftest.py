@@ -1,4 +1,4 @@
-"""Made-up runs and the published ones, as the frames the analysis works on."""
+"""Synthetic runs and the published ones, as the data frames that the analysis takes."""
 
 import numpy as np
 import pandas as pd

@@ -136,7 +136,7 @@ def test_mann_whitney_is_exact_by_enumeration():
 
 @given(st.integers(2, 12), st.integers(0, 10**6))
 @settings(max_examples=30, deadline=None)
-def test_turning_a_pair_round_turns_signs_and_intervals(n, seed):
+def test_swapping_a_pair_reverses_signs_and_intervals(n, seed):
     a, b = np.random.default_rng(seed).normal(size=(2, n))
     one, other = compare(a, b, resamples=200), compare(b, a, resamples=200)
     same = ["n", "w_statistic", "p_value", "sd_delta", "p_mannwhitney"]
@@ -217,7 +217,7 @@ def published_pairs(published, published_names, published_runs):
     return pairs
 
 
-def test_published_tests_and_effects_are_met(published_pairs):
+def test_published_tests_and_effects_are_reproduced(published_pairs):
     for theirs, ours, sign in published_pairs:
         for name in ("p_value", "p_value_holm", "sd_delta"):
             assert ours[name] == pytest.approx(theirs[name], rel=1e-9)
@@ -227,13 +227,13 @@ def test_published_tests_and_effects_are_met(published_pairs):
             assert sign * ours[name] == pytest.approx(theirs[name], rel=1e-9)
 
 
-def test_published_percentile_bootstrap_is_met(published_pairs):
+def test_published_percentile_bootstrap_is_reproduced(published_pairs):
     for theirs, ours, sign in published_pairs:
         ends = sorted([sign * ours["ci_boot_low"], sign * ours["ci_boot_high"]])
         assert ends == pytest.approx([theirs["ci_boot_low"], theirs["ci_boot_high"]], rel=1e-9)
 
 
-def test_where_we_differ_from_the_published_file_it_is_by_these_factors(published_pairs):
+def test_differences_from_the_published_file_are_known_factors(published_pairs):
     """1.96 in place of the t quantile of 9 df; the correction of n - 2 in place of n - 1 df."""
     for theirs, ours, sign in published_pairs:
         theirs_half = (theirs["ci_t_high"] - theirs["ci_t_low"]) / 2

@@ -65,7 +65,7 @@ def test_sentences_are_the_comparisons(effect):
 
 
 @pytest.mark.parametrize("effect", [0.0, 0.2])
-def test_nothing_is_said_that_a_test_cannot_say(effect):
+def test_findings_claim_no_more_than_tests_show(effect):
     text, _, _, _ = page(names(4), 10, effect)
     assert "may still exist" in text
     assert effect > 0 or "exceeds" not in text

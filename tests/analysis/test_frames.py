@@ -1,4 +1,4 @@
-"""Data frames of one's own: what cannot be used is refused in one line that names it."""
+"""Users' data frames: anything unusable is refused in one line that names it."""
 
 import numpy as np
 import pandas as pd
@@ -60,7 +60,7 @@ def test_text_in_place_of_a_number_is_named(make_runs):
 
 
 def test_runs_may_be_interleaved_and_methods_plain_text(make_runs):
-    """As a frame has them that was sorted by step: the same numbers as in the study's order."""
+    """As in a data frame sorted by step: the same numbers as in the study's order."""
     ordered = make_runs(seeds=3, episodes=12)
     mixed = ordered.sort_values("step", kind="stable").astype({"method": str})
     expected, found = (statistics(runs, resamples=20) for runs in (ordered, mixed))

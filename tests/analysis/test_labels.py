@@ -27,7 +27,7 @@ def test_labels_of_the_first_full_window_that_reaches_the_threshold():
     assert labels_to_reach(rising, 4.6) == 110
     assert labels_to_reach(rising, 14.5) == 200
     assert labels_to_reach(rising, 14.6) == np.inf
-    # One lucky first episode is no window of ten.
+    # One lucky first episode is not a window of ten.
     lucky = run([99, *np.zeros(19)], 10 * np.arange(1, 21))
     assert labels_to_reach(lucky, 20) == np.inf
     assert labels_to_reach(rising[:4], 1.5) == 40

@@ -66,7 +66,7 @@ def test_tables_read_back_as_they_were_and_the_csv_says_the_same(make_runs, tmp_
 
 
 def test_names_stay_names(tmp_path):
-    """Methods and environments may be called what pandas takes for a number or for nothing."""
+    """Names that pandas would read as numbers or missing values stay text."""
     table = pd.DataFrame({"env": ["1", "nan"], "method": ["01", "None"], "mean": [0.5, np.nan]})
     write_table(table, tmp_path / "table.parquet")
     for found in (read_table(tmp_path / "table.parquet"), read_csv(tmp_path / "table.csv")):

@@ -64,10 +64,10 @@ def test_a_run_asks_its_budget_and_keeps_every_answer(data):
     assert ledger.asked == total
 
 
-def test_refuses_what_makes_no_sense_and_stays_as_it_was():
+def test_invalid_calls_are_refused_and_change_nothing():
     rng = np.random.default_rng(0)
     ledger = Ledger(10)
-    with pytest.raises(ValueError, match="nothing was asked"):
+    with pytest.raises(ValueError, match="nothing has been asked"):
         ledger.column("pairs")
     record(ledger, **batch(rng, 4), session=0)
     wrong = batch(rng, 3)
@@ -112,7 +112,7 @@ def test_save_and_load_round_trip_with_identical_bytes(tmp_path, sessions):
 
 
 def test_answers_may_come_late_and_in_any_order(tmp_path):
-    """A query without an answer is in the budget and is no label yet."""
+    """A query without an answer counts toward the budget but is not a label yet."""
     rng = np.random.default_rng(2)
     ledger = Ledger(6)
     first, second = batch(rng, 3), batch(rng, 3, first=3)

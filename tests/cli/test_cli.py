@@ -232,7 +232,7 @@ def test_help_names_every_command_and_costs_little():
         ([], "no command is given; see active-rlhf --help"),
     ],
 )
-def test_a_command_that_is_none(arguments, expected, capsys):
+def test_an_unknown_command(arguments, expected, capsys):
     assert main(arguments) == 2
     assert capsys.readouterr().err.startswith(f"error: {expected}")
 

@@ -1,4 +1,4 @@
-"""A new part works as it is written, and `check` sees what is wrong with one."""
+"""New parts work as they are written, and `check` finds what is wrong with a part."""
 
 import ast
 import subprocess
@@ -23,7 +23,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def checked(capsys, *arguments: str) -> tuple[int, dict[str, str | None]]:
-    """The exit code of `check`, and of each check what is wrong."""
+    """The exit code of `check`, and the fault that each check found."""
     code = main(["check", *arguments])
     said = {}
     for line in capsys.readouterr().out.splitlines():
@@ -45,7 +45,7 @@ def test_a_new_part_works_as_it_is(kind, folder, capsys):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "task"])
-def test_what_a_new_part_says_of_its_use_is_a_study(kind, folder):
+def test_the_usage_in_a_new_part_is_a_valid_study(kind, folder):
     main(["new", kind, "my_own"])
     lines = ast.get_docstring(ast.parse((folder / "my_own.py").read_text())).splitlines()
     usage = "\n".join(line[4:] for line in lines if line.startswith("    "))
@@ -69,9 +69,9 @@ def test_a_new_task_is_an_environment_of_a_study(folder):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["score", "My"], "name: 'My' must be made of small letters"),
-        (["score", "../x"], "name: '../x' must be made of small letters"),
-        (["score", "there"], "there.py: is there already; give another --out"),
+        (["score", "My"], "name: 'My' must be lower-case letters"),
+        (["score", "../x"], "name: '../x' must be lower-case letters"),
+        (["score", "there"], "there.py: already exists; give another --out"),
     ],
 )
 def test_a_new_part_is_refused_in_one_line(arguments, said, folder, capsys):
@@ -95,7 +95,7 @@ NEEDS, SAME, SAVES = (
 )
 ORDER, INSIDE = "does not depend on which segment comes first", "draws segments that lie inside"
 RUN = "trains a tiny run to the same bytes, resumed or not"
-# A part that is wrong; the check that must see it, and what it must say.
+# A faulty part, the check that must find it, and what it must say.
 WRONG = {
     "not finite": (
         "@score\ndef wrong(pairs):\n    return np.log(0 * pairs.differences[0])",
@@ -151,7 +151,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_check_sees_what_is_wrong(case, folder, capsys):
+def test_check_finds_what_is_wrong(case, folder, capsys):
     text, sentence, fault = WRONG[case]
     (folder / "my_parts.py").write_text(f"{HEAD}\n{text}\n")
     code, said = checked(capsys, "my_parts.py:wrong")
@@ -164,18 +164,18 @@ REPEATED = "np.repeat(sums[None], len(self.weights), axis=0)"
 UNSEEDED = "np.random.default_rng().uniform"
 BROKEN = [
     ("reward_model", SLOPE, "logits * 0", "learns"),
-    ("reward_model", '"weights": self.weights} | self.scales()', "} | self.scales()", "is brought"),
+    ("reward_model", '"weights": self.weights} | self.scales()', "} | self.scales()", "resumes"),
     ("reward_model", REPEATED, "sums", "predicts finite"),
-    ("agent", '"weights": self.weights, "moments"', '"moments"', "is brought back"),
+    ("agent", '"weights": self.weights, "moments"', '"moments"', "resumes"),
     ("agent", "self.weights += self", "self.weights += np.nan * self", "acts and learns"),
-    ("task", "self.np_random.uniform", UNSEEDED, "gives"),
-    ("task", "self.np_random.uniform", UNSEEDED, "is brought back"),
+    ("task", "self.np_random.uniform", UNSEEDED, "is deterministic"),
+    ("task", "self.np_random.uniform", UNSEEDED, "resumes"),
     ("task", "reward = -float", "reward = np.nan * float", "steps, ends"),
 ]
 
 
 @pytest.mark.parametrize(("kind", "old", "new", "sentence"), BROKEN)
-def test_check_sees_what_breaks_a_template(kind, old, new, sentence, folder, capsys):
+def test_check_finds_what_breaks_a_template(kind, old, new, sentence, folder, capsys):
     main(["new", kind, "my_own"])
     text = (folder / "my_own.py").read_text()
     assert old in text
@@ -190,7 +190,7 @@ OWN = [(kind, name) for kind in KINDS for name in own_modules(kind)]
 
 
 @pytest.mark.parametrize(("kind", "name"), OWN)
-def test_the_packages_own_parts_do_what_is_expected_of_one(kind, name):
+def test_the_packages_own_parts_pass_the_check(kind, name):
     (subject,) = [subject for subject in subjects(kind) if subject.name == name]
     settings = {"learning_rate": 1e-3, "hidden": [32]} if kind == "reward_model" else {}
     for sentence, check in CHECKS[kind]:

@@ -64,7 +64,7 @@ def test_a_failing_command_shows_the_first_error_of_its_log(workplace, capsys):
     assert shown[-1].endswith("results/tiny/logs/snakemake.log")
 
 
-def test_a_failing_command_that_says_nothing_of_an_error(workplace, capsys):
+def test_a_failing_command_without_an_error_message(workplace, capsys):
     script = "print('first'); print('a line\\n' * 100); raise SystemExit(3)"
     assert watched(script) == 3
     assert "first" not in capsys.readouterr().err

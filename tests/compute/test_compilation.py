@@ -1,4 +1,4 @@
-"""Kernels compile when first called, once per machine; and what happens where they cannot."""
+"""Kernels compile when first called, once per machine; and what happens if they cannot."""
 
 import importlib
 import inspect
@@ -80,8 +80,8 @@ def test_without_the_compiler_kernels_run_as_written(tmp_path):
     assert python(program, **environment).stdout.startswith("10 <function twice")
 
 
-def test_an_edit_of_any_file_with_kernels_compiles_afresh(tmp_path, monkeypatch):
-    """Wherever a kernel is: the package is walked for them, and each of their files changed."""
+def test_editing_any_file_with_kernels_recompiles(tmp_path, monkeypatch):
+    """Wherever a kernel is: all modules are searched for kernels, and each such file is edited."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     copy = tmp_path / "copy"
     shutil.copytree(compilation._HERE, copy)
@@ -102,7 +102,7 @@ def test_an_edit_of_any_file_with_kernels_compiles_afresh(tmp_path, monkeypatch)
 
 
 def test_a_copy_of_the_package_compiles_for_itself(tmp_path, monkeypatch):
-    """numba goes by paths: what another copy compiled would be of no use, and not looked for."""
+    """numba goes by paths: code compiled for another copy would neither be found nor of use."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = compilation.cache_folder()
     shutil.copytree(compilation._HERE, tmp_path / "copy")
@@ -129,7 +129,7 @@ def test_a_failed_compilation_is_one_warning_and_the_reference(tmp_path):
 
 
 def test_the_reference_trains_the_same_run(tmp_path):
-    """Every step of it in numpy and torch; few, as the robot soon makes much of a rounding."""
+    """Every step in numpy and torch; only a few, as rounding soon changes the robot's path."""
     study = load_study(
         "config/test.yaml",
         data={

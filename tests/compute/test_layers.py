@@ -31,7 +31,7 @@ def test_rows_are_standardised_into_part_of_wider_ones(precision, shape, seed):
 
 
 @given(SHAPES, st.integers(0, 1000))
-def test_activation_and_its_gradient_are_torchs(shape, seed):
+def test_activation_and_its_gradient_equal_torch(shape, seed):
     g = np.random.default_rng(seed)
     x, bias, above = (g.normal(size=s).astype(np.float32) for s in (shape, shape[1], shape))
     out, below = np.empty_like(x), np.empty_like(bias)
@@ -47,7 +47,7 @@ def test_activation_and_its_gradient_are_torchs(shape, seed):
 
 @pytest.mark.parametrize("precision", DTYPES)
 @given(st.integers(1, 9), st.integers(1, 4), st.integers(1, 9), st.data())
-def test_squares_and_their_gradient_are_torchs(precision, rows, repeats, width, data):
+def test_squares_and_their_gradient_equal_torch(precision, rows, repeats, width, data):
     g = np.random.default_rng(data.draw(st.integers(0, 1000)))
     count = data.draw(st.integers(1, repeats * width))
     shape, scale = (rows, repeats * width), np.float32(2 / (rows * count))
@@ -78,7 +78,7 @@ def test_a_sum_is_rounded_once(precision, shape, seed):
 
 
 @given(st.integers(1, 5), st.integers(1, 7), st.integers(1, 20), st.integers(0, 1000))
-def test_the_top_of_a_reward_network_has_torchs_gradient(pairs, steps, columns, seed):
+def test_the_gradient_at_the_top_of_a_reward_network_equals_torch(pairs, steps, columns, seed):
     """From return differences back to the last activation's argument, with dropout."""
     g, keep = np.random.default_rng(seed), 0.7
     x = g.normal(size=(2 * pairs * steps, columns)).astype(np.float32)

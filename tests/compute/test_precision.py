@@ -16,7 +16,7 @@ def as_torch(bits: np.ndarray) -> torch.Tensor:
 
 
 @given(st.lists(NUMBERS, min_size=1))
-def test_rounding_is_torchs(values):
+def test_rounding_equals_torch(values):
     x = np.array(values, np.float32)
     got = stored(x, DTYPES["bfloat16"])
     expected = torch.from_numpy(x).bfloat16()
@@ -24,7 +24,7 @@ def test_rounding_is_torchs(values):
     np.testing.assert_array_equal(restored(got), expected.float().numpy())
 
 
-def test_what_is_not_finite_stays_so():
+def test_values_that_are_not_finite_stay_so():
     x = np.array([np.nan, np.inf, -np.inf], np.float32)
     got = as_torch(stored(x, DTYPES["bfloat16"]))
     assert got.isnan().tolist() == [True, False, False]

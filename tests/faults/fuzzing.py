@@ -1,4 +1,4 @@
-"""Trying many cases. ACTIVE_RLHF_FUZZ=10 tries ten times as many."""
+"""Trying many cases; ten times as many with ACTIVE_RLHF_FUZZ=10."""
 
 import os
 from collections.abc import Callable

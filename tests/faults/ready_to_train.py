@@ -1,4 +1,4 @@
-"""Imported once by the process that runs are forked from: everything is loaded and compiled."""
+"""Imported once by the process that runs are forked from, to load and compile everything."""
 
 import os
 import tempfile

@@ -6,7 +6,7 @@ from active_rlhf.study.loading import load_study, resolve_run
 from active_rlhf.study.settings import Spec
 
 ROLLOUT = 64
-# Rollouts are shorter than episodes, so that nearly every checkpoint is in the midst of one.
+# Rollouts are shorter than episodes, so nearly every checkpoint is in the middle of one.
 SMALL: dict[str, Any] = {
     "study": "kills",
     "agent": {"rollout_steps": ROLLOUT, "epochs": 2, "minibatches": 4},

@@ -1,4 +1,4 @@
-"""Clocks that jump: nothing of a result depends on what time it is."""
+"""Clocks that jump: results do not depend on the time."""
 
 import itertools
 import json
@@ -23,7 +23,7 @@ def spec() -> dict:
 
 
 def jumping(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on the wall clock is another day at every look, ahead or behind."""
+    """From now on the wall clock shows a different day at every look, ahead or behind."""
     chance, true = random.Random(0), time.time
     monkeypatch.setattr(time, "time", lambda: true() + chance.choice([-1000, -1, 0, 1, 1000]) * DAY)
 
@@ -47,7 +47,7 @@ def test_a_run_under_a_jumping_clock_is_the_same_and_its_costs_are_right(tmp_pat
 
 
 def test_files_from_any_time_are_those_of_the_run(tmp_path: Path):
-    """A checkpoint is told by what it holds, not by when it was written."""
+    """Checkpoints are identified by their content, not by their time."""
     train(spec(), tmp_path / "steady")
     run, looks = tmp_path / "moved", itertools.count()
     with pytest.raises(Stopped):

@@ -1,4 +1,4 @@
-"""Disks that are full or must not be written: one line, nothing half-written, nothing lost."""
+"""Disks that are full or read-only: one line, nothing half-written, nothing lost."""
 
 import contextlib
 import itertools
@@ -73,7 +73,7 @@ def command(folder: Path, out: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory) -> Path:
-    """The run that had room."""
+    """A run with enough room."""
     folder = tmp_path_factory.mktemp("reference")
     assert main(command(folder, folder / "run")) == 0
     return folder / "run"
@@ -84,7 +84,7 @@ def occupied(folder: Path) -> int:
 
 
 def test_a_disk_that_is_full_while_a_run_writes(reference, mount, tmp_path, capsys):
-    """With ever more room: too little for anything, for a checkpoint, for this or that result."""
+    """With more room each time: too little for anything, for a checkpoint, for some results."""
     disk = mount("size=4k")
     failed, ends = 0, []
     capsys.readouterr()
@@ -133,7 +133,7 @@ def test_a_run_outlives_a_disk_that_is_full_for_a_while(reference, mount, monkey
     assert 1 <= capsys.readouterr().err.count("no checkpoint at step") <= 3
 
 
-def test_results_on_a_disk_that_may_only_be_read(reference, mount, tmp_path, capsys):
+def test_results_on_a_read_only_disk(reference, mount, tmp_path, capsys):
     disk = mount("size=16m")
     shutil.copytree(reference, disk / "run")
     mount("ro")
@@ -149,7 +149,7 @@ def test_results_on_a_disk_that_may_only_be_read(reference, mount, tmp_path, cap
 
 
 def test_exports_on_a_full_disk(reference, mount, tmp_path):
-    """A former export stays as it was, and a part of the new one is nowhere."""
+    """The former export stays as it was, and no part of the new one remains."""
     study = load_study("disk.yaml", data=STUDY)
     runs = tmp_path / "runs"
     shutil.copytree(reference, runs / ENVIRONMENT / "hybrid" / "1")
@@ -165,7 +165,7 @@ def test_exports_on_a_full_disk(reference, mount, tmp_path):
     assert {path.name: path.read_bytes() for path in (disk / "exports").iterdir()} == whole
 
 
-def test_a_file_is_there_whole_or_not_at_all(mount):
+def test_a_file_is_written_whole_or_not_at_all(mount):
     disk = mount("size=64k")
     (disk / "table.csv").write_text("old")
     with pytest.raises(OSError, match="No space left"), atomic(disk / "table.csv") as path:

@@ -88,7 +88,7 @@ JUNK = st.one_of(
 
 
 def places(tree: Any, path: tuple = ()) -> list[tuple]:
-    """Every place of a tree but its top, as the keys that lead there."""
+    """Every place in a tree except its top, as the keys that lead there."""
     keys = list(tree) if isinstance(tree, dict) else range(len(tree)) if type(tree) is list else ()
     return [found for key in keys for found in ((*path, key), *places(tree[key], (*path, key)))]
 
@@ -222,7 +222,7 @@ def works_or_one_line(folder: Path, study: Path, *more: str) -> bool:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with a blank and letters beyond ASCII in its name."""
+    """A folder with a space and non-ASCII letters in its name."""
     (tmp_path / "o ü 研究 dir" / "environments").mkdir(parents=True)
     return tmp_path / "o ü 研究 dir"
 

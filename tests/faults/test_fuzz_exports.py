@@ -307,7 +307,8 @@ def test_damaged_runs(tmp_path):
     assert accepted(check, 150, damage()) < 0.9
 
 
-# --- odd but legal results -----------------------------------------------------------------------
+# --- unusual but valid results
+# -----------------------------------------------------------------------
 
 PARTS = ["duo", "ü 研究", "a__b", r"50%_a & b#1 $x$ ~^\{}", "x" * 80, "endpoint", "1", "nan", "<b>"]
 
@@ -325,7 +326,7 @@ class Files(dict):
 
 
 def script(name: str, study: dict[str, Any], inputs: Files, outputs: Files, log: Path) -> bool:
-    """Run a script of the workflow; whether it was content. If not, its log is one line."""
+    """Run a script of the workflow; returns whether it succeeded. If not, its log is one line."""
     stage = SimpleNamespace(
         input=inputs,
         output=outputs,

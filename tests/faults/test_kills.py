@@ -36,7 +36,7 @@ RUNS = [("Hopper-v5", "hybrid"), ("Pendulum-v1", "random"), ("InvertedPendulum-v
 
 # --- processes -----------------------------------------------------------------------------------
 
-# Forked from a process that has everything loaded, so that a start takes little.
+# Forked from a process that has everything loaded, so that starting is quick.
 FORKED = multiprocessing.get_context("forkserver")
 
 
@@ -66,7 +66,7 @@ def _in_a_process(out: Path, prepare: Callable | None, arguments: tuple, options
 
 
 def begin(out: Path, prepare: Callable | None = None, arguments: tuple = (), **options: Any):
-    """Train in a process of its own, after `prepare(*arguments)`, for at most `rollouts`."""
+    """Train in a separate process, after `prepare(*arguments)`, for at most `rollouts`."""
     options = {"checkpoint_every": 1e-3} | options
     process = FORKED.Process(target=_in_a_process, args=(out, prepare, arguments, options))
     process.start()
@@ -90,7 +90,7 @@ def result(out: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> Callable[[dict], Path]:
-    """The directory of a run that nothing happened to, and that wrote no checkpoint."""
+    """The directory of an undisturbed run that wrote no checkpoint."""
     folder, runs = tmp_path_factory.mktemp("undisturbed"), {}
 
     def directory(spec: dict[str, Any]) -> Path:
@@ -408,7 +408,7 @@ class Workflow:
         return self.having("checkpoint/latest") - self.having("run.json")
 
     def started(self) -> dict[Path, float]:
-        """When the runs that are complete were begun: another time if one was trained again."""
+        """When each complete run was started, which changes if it is trained again."""
         return {run: result(run)["started"] for run in self.having("run.json")}
 
 
@@ -423,7 +423,7 @@ def test_a_study_killed_again_and_again_trains_nothing_twice(tmp_path, undisturb
     process.wait()
     study.end(study.begin("--unlock"))
 
-    # Everything is killed at once, as by the end of a machine.
+    # Everything is killed at once, as when a machine goes down.
     process = study.begin()
     wait_until(lambda: under_way <= study.having("run.json") and study.unfinished())
     os.killpg(process.pid, signal.SIGKILL)

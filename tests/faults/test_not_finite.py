@@ -1,4 +1,4 @@
-"""Numbers that are none: a run stops where they appear, says where, and keeps what shows it."""
+"""NaN and infinity: a run stops where they appear, says where, and saves the evidence."""
 
 import json
 from pathlib import Path
@@ -80,7 +80,7 @@ def spec(**sections: Any) -> dict[str, Any]:
 
 
 def stopped(out: Path, **sections: Any) -> str:
-    """What a run says that stops; it must leave no result, and the same again if run again."""
+    """The message of a run that stops; it must leave no result, and stop the same way again."""
     said = []
     for _ in range(2):
         with pytest.raises(FloatingPointError) as caught:
@@ -127,7 +127,7 @@ LEARNING = {
 
 @pytest.mark.parametrize("section", LEARNING)
 def test_learning_that_diverges_stops_before_it_is_used(section, tmp_path):
-    """By a legal but mad learning rate: parameters overflow in the first updates."""
+    """With a valid but absurd learning rate: parameters overflow in the first updates."""
     step, said = LEARNING[section]
     stage = {"agent": "policy_update"}.get(section, section)
     message = stopped(tmp_path, **{section: {"learning_rate": 5e15}})

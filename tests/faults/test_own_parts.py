@@ -1,4 +1,4 @@
-"""Errors in parts of one's own: the part, its file and line are named.
+"""Errors in your own parts: the part, its file and line are named.
 
 The files lie beside the study that names them, as the README says, and runs are trained with them.
 """
@@ -46,10 +46,10 @@ STUDY: dict[str, Any] = {
     "reward_model": {"hidden": [8, 8], "epochs": 1},
     "evaluation": {"every": 10_000, "episodes": 1},
 }
-# Of each: the kind, the body of its function, and what is said after the file's name. Sessions have
-# a pool of 16 pairs and ask 4 of them.
 DRAWN_FEW = "labels: 1 pairs of segments seen so far are too few to ask 4 queries"
 NO_HALF = "): TypeError: needs both state_dict and load_state_dict, or neither"
+# For each: the kind, the body of its function, and the message after the file's name. Sessions have
+# a pool of 16 pairs and ask 4 of them.
 CASES = {
     "crash": ("score", "    return pairs.differences[0] / [][3]", ", line 4): IndexError: list in"),
     "many_lines": ("score", "    raise OSError('one\\ntwo')", ", line 4): OSError: one two"),
@@ -116,7 +116,7 @@ def add(folder: Path, kind: str, name: str, body: str) -> Path:
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory) -> dict[str, Any]:
-    """Of each case: its file, the run's directory, the exit code and what was said."""
+    """For each case: its file, the run's directory, the exit code and the output."""
     folder = tmp_path_factory.mktemp("o ü 研究")
     files, cases = {}, {}
     for name, (head, body, _) in CASES.items():

@@ -249,7 +249,7 @@ def test_bars_add_up_to_the_time_of_a_run(measure, clock):
     np.testing.assert_allclose([ends[i] for i in range(3)], seconds / 60)  # longest is 303 s
 
 
-def test_what_is_not_there_is_said():
+def test_missing_results_are_stated():
     frames, terms = study(names(2), ENVS[:1], 2)
     for figure in (
         label_efficiency(frames["label_curves"].iloc[:0], terms),

@@ -1,4 +1,4 @@
-"""Figures of one's own: width, colours, formats, and data frames that lack a column."""
+"""Customised figures: width, colours, formats, and data frames that lack a column."""
 
 import inspect
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def test_figures_of_another_width_are_whole():
     assert {name: found for name, found in with_faults.items() if found} == {}
 
 
-def test_colours_are_those_asked_for_inside_of_the_context_only():
+def test_colours_change_only_inside_the_context():
     tables, terms = study(names(3), ENVS[:1], 3)
     usual = [style.colour for style in method_styles(tables["curves"], terms).values()]
 

@@ -1,4 +1,4 @@
-"""Declaring parts in files and packages, their settings, and what is said where one is wrong."""
+"""Declaring parts in files and packages, their settings, and the messages about mistakes."""
 
 import subprocess
 import sys
@@ -90,7 +90,7 @@ def three(pairs, settings: Model): ...
         (three, {"depth": 3}, {"depth": 3}),
     ],
 )
-def test_settings_are_given_or_by_default(make, given, expected):
+def test_settings_left_out_have_their_defaults(make, given, expected):
     complete = made(make).complete(given)
     assert {name: getattr(complete, name) for name in expected} == expected
     assert all(type(getattr(complete, k)) is type(v) for k, v in expected.items())

@@ -1,4 +1,4 @@
-"""Reading exports: what is read, what is refused, and that refusals name file, run and remedy."""
+"""Reading exports: what is accepted and refused; refusals name file, run and remedy."""
 
 from pathlib import Path
 
@@ -191,7 +191,7 @@ def test_a_hole_in_one_run_does_not_excuse_another(write):
         read_runs({ENV: path})
 
 
-def test_an_episode_that_was_cut_out_is_missed_where_lengths_are_known(write):
+def test_a_missing_episode_is_noticed_if_lengths_are_known(write):
     table = study().assign(episode_length=100)
     fourth = table.index[table["exp_name"] == f"{ENV}__duo__2__17"][3]
     with pytest.raises(ExportError, match="duo__2__17: an episode is missing before row"):
@@ -202,7 +202,7 @@ def test_an_episode_that_was_cut_out_is_missed_where_lengths_are_known(write):
     assert len(read_runs({ENV: write(reset)})) == len(table)  # a step each to reset
 
 
-def test_a_long_last_episode_is_no_missing_end(write):
+def test_a_long_last_episode_does_not_count_as_unfinished(write):
     """Most runs fail early and have short episodes; a good one may stop within a long episode."""
     short = [
         (f"{ENV}__duo__{seed}__1", seed, 1.0, 10 * (k + 1)) for seed in (1, 2) for k in range(120)

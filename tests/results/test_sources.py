@@ -1,4 +1,4 @@
-"""What a script uses, on a package made for it."""
+"""Which code a script uses, tried on a package made for the test."""
 
 from pathlib import Path
 

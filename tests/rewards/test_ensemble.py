@@ -79,7 +79,7 @@ def test_a_bootstrap_sample_is_visited_as_often_as_it_was_drawn(pairs, batch_siz
         assert sum(weights.sum() for _, weights in epoch) == pytest.approx(len(epoch))
 
 
-def test_what_is_not_known_is_named():
+def test_unknown_names_and_settings_are_named():
     generator = np.random.default_rng(0)
     with pytest.raises(InputError, match="unknown reward model 'mpl', did you mean 'mlp'"):
         build("mpl", {}, 5, 2, generator)

@@ -15,7 +15,7 @@ def test_accuracy_and_cross_entropy():
     assert np.isnan(cross_entropy(p[:0], answer[:0]))
 
 
-def test_the_larger_return_is_preferred_and_more_surely_the_larger_the_gap():
+def test_the_larger_return_is_preferred_more_surely_for_larger_gaps():
     rewards = np.array([[[[1, 2], [3, 0.5]], [[0, 0], [2, 2]]]], np.float32)
     p = first_preferred(rewards)
     np.testing.assert_allclose(p, [[1 / (1 + np.exp(0.5)), 1 / (1 + np.exp(4))]])

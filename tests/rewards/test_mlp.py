@@ -168,7 +168,7 @@ def test_features_are_what_the_last_layer_makes_a_return_of(precision, length):
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4 * length)
 
 
-def test_making_one_and_filling_it_loads_no_compiler_and_no_torch():
+def test_loading_a_saved_model_imports_no_compiler_and_no_torch():
     program = """
 import sys
 import numpy as np

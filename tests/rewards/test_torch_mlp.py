@@ -1,4 +1,4 @@
-"""The ensemble in plain torch beside the compiled one, and over a resume."""
+"""The ensemble in plain torch, compared with the compiled one and over a resume."""
 
 import numpy as np
 import pytest
@@ -90,7 +90,7 @@ def test_it_learns_a_reward():
 
 @pytest.mark.parametrize("name", ["mlp", "torch_mlp"])
 def test_training_goes_on_from_a_saved_state_as_if_never_stopped(name):
-    """With dropout, whatever others draw from torch meanwhile."""
+    """With dropout, even if others draw from torch meanwhile."""
     data, more = labelled(50), labelled(80, seed=4)
     one, other = model(name, dropout=0.3), model(name, seed=7, dropout=0.3)
     one.fit(*data)

@@ -1,4 +1,4 @@
-"""Checkpoints: exact, whole or known to be damaged, and never fewer than one once there was one."""
+"""Checkpoints: exact, complete or known to be damaged, and never fewer than one after the first."""
 
 import os
 import resource
@@ -172,7 +172,7 @@ def test_the_older_one_stands_in_for_a_damaged_one(kind, folder):
     assert process.said == [f"checkpoint {folder}: latest is damaged, going on from previous"]
     process.save(250)
     DAMAGE[kind](folder / LATEST)
-    assert Process(folder).step == 200  # and not the damaged one of before
+    assert Process(folder).step == 200  # and not the earlier, damaged one
 
 
 def test_the_older_one_stands_in_for_a_missing_one(folder):
@@ -231,7 +231,7 @@ def test_leftovers_of_a_killed_save_go(folder):
 
 
 def in_a_child(action: Any) -> int:
-    """Call `action` in a process of its own and return its exit code or minus its signal."""
+    """Call `action` in a separate process; returns its exit code or minus its signal."""
     child = os.fork()
     if child == 0:
         try:

@@ -115,7 +115,7 @@ def test_neutral_modules_import_nothing_that_could_matter_unseen():
 
 
 def test_every_part_that_a_study_may_name_has_its_files():
-    parts.load_parts([])  # none but the package's own, whatever was tested before
+    parts.load_parts([])  # only the package's own, whatever was tested before
     for name in known.names("teacher"):
         teacher, _ = known.resolved("teacher", name)
         spec = SPECS["duo"].model_copy(update={"teacher": Choice(name=teacher)})
@@ -247,7 +247,7 @@ def test_an_edit_of_what_a_part_imports_makes_its_runs_stale(mine):
     assert code_fingerprint(SPECS["duo"]) == code_fingerprint(SPECS["duo"], PACKAGE)
 
 
-def test_comments_and_parts_that_a_run_does_not_use_make_it_not_stale(mine):
+def test_comments_and_unused_parts_do_not_make_a_run_stale(mine):
     assert stale(
         spec_with(score="spread"),
         mine / "my_parts.py",
@@ -350,7 +350,7 @@ def test_gymnasiums_own_environments_need_no_source_and_no_import():
     assert done.stdout.split("\n")[0] == "() False", done.stderr
 
 
-def test_an_environment_whose_source_is_nowhere_is_said():
+def test_an_environment_without_source_is_reported():
     spec = SPECS["random"].model_copy(update={"environment": "no_such_module_at_all:X-v0"})
     (line,) = unhashed(spec)
     assert line.startswith("the source of no_such_module_at_all, which no_such_module_at_all:X-v0")

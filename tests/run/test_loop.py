@@ -16,6 +16,7 @@ from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.run.directory import RunLocked, locked
 from active_rlhf.run.training import train
 from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.study.precision import settled_run
 from active_rlhf.study.settings import Spec
 from active_rlhf.tasks.gym import make
 
@@ -81,7 +82,7 @@ def test_runs_in_parallel_equal_a_run_alone(tmp_path):
 
 
 def test_every_library_of_linear_algebra_is_held_to_one_thread():
-    """Also where nothing in the environment says so: sums depend on how they are split."""
+    """Even if no environment variable says so: sums depend on how they are split."""
     code = """
 from active_rlhf.agents import kernels
 from active_rlhf.compute import compilation
@@ -133,7 +134,7 @@ def test_a_run_writes_what_it_promises(tmp_path):
     out = run(tmp_path, "duo")
     result = json.loads((out / "run.json").read_text())
     assert result["status"] == "complete" and result["steps"] == 6144 and result["queries"] == 25
-    assert result["spec"] == spec("duo").as_dict()
+    assert result["spec"] == settled_run(spec("duo"), out)[0].as_dict()
     assert result["cpu_s"] > 0 and result["peak_rss_mb"] > 50
     stages = {"environment", "policy_update", "reward_model", "candidates", "score", "pick"}
     assert stages <= set(result["seconds"])

@@ -1,4 +1,4 @@
-"""Runs with parts of a user's own: trained by a spec in another process, and killed and resumed."""
+"""Runs with a user's own parts: trained from a spec in another process, and killed and resumed."""
 
 import json
 import subprocess
@@ -163,7 +163,7 @@ def test_another_process_trains_them_by_their_spec(folder):
     assert done.stderr == "error: spec.json: parts: there is no file my_parts.py\n"
 
 
-def test_the_mean_length_of_the_latest_episodes_is_what_teachers_hear_of():
+def test_teachers_are_told_the_mean_length_of_the_latest_episodes():
     from active_rlhf.run.loop import Run
 
     data = STUDY | {
@@ -204,7 +204,7 @@ def written_anew(folder: Path) -> dict[str, Any]:
     }
 
 
-def test_an_agent_a_reward_model_and_a_task_of_ones_own_make_a_run_that_resumes(folder):
+def test_your_own_agent_reward_model_and_task_make_a_run_that_resumes(folder):
     data = written_anew(folder)
     wanted = resolve_run(load_study("study.yaml", data=data), "MassLine-v0", "disagreement", 1)
     assert wanted.parts == {
@@ -224,7 +224,7 @@ def test_an_agent_a_reward_model_and_a_task_of_ones_own_make_a_run_that_resumes(
 @pytest.mark.parametrize(
     ("name", "method"), [("climber", "learn"), ("judge", "fit"), ("judge", "member_rewards")]
 )
-def test_what_fails_in_one_of_them_later_is_named_too(folder, name, method):
+def test_a_later_failure_in_one_of_them_names_it_too(folder, name, method):
     data = written_anew(folder)
     text = (folder / f"{name}.py").read_text()
     head = f"    def {method}("

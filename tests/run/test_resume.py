@@ -1,4 +1,4 @@
-"""A run restored from its state is the run: in lockstep from there on, whatever it is made of."""
+"""A restored run continues in lockstep with the original, whatever its parts."""
 
 from typing import Any
 
@@ -70,7 +70,7 @@ def spec(environment: str, selector: Any, **changes: Any) -> dict[str, Any]:
 
 
 def state(run: Run) -> dict[str, Any]:
-    """All of a run's state that does not tell the time."""
+    """All of a run's state except times."""
     rows = np.concatenate([*run.behaviour.rows(0)])
     content = unpack(pack(saving.state_of(run) | {"rows": rows}))
     if "learner" in content["parts"]:

@@ -99,7 +99,7 @@ def test_tensorboard_names_a_run_by_environment_selector_and_seed(out, folder, t
     ("kind", "expected"),
     [("wandb", r"pip install active-rlhf\[wandb\]"), ("tensorbord", "must be one of none, ten")],
 )
-def test_a_tracker_that_is_not_there(kind, expected, monkeypatch, tmp_path):
+def test_a_missing_tracker_is_named(kind, expected, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(ConfigError, match=expected):
         tracker(kind, RUN, tmp_path)

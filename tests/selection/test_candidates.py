@@ -66,7 +66,7 @@ def test_on_policy_is_uniform_over_episodes_when_all_are_equally_likely():
 
 
 @pytest.mark.parametrize(("episodes", "latest"), [(1, [4]), (2, [2, 4]), (9, [0, 1, 2, 4])])
-def test_recent_draws_all_segments_of_the_last_episodes_alike(episodes, latest):
+def test_recent_draws_all_segments_of_the_last_episodes_with_equal_chance(episodes, latest):
     behaviour = store([9, 6, 12, 3], open_end=8)  # the fourth is too short to count
     weights = recent_weights(behaviour, LENGTH, episodes)
     drawn = behaviour.draw(np.random.default_rng(0), 20_000, LENGTH, weights)
@@ -117,7 +117,7 @@ def blobs(sizes, seed=0):
     return label, centres[label] + generator.normal(size=(len(label), len(sizes)))
 
 
-def test_all_pairs_across_clusters_and_no_other_are_there_to_be_drawn():
+def test_exactly_the_pairs_across_clusters_can_be_drawn():
     label, latents = blobs([2, 3, 4])
     ids = 10 * np.arange(9)
     pairs = pairs_across_clusters(ids, latents, 3, 10**6, np.random.default_rng(0))

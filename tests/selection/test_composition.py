@@ -1,4 +1,4 @@
-"""Whole selectors: every composition works, and the presets are what they say."""
+"""Whole selectors: every composition works, and presets do what they say."""
 
 import json
 from itertools import combinations, product
@@ -201,7 +201,7 @@ def test_no_member_dominates_the_mean_difference(picker):
     assert one.pairs.tolist() == other.pairs.tolist()
 
 
-def test_identical_latents_leave_variquery_the_independent_pairs():
+def test_identical_latents_leave_variquery_with_independent_pairs():
     made = context(BEHAVIOUR, LENGTH, SIZE, embed=lambda ids: np.zeros((len(ids), 2)))
     pairs, _ = independent(0)
     assert unordered(select(PRESETS["variquery"], made, SIZE).pairs) == unordered(pairs)

@@ -61,7 +61,7 @@ def test_score_does_not_depend_on_the_order_of_a_pair(name, members):
 
 
 @pytest.mark.parametrize("name", sorted(set(SCORES) - {"entropy"}))
-def test_members_of_one_mind_leave_nothing_to_learn(name):
+def test_agreeing_members_leave_nothing_to_learn(name):
     members = np.tile(np.array([-40.0, -1, 0.3, 700]), (3, 1))
     np.testing.assert_allclose(scored(name, members), 0, atol=1e-15)
 

@@ -1,4 +1,4 @@
-"""The segment VAE: its gradient against torch, and what its latents are good for."""
+"""The segment VAE: its gradient against torch, and what its latents show."""
 
 from typing import Any
 
@@ -174,7 +174,7 @@ def test_the_same_stream_gives_the_same_vae():
     assert codes[0] == codes[1] != codes[2]
 
 
-def test_a_vae_goes_on_from_its_saved_state_as_if_never_stopped():
+def test_a_restored_vae_continues_as_if_never_stopped():
     segments, _ = waves(200)
     one = vae(2, 23)
     one.fit(segments)

@@ -116,7 +116,7 @@ start() {
   done
 }
 
-[ "$(uname)-$(id -u)" = Linux-0 ] || unavailable "a SLURM of one's own takes Linux and root"
+[ "$(uname)-$(id -u)" = Linux-0 ] || unavailable "installing SLURM takes Linux and root"
 action=${1:?start or stop}
 dir=$(realpath --canonicalize-missing "${2:?a directory}")
 node=$(hostname --short)

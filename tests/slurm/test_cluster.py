@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slurm
 REPOSITORY = Path(__file__).parents[2]
 NODE = Path(__file__).with_name("single_node.sh")
 UNAVAILABLE = 3  # its exit status where SLURM cannot be installed
-PATIENCE = 600  # seconds that nothing here takes unless it hangs
+PATIENCE = 600  # seconds; anything that takes longer hangs
 
 STUDY: dict[str, Any] = TINY | {
     "study": "cluster",
@@ -44,7 +44,7 @@ def node(tmp_path_factory) -> Iterator[None]:
     """SLURM runs meanwhile."""
     folder = tmp_path_factory.mktemp("slurm")
     with open(Path(tempfile.gettempdir()) / "active-rlhf-slurm.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # one such cluster a machine
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one such cluster per machine
         started = subprocess.run([NODE, "start", folder], stdout=subprocess.PIPE, text=True)
         try:
             if started.returncode == UNAVAILABLE:

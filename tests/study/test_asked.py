@@ -28,7 +28,7 @@ def test_teacher_and_budget_are_those_of_each_environment(changes, expected):
     assert asked(load_study("study.yaml", data=STUDY | changes)) == expected
 
 
-def test_of_imported_runs_nothing_is_claimed(tmp_path):
+def test_nothing_is_claimed_about_imported_runs(tmp_path):
     (tmp_path / "runs.csv").touch()
     study = {"study": "s", "imported": {"Hopper-v5": "runs.csv"}}
     assert asked(load_study(tmp_path / "study.yaml", data=study)) == {}

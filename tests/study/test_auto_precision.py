@@ -1,4 +1,4 @@
-"""`precision: auto` against what is measured here, and how long the answer is kept."""
+"""`precision: auto` against measurements here, and how long the choice is kept."""
 
 import json
 import os

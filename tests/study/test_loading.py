@@ -49,7 +49,7 @@ def test_the_demo_is_two_environments_four_selectors_three_seeds():
     assert len(study_runs(study)) == 2 * (4 + 2) * 3  # two baselines
     assert matrix.baselines(study) == ["random_policy", "true_reward"]
     assert matrix.environments(study)[0] == "HalfCheetah-v5"
-    assert matrix.selectors(study) == ["random", "variquery", "duo", "hybrid"]
+    assert list(study.selectors) == ["random", "variquery", "duo", "hybrid"]
     assert list(matrix.display_names(study).values()) == ["Random", "VARIQuery", "DUO", "Hybrid"]
 
 
@@ -203,9 +203,9 @@ def test_a_part_with_another_name_brings_its_own_settings():
 
 def test_lists_on_the_command_line_replace_the_studys():
     study = small(**parse_set("selectors=[hybrid, duo]"), environments=["Hopper-v5"])
-    assert matrix.selectors(study) == ["hybrid", "duo"]
+    assert list(study.selectors) == ["hybrid", "duo"]
     assert matrix.environments(study) == ["Hopper-v5"]
-    assert matrix.selectors(small(selectors={"hybrid": {}})) == ["random", "duo", "hybrid"]
+    assert list(small(selectors={"hybrid": {}}).selectors) == ["random", "duo", "hybrid"]
 
 
 def test_methods_name_the_selectors_of_the_study_in_table_order():
@@ -598,7 +598,7 @@ def test_any_preset_can_be_trained_with_what_is_tuned_for_it(tmp_path):
     write(tmp_path / "environments/HalfCheetah-v5.yaml", tuned)
     write(tmp_path / "study.yaml", SMALL)
     study = load_study(tmp_path / "study.yaml")
-    assert matrix.selectors(study) == ["random", "duo"]
+    assert list(study.selectors) == ["random", "duo"]
     hybrid = resolve_run(study, "HalfCheetah-v5", "hybrid", 1)
     assert hybrid.selection.picker.settings["beta"] == 0.25 and hybrid.vae is not None
     assert resolve_run(study, "HalfCheetah-v5", "entropy", 1).selection.score.name == "entropy"

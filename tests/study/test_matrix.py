@@ -1,11 +1,16 @@
-"""Names of environments as folders, and which runs there are."""
+"""Names of environments as folders, and the runs of a study."""
 
+import json
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from active_rlhf.files import environment_of, folder_name
-from active_rlhf.study.loading import load_study
+from active_rlhf.study import matrix
+from active_rlhf.study.loading import load_spec, load_study, resolve_run
 from active_rlhf.study.matrix import excluded, excluded_in, methods_trained, study_runs
+from active_rlhf.study.messages import ConfigError
 
 SMALL = {
     "study": "small",
@@ -55,3 +60,100 @@ def test_runs_come_seed_by_seed_without_those_excluded_by_either_name():
     assert excluded_in(study, "Hopper-v5") == [("duo", 2), ("random", 1)]
     order = [(e, m, seed) for seed in (1, 2) for e in environments for m in SMALL["selectors"]]
     assert study_runs(study) == [run for run in order if run not in excluded(study)]
+
+
+# --- variants ------------------------------------------------------------------------------------
+
+VARIANTS = {
+    "base": {},
+    "mistake": {"teacher": "mistake"},
+    "few": {"labels": {"total": 50}, "selectors": ["duo"]},
+    "uniform": {"selectors": ["duo"], "selection": {"candidates": {"name": "uniform"}}},
+    "tuned": {"environments": {"Hopper-v5": {"labels": {"segment_length": 30}}}},
+}
+CROSSED = {
+    "study": "crossed",
+    "seeds": [1, 2],
+    "environments": ["Hopper-v5", "Ant-v5"],
+    "total_steps": 40_960,
+    "labels": {"total": 100, "initial": 20, "sessions": 5},
+    "selectors": ["random", "duo", "true_reward"],
+    "variants": VARIANTS,
+}
+
+
+def crossed(**changes):
+    return load_study("study.yaml", data=CROSSED | changes)
+
+
+def test_variants_are_crossed_with_every_selector_or_with_those_they_list():
+    study = crossed()
+    assert matrix.methods(study) == [
+        *("random", "duo", "true_reward", "random@mistake", "duo@mistake"),
+        *("duo@few", "duo@uniform", "random@tuned", "duo@tuned"),
+    ]
+    assert matrix.methods_of(study, "few") == {"duo@few": "duo"}
+    # A baseline asks nothing, and so is itself in every variant.
+    assert matrix.methods_of(study, "mistake")["true_reward"] == "true_reward"
+    assert len(matrix.study_runs(study)) == 2 * 2 * 9
+    assert load_study("stored.yaml", data=study.as_dict()) == study
+
+
+def test_a_variant_changes_what_it_says_and_nothing_else(tmp_path):
+    study, plain = crossed(), load_study("study.yaml", data={**CROSSED, "variants": None})
+    for method, changed in {
+        "random@mistake": {"teacher"},
+        "duo@few": {"labels"},
+        "duo@uniform": {"selection"},
+        "duo@tuned": {"labels"},
+        "duo": set(),
+    }.items():
+        selector, variant = matrix.split(method)
+        resolved = resolve_run(study, "Hopper-v5", method, 1)
+        assert resolved.method == method
+        (tmp_path / "spec.json").write_text(json.dumps(resolved.as_dict()))
+        assert load_spec(tmp_path / "spec.json") == resolved
+        spec = resolved.as_dict()
+        before = resolve_run(plain, "Hopper-v5", selector, 1).as_dict()
+        assert spec.pop("variant", "") == variant and spec.keys() == before.keys()
+        assert {key for key in spec if spec[key] != before[key]} == changed
+    assert (
+        resolve_run(study, "Ant-v5", "duo@tuned", 1).labels == study.environments["Ant-v5"].labels
+    )
+    uniform = resolve_run(study, "Ant-v5", "duo@uniform", 1).selection
+    assert uniform.candidates.name == "uniform" and uniform.picker.name == "kmeans"
+
+
+@pytest.mark.parametrize(
+    ("variants", "message"),
+    [
+        ({"a": {}, "b": {}}, "variants.b: changes nothing, as a does"),
+        ({"a": {"labels": {"total": 100}}}, "variants.a: changes nothing; "),
+        ({"a": {"vae": {"latent": 3}}}, "variants.a: changes nothing; "),
+        (
+            {"a": {"selectors": {"random": {}, "duo": {"keep": 0.3}}}},
+            "variants.a: changes nothing for random; limit it: selectors: ['duo']",
+        ),
+        ({"a": {"teacher": "skip"}, "b": {"teacher": "skip"}}, "variants.b: is the same as a"),
+        ({"a": {"total_steps": 81_920}}, "variants.a.total_steps: makes runs of Hopper-v5 81920 "),
+        ({"a": {"agent": {"rollout_steps": 4000, "minibatches": 4}}}, "Hopper-v5 40000 steps long"),
+        ({"a": {"labelz": {}}}, "variants.a: unknown key 'labelz', did you mean 'labels'?"),
+        ({"a": {"labels": {"totl": 1}}}, "variants.a.labels: unknown key 'totl'"),
+        ({"a": {"selectors": ["dua"]}}, "variants.a.selectors: unknown selector 'dua'"),
+        ({"a": {"selectors": ["duo", "duo"]}}, "variants.a.selectors[1]: duo is listed twice"),
+        ({"a": {"environments": {"Hop": {}}}}, "variants.a.environments: unknown environment"),
+        ({"a": {"labels": {"total": 9}}}, "is more than labels.total = 9 (Hopper-v5) (variant a)"),
+        ({"a@b": {"teacher": "skip"}}, "variants: 'a@b' must be made of letters, "),
+        ({"a": 3}, "variants.a: must be a mapping of changes, not 3"),
+        ([], "variants: must be a mapping of names to changes, not []"),
+    ],
+)
+def test_variants_that_cannot_be_compared_are_refused(variants, message):
+    with pytest.raises(ConfigError) as error:
+        crossed(variants=variants)
+    assert message in str(error.value) and str(error.value).startswith("study.yaml: ")
+
+
+def test_an_unknown_variant_of_a_run_is_named():
+    with pytest.raises(ConfigError, match="unknown variant 'fwe', did you mean 'few'"):
+        resolve_run(crossed(), "Hopper-v5", "duo@fwe", 1)

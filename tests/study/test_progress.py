@@ -54,7 +54,7 @@ def test_a_watcher_follows_a_run_to_its_end(study, tmp_path):
     assert snapshot.running == [] and snapshot.runs_done == 1 and snapshot.steps_done == 4096
 
 
-def test_a_silent_run_is_not_going_until_it_speaks_again(study, tmp_path):
+def test_a_silent_run_does_not_count_as_running_until_it_reports_again(study, tmp_path):
     watcher = Watcher(study, tmp_path)
     running(tmp_path, "random", 3)
     assert watcher.look(NOW + SILENT_AFTER + 1).running == []

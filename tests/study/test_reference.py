@@ -1,4 +1,4 @@
-"""Documentation and schemas made from the settings' models, held against studies that load."""
+"""Generated documentation and schemas, checked against studies that load."""
 
 import json
 import re
@@ -93,7 +93,7 @@ def test_editors_see_the_mistakes_that_loading_refuses(fault):
         load_study("small.yaml", data=SMALL | fault)
 
 
-def test_editors_leave_a_part_of_ones_own_alone():
+def test_editors_accept_a_users_own_part():
     assert STUDY.is_valid(SMALL | {"teacher": {"name": "tired", "patience": 3}})
     assert STUDY.is_valid(SMALL | {"selectors": {"mine": {"score": {"name": "spread", "p": 1}}}})
 

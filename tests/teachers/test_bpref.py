@@ -93,7 +93,7 @@ def test_equal_compares_undiscounted_returns_strictly_below_the_margin():
 
 
 @pytest.mark.parametrize("returns", [[], [-500, 100], [0.0]])
-def test_margins_say_nothing_where_the_mean_return_is_not_positive(returns):
+def test_margins_do_not_apply_if_the_mean_return_is_not_positive(returns):
     rewards = np.random.default_rng(1).normal(size=(100, 2, 5))
     plain = ask(rewards)
     np.testing.assert_array_equal(ask(rewards, returns=returns, eps_skip=0.5), plain)

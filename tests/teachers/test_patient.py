@@ -1,4 +1,4 @@
-"""A teacher that takes its time: its answers enter when they come, whatever happens meanwhile."""
+"""A teacher that takes its time: its answers count when they arrive, whatever happens meanwhile."""
 
 import numpy as np
 import pandas as pd
@@ -61,7 +61,7 @@ def spec():
     registry.forget_outside()
 
 
-def test_late_answers_enter_the_session_they_come_in(tmp_path, spec):
+def test_late_answers_count_from_the_session_they_arrive_in(tmp_path, spec):
     train(spec, tmp_path)
     ledger = Ledger.load(tmp_path / "labels.npz")
     sessions = ledger.column("sessions")
@@ -90,5 +90,5 @@ def test_a_teacher_that_could_not_be_resumed_is_refused(spec):
 
     registry.forget_outside()
     teacher(type("Late", (), {"ask": Late.ask, "collect": Late.collect}))
-    with pytest.raises(PartError, match=r"late .*has collect and so needs state_dict"):
+    with pytest.raises(PartError, match=r"late .*has collect, so it needs state_dict"):
         Run(spec)

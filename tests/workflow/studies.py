@@ -1,4 +1,4 @@
-"""A study in a folder of its own, and what Snakemake makes of it."""
+"""A study in its own folder, and Snakemake's plans and results for it."""
 
 import os
 import re

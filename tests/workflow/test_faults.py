@@ -140,7 +140,7 @@ def test_a_clock_that_jumped_between_runs_retrains_nothing(years, study):
     assert not {"train"} & study.plan().keys()
 
 
-def test_runs_from_the_future_wait_for_the_clock_and_touching_them_is_the_cure(study):
+def test_runs_from_the_future_wait_for_the_clock_or_for_touch(study):
     run = study.folder / RUNS / "random" / "2"
     shift(run, 86_400)
     shutil.rmtree(study.folder / "results/tiny/exports")
@@ -195,7 +195,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("case", DAMAGE)
-def test_damaged_results_are_refused_and_deleting_them_is_the_cure(case, study):
+def test_damaged_results_are_refused_and_remade_once_deleted(case, study):
     name, damage, rule, said = DAMAGE[case]
     path = study.folder / name
     damage(path)
@@ -232,7 +232,7 @@ def remount(disk: Path, options: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)
 
 
-def test_a_results_folder_that_may_only_be_read(trained, disk, tmp_path):
+def test_a_read_only_results_folder(trained, disk, tmp_path):
     study = Study(tmp_path)
     study.configure()
     remount(disk, "ro")

@@ -1,4 +1,4 @@
-"""Which runs of a study are trained, and in which order."""
+"""Which runs of a study are trained, and in what order."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What runs again after a change, as Snakemake's own plan says it."""
+"""What runs again after a change, according to Snakemake's own plan."""
 
 import json
 import shutil
@@ -86,7 +86,7 @@ def test_other_versions_of_libraries_retrain_every_run(editable):
     assert editable.runs_to_train() == ALL_RUNS
 
 
-def test_by_force_runs_are_trained_again(study):
+def test_forced_runs_are_trained_again(study):
     runs = study.folder / "results/tiny/runs/Hopper-v5"
     times = {path: path.stat().st_mtime_ns for path in runs.glob("*/*/policy.safetensors")}
     forced = "results/tiny/runs/Hopper-v5/random/2/run.json"
@@ -166,7 +166,7 @@ def test_editing_code_retrains_the_runs_that_use_it(editable, file, runs):
         "src/active_rlhf/selection/presets.py": None,
     }.items(),
 )
-def test_an_edit_makes_again_what_the_edited_code_makes(editable, file, rules):
+def test_an_edit_reruns_what_uses_the_edited_code(editable, file, rules):
     edit(editable, file, "\n% edited\n" if file.endswith("jinja") else "\nEDITED = True\n")
     expected = set() if rules is None else rules | {"provenance"}
     assert editable.plan().keys() == expected

@@ -1,4 +1,4 @@
-"""Texts of a study that would be markup: tables, pages and report show them, and no more."""
+"""Text in a study that looks like markup: tables, pages and report just show it."""
 
 import re
 from html.parser import HTMLParser

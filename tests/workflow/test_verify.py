@@ -1,4 +1,4 @@
-"""`active-rlhf verify` on a small finished study: sound as it is, and named wherever it is not."""
+"""`active-rlhf verify` on a small finished study: sound as it is, and every fault is named."""
 
 import json
 import os
@@ -78,7 +78,7 @@ def test_a_finished_study_is_sound(results, capsys):
     assert capsys.readouterr().out == f"{results}: sound\n"
 
 
-def test_it_is_sound_in_another_place_and_from_another_one(results, tmp_path):
+def test_it_is_sound_after_a_move_and_from_another_folder(results, tmp_path):
     shutil.move(results, tmp_path / "copy")
     (finding,) = verify(tmp_path / "copy")
     assert finding.level == NOTE and "of the study tiny" in finding.message
@@ -119,7 +119,7 @@ DAMAGE: dict[str, Callable[[Path], Any]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_all_files_damaged_are_all_named(damage, results):
+def test_every_damaged_file_is_named(damage, results):
     for name in KINDS:
         DAMAGE[damage](results / name)
     done = subprocess.run(
@@ -137,14 +137,14 @@ def test_all_files_damaged_are_all_named(damage, results):
 
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("name", KEYS)
-def test_what_the_rest_hangs_on_is_named(name, damage, results):
+def test_damage_to_what_others_depend_on_is_named(name, damage, results):
     DAMAGE[damage](results / name)
     found = problems(results)
     assert {name, str(Path(name).parent)} & found.keys()
     assert "cannot be checked" not in str(found)
 
 
-def test_a_missing_run_and_one_under_way_are_named(results):
+def test_missing_and_running_runs_are_named(results):
     shutil.rmtree(results / RUN)
     other = results / "runs/Hopper-v5/random/2"
     (other / "run.json").unlink()
@@ -335,14 +335,14 @@ FORGED: dict[str, tuple[Callable[[Path], None], str, str]] = {
 
 
 @pytest.mark.parametrize("case", FORGED)
-def test_a_change_with_the_hashes_mended_is_still_named(case, results):
+def test_an_edit_with_forged_hashes_is_still_named(case, results):
     change, path, message = FORGED[case]
     change(results)
     rehash(results)
     assert any(message in found for found in problems(results)[path]), problems(results)
 
 
-def test_a_difference_in_the_last_digits_only_is_none(results):
+def test_differences_in_the_last_digits_are_ignored(results):
     path = "statistics/comparisons.csv"
     table(path, lambda f: f.assign(delta_mean=f["delta_mean"] * (1 + 1e-14)))(results)
     rehash(results)
@@ -387,7 +387,7 @@ CONFIGS: dict[str, tuple[Callable[[dict[str, Any]], Any], dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("case", CONFIGS)
-def test_a_changed_config_is_named_by_what_no_longer_follows_from_it(case, results):
+def test_a_changed_config_shows_in_what_depends_on_it(case, results):
     change, expected = CONFIGS[case]
     configure(results, change)
     rehash(results)
@@ -447,7 +447,7 @@ LEFTOVERS = {
 }
 
 
-def test_leftovers_are_noted_and_no_fault(results, capsys):
+def test_leftovers_are_noted_but_are_no_fault(results, capsys):
     for name in LEFTOVERS:
         (results / name).parent.mkdir(exist_ok=True)
         (results / name).write_text("")
@@ -466,7 +466,7 @@ def test_leftovers_are_noted_and_no_fault(results, capsys):
     assert lines[-1] == f"{results}: sound, 9 notes" and len(lines) == 8  # alike ones in one line
 
 
-def test_a_name_that_is_no_text_is_printed_in_one_line(results, capsys):
+def test_an_unprintable_name_is_printed_in_one_line(results, capsys):
     for name in (b"two\nlines", b"bytes\xff", b"\x1b[31mred"):
         Path(os.fsdecode(os.fsencode(results) + b"/" + name)).write_text("")
     assert main(["verify", str(results)]) == 0
@@ -475,7 +475,7 @@ def test_a_name_that_is_no_text_is_printed_in_one_line(results, capsys):
 
 
 @pytest.mark.parametrize("name", ["nowhere", "file", "empty"])
-def test_what_is_no_results_folder_is_bad_usage(name, tmp_path, capsys):
+def test_a_folder_without_results_is_bad_usage(name, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     (tmp_path / "empty").mkdir()
     assert main(["verify", str(tmp_path / name)]) == 2

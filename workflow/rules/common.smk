@@ -1,4 +1,4 @@
-# The study, where its files lie, and what the rules ask of both.
+# The study, the places of its files, and what rules need to know of both.
 
 import hashlib
 import json
@@ -24,19 +24,19 @@ from active_rlhf.study.matrix import (
     excluded,
     excluded_in,
     methods_trained,
-    selectors,
+    methods,
     study_runs,
 )
 from active_rlhf.study.messages import ConfigError
 from active_rlhf.study.precision import settled_study
 from active_rlhf.study.reading import read_yaml
 
-FROZEN = "ACTIVE_RLHF_STUDY"  # names the file of the study as the workflow began with it
+FROZEN = "ACTIVE_RLHF_STUDY"  # names the file with the study as it was at the start
 
 try:
     frozen = Path(os.environ.get(FROZEN, ""))
     if workflow.is_main_process or not frozen.is_file():
-        # Snakemake's own reading passes over what this refuses.
+        # Snakemake's own reader accepts what this refuses.
         for file in map(os.path.relpath, workflow.configfiles):
             if "__use_yte__" in read_yaml(file):
                 raise ConfigError(f"{file}: __use_yte__: a study is plain data, not a template")
@@ -48,7 +48,7 @@ try:
         os.environ[FROZEN] = os.path.abspath(f".snakemake/studies/{digest}.json")
         with atomic(os.environ[FROZEN]) as path:
             path.write_text(content, encoding="utf-8")
-    else:  # a cluster's job, which would read what the files say by now
+    else:  # a job on a cluster, where the files may have changed since
         config = json.loads(frozen.read_text(encoding="utf-8"))
         STUDY, PRODUCTS = stored_study(config), None
 except InputError as error:
@@ -57,9 +57,9 @@ except InputError as error:
 RESULTS = f"results/{config['study']}"
 TRAINED = STUDY.environments
 # Selectors that use labels, and what they are called.
-ASKING = {name: (STUDY.methods or {}).get(name, name) for name in asking(selectors(STUDY))}
+ASKING = {name: (STUDY.methods or {}).get(name, name) for name in asking(STUDY.selectors)}
 
-# Whom they ask and how often, as captions say it.
+# The teachers they ask and how often, for captions.
 ASKED = asked(STUDY)
 
 # What the returns are normalised between, by environment; empty unless the study trains them.
@@ -71,7 +71,7 @@ BASELINES = {
 
 # Where each environment's returns are: exported by this study, or made elsewhere.
 EXPORTS = {name: f"{RESULTS}/exports/{folder_name(name)}.csv" for name in TRAINED} or STUDY.imported
-# How long the runs of an environment have to be: whole rollouts. Imported ones: as the longest.
+# The length of an environment's runs, in whole rollouts. For imported ones, that of the longest.
 TOTAL_STEPS = steps_of_runs(TRAINED)
 
 SCOPES = ["", *EXPORTS]  # what a table or figure is about: all environments, or one of them
@@ -83,7 +83,7 @@ STATISTICS = {
     )
 }
 
-# Where training jobs run, as SLURM's executor calls it; the profile's where the study is silent.
+# Where training jobs run, in the terms of SLURM's executor; by default as in the profile.
 PLACEMENT = {
     resource: config["resources"][key]
     for key, resource in (
@@ -94,11 +94,11 @@ PLACEMENT = {
     if key in config["resources"]
 }
 
-# Jobs find the commands of the environment that Snakemake itself runs in, activated or not.
+# Jobs use the environment that Snakemake runs in, whether it is activated or not.
 shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 
-# The study's runs, and when it is the turn of each.
+# The study's runs, and the turn of each.
 TURN = {
     (folder_name(environment), selector, seed): number
     for number, (environment, selector, seed) in enumerate(study_runs(STUDY))
@@ -160,21 +160,21 @@ def runs(wildcards):
 def turn(wildcards):
     """The priority of a run: seed by seed, so that a study which is stopped has whole seeds."""
     run = wildcards.environment, wildcards.selector, int(wildcards.seed)
-    return -TURN.get(run, len(TURN))  # a run that was asked for by name may be none of the study's
+    return -TURN.get(run, len(TURN))  # a run requested by name may not be one of the study's
 
 
 def settings(*keys, **more):
     """Parts of the config as one text; their order counts, as methods are listed in it."""
     known = {**config, "asked": ASKED}
     text = json.dumps({key: known.get(key) for key in keys} | more)
-    text = text.replace("<", "\\u003c")  # reports hold it inside a <script>, which it must not end
-    return lambda wildcards: text  # what a function returns is not searched for wildcards
+    text = text.replace("<", "\\u003c")  # reports embed it in a <script>, which it must not end
+    return lambda wildcards: text  # Snakemake does not expand wildcards in what a function returns
 
 
 def script_code(name):
     """The hash of a script and of what it uses, for a rule's parameters: an edit does it again."""
     script = workflow.source_path(f"../scripts/{name}")
-    return lambda wildcards: code_of(script)  # only where a job of the rule is planned
+    return lambda wildcards: code_of(script)  # computed only if a job of the rule is planned
 
 
 def require_room(folder):
@@ -220,7 +220,7 @@ def tables(names, scopes=SCOPES):
     }
 
 
-# By scope, as the document of all tables has them.
+# By scope, as in the document of all tables.
 TABLES = {scope: table_names(scope) for scope in SCOPES}
 
 

@@ -17,7 +17,7 @@ rule export:
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        selectors=lambda wildcards: cells(wildcards.environment, selectors(STUDY)),
+        selectors=lambda wildcards: cells(wildcards.environment, methods(STUDY)),
         baselines=lambda wildcards: cells(wildcards.environment, baselines(STUDY)),
         seeds=json.dumps(STUDY.seeds),
         excluded=lambda wildcards: json.dumps(

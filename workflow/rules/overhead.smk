@@ -1,4 +1,4 @@
-# What each method costs, as the runs themselves measured it.
+# The cost of each method, as measured by the runs themselves.
 
 
 rule overhead:

@@ -1,4 +1,4 @@
-# The record of what every file of the study was made from, as the rules themselves say it.
+# The record of what every file of the study was made from, taken from the rules themselves.
 
 # Every file of the study and what it is made from.
 MADE = {
@@ -7,10 +7,10 @@ MADE = {
         *(rules.config, rules.config_page, rules.statistics),
         *(rules.learning_curves, rules.endpoints, rules.effects, rules.rankings),
         *(rules.summary, rules.significance, rules.document, rules.findings, rules.findings_page),
-        # What only the study's own runs record.
+        # Only for the study's own runs.
         *((rules.overhead, rules.run_time, rules.costs, rules.overhead_page) if TRAINED else ()),
         *((rules.label_efficiency, rules.labels) if ASKING else ()),
-        # What needs baselines.
+        # Only with baselines.
         *((rules.profiles, rules.aggregates) if BASELINES else ()),
     )
     for path in rule.output

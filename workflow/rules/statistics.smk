@@ -1,4 +1,4 @@
-# Every number that tables, figures and sentences show, computed once: Parquet, and CSV to look at.
+# Every number in tables, figures and sentences, computed once: Parquet, and CSV for reading.
 
 
 rule statistics:

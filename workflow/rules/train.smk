@@ -28,7 +28,8 @@ rule train:
         ],
         checkpoint_every=lambda wildcards, output: config["checkpoint_every"],
     shell:
-        # In place of the shell, which would die of the signal that a cluster sends before its limit.
+        # exec replaces the shell, which would die of the signal that a cluster sends before its
+        # limit.
         "exec active-rlhf train --spec /dev/stdin --out {params.out:q} --tracking {params.tracking}"
         " {params.wandb:q} --checkpoint-every {params.checkpoint_every} --replace"
         " <<< {params.spec:q} &> {log:q}"

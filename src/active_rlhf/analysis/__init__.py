@@ -1,1 +1,1 @@
-"""Statistics of runs: from data frames of episodes to tables, and what the tables say in words."""
+"""Statistics of runs: from data frames of episodes to tables, and findings in words."""

@@ -1,4 +1,4 @@
-"""Learning curves: what a method's runs look like at each step."""
+"""Learning curves: a method's runs at each step."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ POINTS = 101
 
 
 def running_mean(returns: np.ndarray, window: int = WINDOW) -> np.ndarray:
-    """Mean of each return and of up to window - 1 before it; the last value is `final`."""
+    """Mean of each return and up to window - 1 before it; the last value is `final`."""
     return pd.Series(returns).rolling(window, min_periods=1).mean().to_numpy()
 
 

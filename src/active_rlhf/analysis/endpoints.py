@@ -1,4 +1,4 @@
-"""One number for each run: the endpoints that comparisons are about.
+"""One number for each run: the endpoints that are compared.
 
 Each endpoint is a function of a run's episode returns [k] and the global steps [k] at which the
 episodes ended, both in time order.
@@ -53,7 +53,7 @@ def auc(returns: np.ndarray, steps: np.ndarray, low: float, high: float) -> floa
 
     This is a mean return over training, in units of return. The curve is cut (with linear
     interpolation) at `low` and `high`, which must lie within the run's steps; if they coincide, the
-    result is its value there.
+    result is the curve's value there.
     """
     inside = (steps > low) & (steps < high)
     x = np.concatenate([[low], steps[inside], [high]])
@@ -104,7 +104,7 @@ def endpoints(
 
 
 def methods_of(frame: pd.DataFrame) -> list[str]:
-    """The methods that occur, in table order: that of the Categorical, or else of appearance."""
+    """The methods that occur, in the order of the Categorical, or else of appearance."""
     present = frame["method"].unique()
     if isinstance(frame["method"].dtype, pd.CategoricalDtype):
         return [method for method in frame["method"].cat.categories if method in present]

@@ -9,7 +9,7 @@ from active_rlhf.files import atomic
 
 
 class TableError(InputError):
-    """A statistic's file cannot be used; the message is one line that names it."""
+    """A statistic's file cannot be used; the one-line message names it."""
 
 
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:
@@ -22,7 +22,7 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """The frame that `write_table` wrote to `path`, types and order of categories included.
+    """The frame that `write_table` wrote to `path`, including types and the order of categories.
 
     Raises TableError if it is missing or damaged.
     """
@@ -30,7 +30,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
         return pd.read_parquet(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise TableError(f"{path}: no such file") from None
-    except Exception as error:  # whatever pyarrow raises for damaged bytes
+    except Exception as error:  # pyarrow may raise anything for damaged bytes
         raise TableError(
             f"{path}: damaged ({line(error)}); delete it, and snakemake makes it again"
         ) from None

@@ -1,8 +1,8 @@
-"""What the comparisons say, in sentences that say no more than they do.
+"""What the comparisons show, in sentences that claim no more than that.
 
-Every number comes from the tables of comparisons and of summaries. Where a test does not reject,
-'no difference was shown', which does not mean that there is none: the interval says what remains
-possible.
+Every number comes from the tables of comparisons and of summaries. If a test does not reject, 'no
+difference was shown', which does not mean that there is none: the interval tells which differences
+remain possible.
 """
 
 from collections.abc import Iterator, Mapping
@@ -106,7 +106,7 @@ def _paragraphs(rows: pd.DataFrame, summary: pd.DataFrame, terms: Terms) -> Iter
 
 
 def _oriented(row: Mapping[Any, Any], places: int, terms: Terms) -> tuple[str, str, str]:
-    """The method with the larger values, the other one, and how far the first is above it."""
+    """The method with the larger values, the other one, and the difference in words."""
     above, below = markdown_text(str(row["method_a"])), markdown_text(str(row["method_b"]))
     sign = 1
     low, high = row["ci_hl_low"], row["ci_hl_high"]

@@ -1,4 +1,4 @@
-"""What the functions of analysis and figures expect of a data frame, checked where it comes in."""
+"""What analysis and figures expect of data frames, checked at their entry."""
 
 import inspect
 from collections.abc import Callable
@@ -17,11 +17,11 @@ R = TypeVar("R")
 
 
 class FrameError(InputError):
-    """A data frame cannot be used; the message is one line that says which, where and why."""
+    """A data frame cannot be used; the message is one line: which, where and why."""
 
 
 def needs(**columns: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Have a function check the columns of its data frames before anything else.
+    """Make a function check the columns of its data frames first.
 
     columns: parameter -> names of columns, separated by spaces. Calls raise FrameError naming the
     parameter and the first column that is missing.
@@ -54,7 +54,7 @@ def require(frame: pd.DataFrame, columns: str, what: str) -> None:
 def require_runs(runs: pd.DataFrame) -> None:
     """Raise FrameError unless each row is an episode of a named run, and steps rise within a run.
 
-    Returns and, where there is such a column, labels must be finite.
+    Returns and, if present, labels must be finite.
     """
     require(runs, RUNS, "runs")
     keys = ["env", "method", "seed"]

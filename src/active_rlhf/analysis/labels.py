@@ -1,6 +1,6 @@
-"""Label efficiency: what return a number of labels buys, and what labels a return costs.
+"""Label efficiency: the return that a number of labels buys, and the labels that a return costs.
 
-The only input beside returns is the export's `labels` column, the number of queries asked by the
+Besides returns, the only input is the export's `labels` column, the number of queries asked by the
 end of the episode. Baselines, which ask nothing, are left out.
 """
 
@@ -29,7 +29,7 @@ def asking(runs: pd.DataFrame) -> pd.DataFrame:
 def return_at_labels(run: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
     """Running mean of returns at the last episode that had used at most each of `labels`.
 
-    None of them may be below the run's first number.
+    None may be less than the run's first number.
     """
     at = np.searchsorted(run["labels"].to_numpy(), labels, side="right") - 1
     return running_mean(run["return"].to_numpy())[at]
@@ -54,7 +54,7 @@ def label_curves(runs: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_00
 def labels_to_reach(run: pd.DataFrame, threshold: float) -> float:
     """Labels used when the mean of ten successive episodes first reaches the threshold, or inf.
 
-    Runs of fewer than ten episodes are judged by the mean of all.
+    For fewer than ten episodes, the mean of all counts.
     """
     window = min(WINDOW, len(run))
     reached = running_mean(run["return"].to_numpy())[window - 1 :] >= threshold
@@ -64,20 +64,21 @@ def labels_to_reach(run: pd.DataFrame, threshold: float) -> float:
 
 
 def censored_median(values: np.ndarray) -> np.ndarray:
-    """Lower median over the last axis: a value that occurs, so `not reached` (inf) stays apart."""
+    """Lower median over the last axis: a value that occurs, so inf (not reached) is never
+    averaged."""
     return np.sort(values, axis=-1)[..., (values.shape[-1] - 1) // 2]
 
 
 @needs(runs=RUNS)
 def labels_needed(runs: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_000) -> pd.DataFrame:
-    """Labels that runs need to reach levels set by the first method, by environment and method.
+    """Labels that runs need to reach levels set by the first method, per environment and method.
 
     The `threshold` is `share` of the way from where runs begin (the mean of the first ten episodes
     of all runs) to the mean final return of the method listed first. `median` is over all `n` runs,
     of which `reached` got there. Runs that never did count as later than all others, so a median or
     a bound among them is inf, "not reached". The interval is a percentile bootstrap of the median.
-    An environment where the first method learnt nothing (its final return is not above the
-    beginning) sets no level and is left out.
+    If the first method learned nothing on an environment (its final return is not above the
+    beginning), the environment is left out.
     """
     rows = []
     for env, group in asking(runs).groupby("env", sort=False):

@@ -1,4 +1,4 @@
-"""What a selector costs: time and memory of its runs, compared with those of Random."""
+"""The cost of a selector: time and memory of its runs, compared with those of Random."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -82,7 +82,7 @@ def hosts_differ(means: pd.DataFrame) -> bool:
 def stages(runs: pd.DataFrame, measure: str = "wall_s") -> pd.DataFrame:
     """Mean seconds of each stage of a run, long: `env, method, n, stage, seconds`.
 
-    Time in the column `measure` that no named stage accounts for is the stage `other`.
+    Time in the column `measure` that no stage accounts for counts as `other`.
     """
     named = [c for c in runs.columns if c.endswith("_s") and c not in MEASURES]
     rest = (runs[measure] - runs[named].sum(axis=1)).clip(lower=0)

@@ -1,4 +1,4 @@
-"""What a study of n seeds could have detected.
+"""Power: which effects a study of n seeds could have detected.
 
 Power is that of the two-sided signed-rank test for normal differences with standardised mean dz. It
 follows from the asymptotic relative efficiency: n pairs count as 3 n / pi in the power of the

@@ -13,7 +13,7 @@ _LATEX = {
     "|": r"\textbar{}",
     "_": r"\_\allowbreak{}",
     **{character: f"\\{character}" for character in "{}$&#%"},
-    # At the start of a row, these would be read as arguments of the \\ before it.
+    # At the start of a row, these would be taken for arguments of the \\ before it.
     "[": "{[}",
     "*": "{*}",
     "–": "--",
@@ -36,7 +36,7 @@ _LATEX = {
         for character, name in zip("αβγδεζηθικλμνξπρστ", _GREEK.split(), strict=True)
     },
 }
-# Letters that LaTeX's standard fonts lack, though they have those next to them in Unicode.
+# Letters missing from LaTeX's standard fonts, unlike their neighbours in Unicode.
 _MISSING = "ĦħĸĿŀŉŦŧ"
 
 
@@ -54,6 +54,6 @@ def latex_text(text: str) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """Plain text as Markdown, which may stand in a table's cell."""
+    """Plain text as Markdown that is safe in table cells."""
     plain = " ".join(text.split())
     return re.sub(r"([\\`*_~|<$]|(?<=\])\()", r"\\\1", plain)

@@ -1,4 +1,4 @@
-"""How numbers, metrics and tests read: the same words in tables, figures and findings."""
+"""How numbers, metrics and tests are worded, alike in tables, figures and findings."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,10 +27,10 @@ TEST = "Wilcoxon signed-rank test, exact, two-sided, paired by seed"
 class Terms:
     """What the captions of a study state.
 
-    methods: display names in table order (empty: the order of the frame at hand); interval: that of
+    methods: display names in table order (empty: that of the data frame); interval: the kind around
     curves (bootstrap, t, sd); excluded: `env, method, seed, reason` of each run left out; asked:
-    environment -> teacher and label budget (empty: nothing is known of them). The other fields are
-    the study's settings of that name.
+    environment -> teacher and label budget (empty: unknown). The other fields are the study's
+    settings of that name.
     """
 
     methods: tuple[str, ...] = ()
@@ -98,7 +98,7 @@ def interval(low: float, high: float, places: int) -> str:
 
 
 def p_value(p: float, alpha: float = 0.05) -> str:
-    """Three decimals, or '<0.001'; more where rounding would blur which side of alpha it is on."""
+    """Three decimals, or '<0.001'; more if rounding would hide which side of alpha it is on."""
     if np.isnan(p):
         return "–"
     if p < 0.001 <= alpha:
@@ -110,7 +110,7 @@ def p_value(p: float, alpha: float = 0.05) -> str:
 
 
 def duration(seconds: Iterable[float]) -> tuple[str, float]:
-    """The unit that suits the longest of these times, and the seconds in it."""
+    """A unit that suits the longest of these times, and its seconds."""
     longest = max((s for s in seconds if np.isfinite(s)), default=0.0)
     return ("h", 3600.0) if longest >= 10_800 else ("min", 60.0) if longest >= 300 else ("s", 1.0)
 
@@ -140,7 +140,7 @@ def family(comparisons: pd.DataFrame, terms: Terms) -> str:
 
 
 def power_notes(comparisons: pd.DataFrame, terms: Terms) -> list[str]:
-    """The power of these families of tests, and a warning where they can reject nothing."""
+    """The power of these families of tests, and a warning if they cannot reject anything."""
     if comparisons.empty:
         return ["There is only one method, so nothing is tested."]
     table = power_table(comparisons, terms.alpha).drop_duplicates(["n", "tests", "warning"])
@@ -155,9 +155,9 @@ def power_notes(comparisons: pd.DataFrame, terms: Terms) -> list[str]:
 
 
 def teacher_and_budget(terms: Terms, *envs: str) -> str:
-    """A sentence naming teacher and label budget on these environments (none given: on all).
+    """A sentence naming teacher and label budget on these environments (by default all).
 
-    Empty where nothing is known of them.
+    Empty if they are unknown.
     """
     cases: dict[tuple[str, int], list[str]] = {}
     for env, asked in terms.asked.items():
@@ -171,7 +171,7 @@ def teacher_and_budget(terms: Terms, *envs: str) -> str:
 
 
 def excluded_runs(terms: Terms, env: str | None = None) -> str:
-    """A sentence naming the runs left out and why; empty where there are none."""
+    """A sentence naming the runs left out and why; empty if there are none."""
     runs = [
         f"{run['method']} seed {run['seed']} on {run['env']} ({run['reason']})"
         for run in terms.excluded

@@ -1,4 +1,4 @@
-"""Try whether parts of your own do what a run expects of them; exit code 1 if one does not.
+"""Check that your own parts do what a run expects; exit code 1 if one does not.
 
 Example:
   active-rlhf check my_parts.py:my_score --set power=2
@@ -14,8 +14,8 @@ from active_rlhf.errors import InputError
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "parts",
-        help="a file or package, or one part of it, as in my_parts.py:my_score; or of the package, "
-        "as in score:bald",
+        help="a file or package, or one part in it, as in my_parts.py:my_score; or one of the "
+        "package's own, as in score:bald",
     )
     parser.add_argument(
         "--set",
@@ -28,7 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    """Print one line a check; returns 1 if any failed."""
+    """Print one line per check; returns 1 if any failed."""
     one_thread()
     from active_rlhf.parts.conformance import outcomes, subjects
     from active_rlhf.study.loading import merge, parse_set

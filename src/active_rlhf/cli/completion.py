@@ -25,10 +25,10 @@ def complete() -> None:
     commands = parser.add_subparsers()
     for name in COMMANDS:
         command = commands.add_parser(name)
-        if name in line[1:2]:  # the others would be imported for nothing
+        if name in line[1:2]:  # the others are not needed
             add_arguments(command, name)
             for action in command._actions:
-                if action.choices is None:  # which are offered as they are
+                if action.choices is None:  # the choices complete themselves
                     vars(action)["completer"] = _completer(action)
     argcomplete.autocomplete(parser)
 

@@ -1,4 +1,4 @@
-"""Say what a setting, section or part means: a sentence, its unit, default and range.
+"""Explain a setting, section or part: its meaning, unit, default and range.
 
 Example:
   active-rlhf explain agent.clip

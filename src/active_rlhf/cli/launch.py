@@ -1,4 +1,4 @@
-"""A command started with its output in a log, and what the log says of how it goes."""
+"""Starting a command with its output in a log, and reading its progress from the log."""
 
 import os
 import re

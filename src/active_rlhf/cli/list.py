@@ -1,4 +1,4 @@
-"""List environments, selectors and all other parts, each with a sentence.
+"""List environments, selectors and all other parts, each with a one-line description.
 
 Example:
   active-rlhf list

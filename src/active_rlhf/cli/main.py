@@ -1,4 +1,4 @@
-"""The command `active-rlhf`: finds the module of a subcommand, and imports no other."""
+"""The command `active-rlhf`: finds a subcommand's module, and imports no other."""
 
 import os
 import sys
@@ -13,14 +13,14 @@ COMMANDS = {
     "train": "train one run",
     "spec": "print the resolved settings of one run",
     "list": "list environments, selectors and all other parts",
-    "explain": "say what a setting or part means",
-    "new": "write a part of your own to begin with",
-    "check": "try whether parts of your own work",
+    "explain": "explain a setting or a part",
+    "new": "write a template for a part of your own",
+    "check": "check that your own parts work",
     "results": "print the folder of a study's results",
-    "verify": "check that a study's results are whole and sound",
-    "provenance": "print what a file of a study is made from",
+    "verify": "check that a study's results are complete and consistent",
+    "provenance": "print what a study's file was made from",
     "warm-up": "compile everything a run needs, once per machine",
-    "watch": "show how far a study's runs are",
+    "watch": "show the progress of a study's runs",
 }
 USAGE = """usage: active-rlhf COMMAND ...
 
@@ -29,14 +29,14 @@ A benchmark of query selection in RLHF.
 commands:
 {}
 
-`active-rlhf COMMAND --help` says more and gives an example; `active-rlhf --version` the version.
+`active-rlhf COMMAND --help` says more, with an example. `active-rlhf --version` prints the version.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code: 2 for bad input, 1 if a run or the machine fails, 130
-    for Ctrl-C, 75 for again."""
-    if "_ARGCOMPLETE" in os.environ:  # a shell asks how the line may go on
+    for Ctrl-C, 75 for `start me again`."""
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks for completions
         from active_rlhf.cli.completion import complete
 
         complete()

@@ -23,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def load(args: Namespace) -> tuple[Study, Spec]:
-    """The study that the arguments mean, and the run's spec. Raises ConfigError."""
+    """The study and the run's spec, from the arguments. Raises ConfigError."""
     for name in ("study", "env", "selector", "seed"):
         if getattr(args, name) is None:
             raise ConfigError(f"--{name}: missing; needed with --study, --env, --selector, --seed")

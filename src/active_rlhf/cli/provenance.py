@@ -1,4 +1,4 @@
-"""Print what a file of a study is made from: other files, runs, config, code and packages, as JSON.
+"""Print what a study's file was made from: other files, runs, config, code and packages, as JSON.
 
 Example:
   active-rlhf provenance results/demo/figures/effects.pdf
@@ -12,7 +12,7 @@ from active_rlhf.results.provenance import trace
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, help="in a study's results")
+    parser.add_argument("file", type=Path, help="a file in a study's results")
 
 
 def run(args: Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Print the resolved settings of one run, every default filled in, as JSON.
+"""Print the resolved settings of one run, with every default filled in, as JSON.
 
 `active-rlhf train --spec FILE` trains what this prints.
 

@@ -11,8 +11,8 @@ THREAD_VARIABLES = (
 
 
 def one_thread() -> None:
-    """Keep numerical libraries that are loaded from here on from starting more threads than one.
+    """Keep numerical libraries that are loaded after this from starting several threads.
 
-    A run is one thread by definition (training sees to that); this spares idle ones.
+    A run uses one thread anyway (training sees to that); this avoids idle ones.
     """
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))

@@ -1,9 +1,9 @@
-"""Train one run: a cell of a study, with any seed, or a resolved run.
+"""Train one run: an environment and selector of a study with any seed, or a resolved run.
 
-A run that was killed goes on from its last checkpoint; one that is complete is left alone. Its
-directory gets tables of episodes, evaluations and query sessions, the answers, the policy, the
-reward model and, last, run.json. SIGTERM, SIGUSR1 and Ctrl-C stop it after the rollout under way;
-the exit code is then 75 (130 for Ctrl-C), and the same command goes on.
+A run that was killed goes on from its last checkpoint; a complete one is left alone. The run's
+directory receives tables of episodes, evaluations and query sessions, the answers, the policy, the
+reward model and, last, run.json. SIGTERM, SIGUSR1 and Ctrl-C stop the run after its current
+rollout; the exit code is then 75 (130 for Ctrl-C), and the same command continues the run.
 
 Example:
   active-rlhf train --study config/demo.yaml --env Hopper-v5 --selector duo --seed 1 \\
@@ -30,7 +30,7 @@ from active_rlhf.study.messages import ConfigError, Sources, validated
 from active_rlhf.study.precision import settled_run
 from active_rlhf.study.settings import Spec, Study, WandB
 
-AGAIN = os.EX_TEMPFAIL  # 75: stopped before its end, the same command goes on
+AGAIN = os.EX_TEMPFAIL  # 75: stopped early; the same command continues
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -53,13 +53,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--checkpoint-every",
         type=float,
         metavar="SECONDS",
-        help="of work that a kill may cost (0: no checkpoint but on SIGTERM)",
+        help="the most work that a kill may cost (0: a checkpoint on SIGTERM only)",
     )
-    parser.add_argument("--force", action="store_true", help="start afresh, whatever --out holds")
+    parser.add_argument("--force", action="store_true", help="start afresh, whatever is in --out")
     parser.add_argument(
         "--replace",
         action="store_true",
-        help="discard what a run of other settings left half-trained in --out",
+        help="discard a half-trained run of other settings in --out",
     )
 
 
@@ -71,10 +71,10 @@ def run(args: Namespace) -> int:
         tracking = study.tracking if tracking is None else tracking
         every = study.checkpoint_every if every is None else every
     elif args.changes or any((args.study, args.env, args.selector, args.seed is not None)):
-        raise ConfigError("--spec: is a whole run; --study, --env, --selector, --seed, --set: drop")
+        raise ConfigError("--spec: is a whole run; drop --study, --env, --selector, --seed, --set")
     else:
         spec = load_spec(args.spec)
-    name = f"{spec.environment} {spec.selector} seed {spec.seed}"
+    name = f"{spec.environment} {spec.method} seed {spec.seed}"
     from active_rlhf.run.identity import unhashed
 
     for said in unhashed(spec):
@@ -98,7 +98,7 @@ def run(args: Namespace) -> int:
 
 
 def _wandb(args: Namespace, study: Study | None) -> WandB:
-    """How W&B files the run: as the arguments say, or else the study."""
+    """How W&B files the run, from the arguments or else the study."""
     of_study = {"project": study.study, **study.wandb.as_dict()} if study else {}
     given = {key: getattr(args, f"wandb_{key}") for key in WandB.model_fields}
     said = {key: value for key, value in given.items() if value is not None}
@@ -110,7 +110,7 @@ def _train_to_the_end(name: str, spec: Spec, out: Path, options: dict[str, Any])
     received: list[int] = []
 
     def leave(number: int, _: Any) -> None:
-        received.append(number)  # for an import that swallows the exit
+        received.append(number)  # in case an import swallows the exit
         sys.exit(AGAIN)
 
     with _on_signal(leave, signal.SIGTERM, signal.SIGUSR1):
@@ -130,7 +130,7 @@ def _train_to_the_end(name: str, spec: Spec, out: Path, options: dict[str, Any])
             try:
                 train(spec, out, stopping=lambda: bool(received), **options)
                 return 0
-            except RunLocked as locked:  # such as by a job that outlived its workflow
+            except RunLocked as locked:  # for example by a job that outlived its workflow
                 if not waiting:
                     print(f"{name}: {locked}; waiting for its end", file=sys.stderr, flush=True)
                 waiting = True
@@ -150,7 +150,7 @@ def _train_to_the_end(name: str, spec: Spec, out: Path, options: dict[str, Any])
 
 @contextmanager
 def _on_signal(handler: Callable[[int, Any], None], *numbers: int) -> Iterator[None]:
-    """Handle signals meanwhile, but for those that whoever started the process had ignored."""
+    """Handle these signals meanwhile, except those that the process was started to ignore."""
     heeded = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, handler) for number in heeded}
     try:
@@ -161,12 +161,12 @@ def _on_signal(handler: Callable[[int, Any], None], *numbers: int) -> Iterator[N
 
 
 def _is_tidy(out: Path) -> bool:
-    """Whether nothing is left in `out` of a process that was killed."""
+    """Whether killed processes left nothing in `out`."""
     return not any((out / name).exists() for name in (CHECKPOINT, LOCK))
 
 
 def _is_complete(out: Path, spec: Spec, force: bool) -> bool:
-    """Whether `out` holds just this run; another one there is an error. With `force` neither."""
+    """Whether `out` holds exactly this run; another one is an error. Not checked with `force`."""
     from active_rlhf.run.identity import code_fingerprint
     from active_rlhf.run.machine import other_versions
 

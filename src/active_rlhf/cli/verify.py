@@ -1,7 +1,7 @@
-"""Check that a study's results are whole and sound.
+"""Check that a study's results are complete and consistent.
 
-Whatever follows from something else is made again and compared; everything else is held against its
-recorded hash. Prints a line for each thing that is wrong; the exit code is 1 if there is any.
+Whatever follows from something else is computed again and compared; everything else is checked
+against its recorded hash. Prints a line for each problem; the exit code is 1 if there is any.
 
 Example:
   active-rlhf verify results/demo
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("results", type=Path, help="their folder")
-    parser.add_argument("--strict", action="store_true", help="let warnings fail too")
+    parser.add_argument("results", type=Path, help="the folder of the results")
+    parser.add_argument("--strict", action="store_true", help="fail on warnings too")
 
 
 def run(args: Namespace) -> int:
@@ -33,7 +33,7 @@ def run(args: Namespace) -> int:
 
 
 def lines(root: Path, found: list["Finding"]) -> Iterator[str]:
-    """A line a problem, a line a kind of warning and note, and last how many of each there are."""
+    """A line per problem, a line per kind of warning and note, and last a summary."""
     from active_rlhf.results.verify import NOTE, PROBLEM, WARNING
 
     for level in (PROBLEM, WARNING, NOTE):
@@ -65,5 +65,5 @@ def _counted(found: list["Finding"]) -> str:
 
 
 def _printable(text: str) -> str:
-    """The text with escapes for what a name may hold: line breaks, bytes that are no text."""
+    """The text with unprintable characters escaped, such as line breaks in names."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

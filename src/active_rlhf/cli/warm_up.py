@@ -10,7 +10,7 @@ from active_rlhf.cli.threads import one_thread
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """None are needed."""
+    """It takes no arguments."""
 
 
 def run(args: Namespace) -> int:

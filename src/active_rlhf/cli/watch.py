@@ -1,7 +1,7 @@
-"""Show how far a study's runs are, until all are done.
+"""Show the progress of a study's runs until all are done.
 
-With a command after `--` it is started, its output goes to results/<study>/logs/snakemake.log, and
-the exit code is the command's.
+A command after `--` is started, with its output in results/<study>/logs/snakemake.log; the exit
+code is then the command's.
 
 Example:
   active-rlhf watch config/demo.yaml -- snakemake --profile profiles/local
@@ -22,7 +22,7 @@ from active_rlhf.cli.launch import exit_code, failure, has_ended, jobs, launched
 from active_rlhf.study.loading import load_study
 from active_rlhf.study.progress import RunProgress, Snapshot, Watcher
 
-LIVE_EVERY, LOG_EVERY = 1.0, 10.0  # seconds between two looks, in a terminal and in a log
+LIVE_EVERY, LOG_EVERY = 1.0, 10.0  # seconds between updates, in a terminal and in a log
 LISTED_RUNS = 12  # running runs shown in full
 
 
@@ -92,7 +92,7 @@ def _watch(
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as a person says them: `40 s`, `7 min`, `3 h 05 min`; `unknown` for None."""
+    """Seconds in words: `40 s`, `7 min`, `3 h 05 min`; `unknown` for None."""
     if seconds is None:
         return "unknown"
     if seconds < 90:
@@ -136,7 +136,7 @@ def lines(snapshot: Snapshot, jobs: str = "") -> list[str]:
 
 
 def panel(snapshot: Snapshot, jobs: str = "") -> Group:
-    """The study as something to look at in a terminal; `jobs` ends its last line."""
+    """The study as a table for terminals; `jobs` ends its last line."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=bool(snapshot.running))
     for name in ("environment", "selector", "seed", "steps", "speed", "labels", "last return"):
         table.add_column(name, justify="left" if name in ("environment", "selector") else "right")

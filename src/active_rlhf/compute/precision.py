@@ -1,8 +1,8 @@
 """Arrays kept in float32 or in bfloat16, and their products.
 
-bfloat16 is the upper half of a float32: its range, with 8 bits of precision. Processors that
-multiply it do so at twice the speed of float32, adding up in float32. numpy has no such type, so
-here these arrays are uint16 that hold the bits, and torch multiplies them.
+bfloat16 is the upper half of a float32: the same range, with 8 bits of precision. Some processors
+multiply it at twice the speed of float32, summing in float32. numpy has no such type, so these
+arrays are uint16 holding the bits, and torch multiplies them.
 """
 
 import os
@@ -22,7 +22,7 @@ DTYPES: dict[str, type[np.generic]] = {"float32": np.float32, "bfloat16": np.uin
 
 
 def dtype_of(precision: str) -> type[np.generic]:
-    """In which type arrays of a precision are kept; without compiled code all are float32.
+    """The dtype for arrays of a precision; without compiled code, always float32.
 
     `auto`, which a run's spec never says, is whatever multiplies faster here.
     """
@@ -34,12 +34,12 @@ def dtype_of(precision: str) -> type[np.generic]:
 
 
 def widened(value):
-    """The float32 that a stored number stands for; in compiled code only."""
+    """The float32 that a stored number represents; only in compiled code."""
     raise NotImplementedError
 
 
 def narrowed(value, like):
-    """A float32 as it is stored where `like` is, rounded to nearest, ties to even; as above."""
+    """A float32 in the type of `like`, rounded to nearest, ties to even; in compiled code only."""
     raise NotImplementedError
 
 
@@ -86,24 +86,24 @@ def store(values: np.ndarray, out: np.ndarray) -> np.ndarray:
 
 
 def stored(values: np.ndarray, dtype: type[np.generic]) -> np.ndarray:
-    """Contiguous float32 `values` in an array of their own, float32 or bfloat16."""
+    """Contiguous float32 `values` in a new array, float32 or bfloat16."""
     return store(values, np.empty(values.shape, dtype))
 
 
 def restored(array: np.ndarray) -> np.ndarray:
-    """The float32 that a float32 or bfloat16 array stands for."""
+    """The float32 values of a float32 or bfloat16 array."""
     if array.dtype == np.float32:
         return array
     return (array.astype(np.uint32) << 16).view(np.float32)
 
 
 def load() -> None:
-    """Import what products need, a second or two that else the first of them would take."""
+    """Import what products need, which would otherwise delay the first by a second or two."""
     import torch  # noqa: F401
 
 
 def tensor(array: np.ndarray) -> "torch.Tensor":
-    """The tensor of a float32 or bfloat16 array, which they share; torch is held to one thread."""
+    """A tensor that shares a float32 or bfloat16 array; torch is limited to one thread."""
     import torch
 
     if torch.get_num_threads() > 1:
@@ -115,7 +115,7 @@ def tensor(array: np.ndarray) -> "torch.Tensor":
 def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
     """The matrix product of `a` and `b`, both float32 or both bfloat16, into `out`.
 
-    Sums run in float32; `out` is as `a`, or float32.
+    Sums are in float32; `out` has the type of `a`, or float32.
     """
     if a.dtype == np.float32:
         np.matmul(a, b, out=out)

@@ -1,4 +1,4 @@
-"""How fast this machine multiplies matrices, by precision, and so which of them a run takes.
+"""How fast this machine multiplies matrices in each precision, and so which one a run uses.
 
 `python -m active_rlhf.compute.products` measures it and prints it as JSON.
 """
@@ -52,10 +52,10 @@ class Products:
 
 
 def measured() -> Products:
-    """What this machine does; measured once, in a process of its own, and kept with the kernels."""
+    """This machine's speeds, measured once in a separate process and kept with the kernels."""
     try:
         kept = cache_folder() / FILE
-    except OSError:  # no place to keep anything
+    except OSError:  # nowhere to keep them
         return _measured_apart()
     try:
         return Products(**json.loads(kept.read_text(encoding="utf-8")))
@@ -66,8 +66,8 @@ def measured() -> Products:
 
 
 def decided(folder: Path) -> Products:
-    """What the study or run in `folder` was decided by when it began, wherever that was; else what
-    this machine does, which `decide` writes down. Raises InputError if the file is damaged."""
+    """The speeds that decided for the study or run in `folder` when it began, on any machine; else
+    this machine's, which `decide` records. Raises InputError if the file is damaged."""
     file = folder / FILE
     try:
         return Products(**json.loads(file.read_text(encoding="utf-8")))
@@ -78,7 +78,7 @@ def decided(folder: Path) -> Products:
 
 
 def decide(folder: Path, products: Products) -> None:
-    """Write down what a study or run is decided by, unless it is there."""
+    """Record the speeds that decide for a study or run, unless there is a record."""
     if not (folder / FILE).exists():
         _write(products, folder / FILE)
 
@@ -90,7 +90,7 @@ def _write(products: Products, file: Path) -> None:
 
 
 def _measured_apart() -> Products:
-    """In a process of its own, so that planning a study does not load torch."""
+    """In a separate process, so that planning a study does not load torch."""
     command = [sys.executable, "-m", "active_rlhf.compute.products"]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return Products(**json.loads(done.stdout))
@@ -103,7 +103,7 @@ def measure() -> Products:
     spent = dict.fromkeys(work, 0.0)
     with threadpool_limits(1):
         for multiplied in work.values():
-            multiplied()  # which makes the libraries' code for these shapes
+            multiplied()  # so that the libraries generate code for these shapes
         for _ in range(ATTEMPTS):
             for name in (name for name in work if spent[name] < PATIENCE):
                 start = time.process_time()
@@ -117,7 +117,7 @@ def measure() -> Products:
 
 
 def _products(precision: str) -> Callable[[], None]:
-    """The products of a layer: of its rows with the weights, and of rows with gradients."""
+    """The products of a layer: rows with weights, and rows with gradients."""
     generator = np.random.default_rng(0)
 
     def array(*shape: int) -> np.ndarray:

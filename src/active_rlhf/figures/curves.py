@@ -73,7 +73,7 @@ def by_method(
 
 
 def band(curve: pd.DataFrame, terms: Terms) -> tuple[pd.Series, pd.Series]:
-    """Both ends of the interval that the study asks for; NaN for a single run."""
+    """Both ends of the interval that the study chose; NaN for a single run."""
     if terms.interval == "bootstrap":
         single = curve["n"] < 2
         return curve["ci_low"].mask(single), curve["ci_high"].mask(single)

@@ -1,4 +1,4 @@
-"""What labels buy: return, and accuracy of the reward model, against labels."""
+"""Label efficiency: return, and accuracy of the reward model, against labels."""
 
 import pandas as pd
 from matplotlib.figure import Figure

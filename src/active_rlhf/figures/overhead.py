@@ -1,4 +1,4 @@
-"""What runs spend their time on."""
+"""How runs spend their time."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from active_rlhf.analysis.overhead import stages
 from active_rlhf.analysis.wording import Terms, duration, excluded_runs
 from active_rlhf.figures.style import note, panels, styled, swatches, title, wrap
 
-# Tol's muted colours, which are none of the methods' colours.
+# Tol's muted colours, none of which is a method's colour.
 COLOURS = (
     *("#332288", "#88CCEE", "#44AA99", "#117733", "#999933"),
     *("#DDCC77", "#CC6677", "#882255", "#AA4499"),

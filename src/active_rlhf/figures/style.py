@@ -1,8 +1,7 @@
 """The look that all figures share: sizes, fonts, a method's colour, and how a figure is saved.
 
-Sizes are those of print: a figure is drawn at the width at which it will be printed (one column, or
-the whole text), so its fonts of 6 to 8 points are those that the reader sees. `look` changes width
-and colours.
+Sizes are those in print: a figure is drawn at the width at which it will be printed (one column, or
+the whole text), so fonts of 6 to 8 points appear at that size. `look` changes width and colours.
 """
 
 import math
@@ -89,7 +88,7 @@ _look = ContextVar("look", default=_USUAL)
 def look(
     width: float | None = None, colours: Mapping[str, str] | Sequence[str] = ()
 ) -> Iterator[None]:
-    """Give another look to the figures that are drawn inside this context.
+    """Change the look of figures drawn inside this context.
 
     width: of every figure, in inches; the height of panels and the size of fonts do not change.
     colours: by method (others keep theirs), or a sequence for all methods in table order. Whatever
@@ -123,7 +122,7 @@ def save(
 ) -> None:
     """Write the figure to each path, in the format of its suffix: .pdf, .png, .svg or others.
 
-    In these three, the same figure gives the same bytes on any day. mark: what it was made from
+    In these three formats, the same figure always gives the same bytes. mark: what it was made from
     (`marks.mark`), kept in their metadata; dpi: pixels per inch, where a format has pixels.
     """
     metadata: dict[str, dict[str, Any]] = {

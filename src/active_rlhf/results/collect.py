@@ -1,7 +1,7 @@
 """From the directories of finished runs to the export of one environment.
 
-Everything after this step reads exports only. So a run enters here complete and as the study asks
-for it, or not at all: a run that is unfinished, damaged or of another spec is refused by name.
+Everything after this step reads only exports. So a run that is unfinished, damaged or of another
+spec is refused here, by name.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from active_rlhf.files import atomic, folder_name, sha256
+from active_rlhf.files import atomic, folder_name, method_name, sha256
 from active_rlhf.results.export import ExportError, read_csv
 
 # Columns of the tables in a run's directory. OPTIONAL ones may have empty cells: a selector without
@@ -33,7 +33,7 @@ SESSIONS = (
 COSTS = ("wall_s", "cpu_s", "gpu_s", "peak_rss_mb")
 REMEDY = "delete the run's folder, and snakemake trains it again"
 
-# A run's episodes under the names of the thesis's export, which other tools read.
+# A run's episodes under the column names of the thesis's export, which other tools read.
 EXPORTED = {
     "return": "charts/episodic_return",
     "step": "global_step",
@@ -43,7 +43,7 @@ EXPORTED = {
 
 
 Spec = dict[str, Any]  # a run's whole identity, as its run.json holds it
-Specs = Mapping[str, Spec]  # by selector; the seed in them is ignored
+Specs = Mapping[str, Spec]  # by selector; their seeds are ignored
 
 
 def collect(
@@ -58,10 +58,10 @@ def collect(
     """Write `<environment>.csv`, `.evaluations.csv`, `.sessions.csv` and `.overhead.csv`.
 
     Also `.baselines.csv`, the episodes of the baselines, if the study trains them, and `.sha256`,
-    which tells `read_csv` whether one of the files was changed afterwards. `runs` holds
-    `<environment>/<selector>/<seed>/`; those of `excluded`, as (selector, seed), are not read. Runs
-    come in the order given, rows in the order of steps;
-    the same runs give the same bytes. Nothing is written unless every run is sound.
+    by which `read_csv` notices later changes. `runs` holds `<environment>/<selector>/<seed>/`;
+    those of `excluded`, as (selector, seed), are not read. Runs come in the order given, rows in
+    the order of steps; the same runs give the same bytes. Nothing is written unless every run is
+    sound.
 
     Raises ExportError naming the first run that is missing, unfinished or damaged, or whose spec is
     not that of its selector and seed.
@@ -103,7 +103,7 @@ def gather_overhead(parts: Iterable[Path], path: Path) -> None:
 
 
 def _write_overhead(frame: pd.DataFrame, path: Path) -> None:
-    """Write the table; a stage that a run does not have took no time."""
+    """Write the table; stages that a run does not have took no time."""
     stages = [name for name in frame.columns if name.endswith("_s")]
     frame = frame.assign(**frame[stages].fillna(0.0))
     frame.to_csv(path, index=False, lineterminator="\n")
@@ -141,10 +141,11 @@ def _difference(found: Any, wanted: Any, key: str = "") -> str:
 
 
 def export_name(spec: Spec) -> str:
-    """`<environment>__<selector>__<seed>__<stamp>`; the stamp is ten digits made from the spec."""
+    """`<environment>__<method>__<seed>__<stamp>`; the stamp is ten digits made from the spec."""
     digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
     stamp = int(digest, 16) % 10**10
-    return f"{folder_name(spec['environment'])}__{spec['selector']}__{spec['seed']}__{stamp:010d}"
+    method = method_name(spec["selector"], spec.get("variant"))
+    return f"{folder_name(spec['environment'])}__{method}__{spec['seed']}__{stamp:010d}"
 
 
 def _runs(
@@ -164,7 +165,7 @@ def _tables(
     evaluations = _read_table(directory / "evaluations.csv", EVALUATIONS, result)
     if spec.get("labels"):
         sessions = _read_table(directory / "sessions.csv", SESSIONS, result)
-    else:  # a baseline that learns from the true reward asks nothing
+    else:  # a baseline on the true reward asks nothing
         sessions = pd.DataFrame(columns=list(SESSIONS))
     episodes = episodes[list(EXPORTED)].rename(columns=EXPORTED)
     for frame in (episodes, evaluations, sessions):
@@ -178,7 +179,7 @@ def _overhead(directory: Path, spec: Spec, result: dict[str, Any]) -> dict[str, 
     try:
         return {
             "env": spec["environment"],
-            "method": spec["selector"],
+            "method": method_name(spec["selector"], spec.get("variant")),
             "seed": spec["seed"],
             **{key: float(result[key]) for key in COSTS},
             "host": str(result["host"]),

@@ -1,9 +1,8 @@
-"""Reading runs in the format of exports, and refusing those that must not be compared.
+"""Reading exported runs, and refusing those that must not be compared.
 
 One CSV per environment, one row per finished training episode, in time order within a run:
 `exp_name, seed, charts/episodic_return, global_step`, optionally `episode_length, labels`, with
-`exp_name = <env>__<method>__<seed>__<stamp>`. Columns may be in any order; further ones are
-ignored.
+`exp_name = <env>__<method>__<seed>__<stamp>`. Columns may be in any order; others are ignored.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +28,7 @@ Exclusions = Sequence[Mapping[str, Any]]
 
 
 class ExportError(InputError):
-    """An exported file cannot be used; the message is one line that says which, where and why."""
+    """An exported file cannot be used; the message is one line: which file, where and why."""
 
 
 def read_csv(
@@ -37,10 +36,10 @@ def read_csv(
 ) -> pd.DataFrame:
     """Read a CSV file whose columns `numbers` hold finite numbers; `optional` ones may have gaps.
 
-    Names stay text, whatever they look like. Zero bytes, which a crash of the machine can leave in
-    a file, are refused, since they would cut cells short unnoticed. Raises ExportError naming the
-    file, also if its hash differs from that in the `.sha256` beside it (`<hash>  <file name>`, as
-    sha256sum writes it).
+    Names stay text, whatever they look like. Zero bytes, which a system crash can leave in a file,
+    are refused, since they would silently cut cells short. Raises ExportError naming the file, also
+    if its hash differs from that in the `.sha256` beside it (`<hash>  <file name>`, as sha256sum
+    writes it).
     """
     path = Path(path)
     try:
@@ -135,9 +134,9 @@ def read_records(
 ) -> pd.DataFrame:
     """Rows of `<env>.evaluations.csv` or `<env>.sessions.csv`: `env, method, seed` and the rest.
 
-    Methods are selected, named and ordered, and runs excluded, as in `read_runs`. But a method
-    without rows is no error: a baseline that asks nothing has no sessions. `numbers` and `optional`
-    are checked as in `read_csv`, and the first of `numbers` must increase within a run.
+    Methods are selected, named and ordered, and runs excluded, as in `read_runs`. A method without
+    rows is fine here: a baseline that asks nothing has no sessions. `numbers` and `optional` are
+    checked as in `read_csv`, and the first of `numbers` must increase within a run.
     """
     frames = []
     for env, path in paths.items():
@@ -269,7 +268,7 @@ def _named(
 
 
 def _numeric(path: str | Path, frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-    """The columns of the run, and these ones renamed, as float64: NaN for what is not a number."""
+    """The columns of the run, and these ones renamed, as float64, with NaN for anything else."""
     numbers = {}
     for name, to in columns.items():
         if name not in frame:
@@ -298,7 +297,7 @@ def _faults(frame: pd.DataFrame, rows: pd.Series, fault: str) -> Iterator[tuple[
 
 
 def _value_faults(frame: pd.DataFrame, columns: list[str]) -> Iterator[tuple[str, str]]:
-    """Values that are not numbers or not finite, bad counts, a seed other than the name's."""
+    """Values that are not finite numbers, bad counts, and seeds that contradict the run's name."""
     for column in ["stated_seed", *columns]:
         values, name = frame[column], column.removeprefix("stated_")
         yield from _faults(
@@ -317,7 +316,7 @@ def _value_faults(frame: pd.DataFrame, columns: list[str]) -> Iterator[tuple[str
 def _run_faults(
     frame: pd.DataFrame, total_steps: int | None, excluded: set[tuple[str, int]]
 ) -> Iterator[tuple[str, str]]:
-    """Runs out of order, unfinished, given twice, or missing for a seed that other methods have."""
+    """Runs that are out of order, unfinished, duplicate, or missing for a seed of other methods."""
     gap = frame.groupby("exp_name", observed=True)["step"].diff()
     yield from _faults(frame, gap == 0, "duplicate episode: row {row} repeats the step before it")
     yield from _faults(frame, gap < 0, "steps do not increase at row {row}")

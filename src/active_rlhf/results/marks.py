@@ -1,4 +1,4 @@
-"""A line inside each figure, table and page that says what it was made from."""
+"""A line in each figure, table and page that says what it was made from."""
 
 import hashlib
 import re
@@ -27,7 +27,7 @@ def mark(study: str, inputs: Iterable[str | Path], settings: str = "", code: str
 
 
 def combined(hashes: Iterable[str]) -> str:
-    """One hash for a set of files, whatever their names and order."""
+    """One hash for a set of files, independent of their names and order."""
     return hashlib.sha256("\n".join(sorted(hashes)).encode()).hexdigest()
 
 

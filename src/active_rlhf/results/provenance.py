@@ -1,9 +1,9 @@
-"""What a study's files were made from, in one record.
+"""A record of what a study's files were made from.
 
 The record, `provenance.json`, holds the SHA-256 of every file and the files it was made from, down
 to the runs; the SHA-256 of every run's run.json (which holds those of the run's files), its code
 fingerprint and its packages; and the config, code and packages of the analysis. It contains no
-times and no places: made again from the same files, it is the same.
+times and no paths outside the study, so the same files give the same record.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ _PACKAGES = (
 
 
 class ProvenanceError(InputError):
-    """A record that is missing or damaged, or does not list a file; the message is one line."""
+    """A record is missing or damaged, or does not list a file; the message is one line."""
 
 
 # --- the record ---------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ AGAIN = "delete it and let snakemake make it again"
 
 
 def trace(path: Path) -> dict[str, Any]:
-    """What the record says about one file of a study: all that it was made from, down to the runs.
+    """The record's entry for a file of a study: everything it was made from, down to the runs.
 
     Raises ProvenanceError if the file is in no results folder, or the record does not list it.
     """
@@ -153,7 +153,7 @@ def _sources(folder: Path) -> str:
 
 
 def _commit() -> dict[str, Any]:
-    """The git commit of the package, and whether it was edited since; empty outside of git."""
+    """The package's git commit, and whether it was edited since; empty outside git."""
     try:
         if not _git("ls-files", "__init__.py"):
             return {}

@@ -1,7 +1,7 @@
-"""Which code a script of the workflow uses, and one hash over it.
+"""Which code a workflow script uses, and one hash of it.
 
 The hash changes with the script and with every module that it imports, directly or indirectly. It
-does not change with other modules, nor with comments, docstrings and layout.
+does not change with other modules, comments, docstrings or layout.
 """
 
 import hashlib
@@ -25,9 +25,9 @@ def code_of(script: str | Path, package: Path = PACKAGE) -> str:
 def modules_of(script: str | Path, package: Path = PACKAGE) -> dict[str, str]:
     """The files of the package that a script uses: path in the package -> digest.
 
-    These are the modules that it imports, those that they import, and so on, wherever the import
-    stands, even inside a function; the packages around these modules; and the files beside them
-    that are not code, such as templates.
+    These are the modules that it imports, directly or indirectly, including imports inside
+    functions; the packages around these modules; and the files beside them that are not code, such
+    as templates.
     """
     place = Place(package, package.name)
     modules = read(Path(script)).imports("", is_package=False)

@@ -1,1 +1,1 @@
-"""One run: the loop, its sessions and schedule, and all that makes it resumable."""
+"""One run: the loop, its sessions and schedule, and everything that makes it resumable."""

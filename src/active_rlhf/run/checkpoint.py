@@ -1,8 +1,8 @@
 """State that survives a kill: two generations of it, and a growing file of rows that both share.
 
-A state is a tree of mappings and lists whose leaves are arrays and what JSON holds. A generation is
-one file that begins with the SHA-256 of the rest, so that it is whole or known not to be. Rows are
-written once and never again: a long history costs what is new in it.
+A state is a tree of mappings and lists whose leaves are arrays and JSON values. A generation is one
+file that begins with the SHA-256 of the rest, so that damage is noticed. Rows are written only
+once, so a checkpoint of a long history costs only what is new.
 """
 
 import hashlib
@@ -25,18 +25,18 @@ CHUNK = 1 << 16  # rows read at once
 _ARRAY = "__array__"  # the key under which JSON refers to an array
 
 
-FORMAT = "1"  # of the files; another one is not read
+FORMAT = "1"  # of the files; others are not read
 
 
 class Unusable(ValueError):
-    """A generation is not what was once written, or of something else."""
+    """A generation is damaged, or belongs to something else."""
 
 
 def pack(tree: Any) -> bytes:
     """A tree as bytes that begin with the SHA-256 of the rest; nothing is pickled.
 
-    Arrays keep type, shape and every bit, floats every bit. Keys must be strings; tuples become
-    lists. Raises TypeError for a leaf that is neither an array nor JSON.
+    Arrays keep type, shape and every bit, and floats every bit. Keys must be strings; tuples become
+    lists. Raises TypeError for a leaf that is neither an array nor a JSON value.
     """
     arrays: list[np.ndarray] = []
 
@@ -71,8 +71,8 @@ def unpack(data: bytes) -> Any:
 class Checkpoints:
     """The checkpoints of one process in `folder`, where nothing else writes meanwhile.
 
-    identity: what must be the same for a state to be of use, as name -> value; row: the type of a
-    row; say: called with one line about whatever was found and cannot be used.
+    identity: what must match for a state to be usable, as name -> value; row: the type of a row;
+    say: called with one line about anything found that cannot be used.
     """
 
     def __init__(
@@ -88,9 +88,9 @@ class Checkpoints:
         self._digest = hashlib.sha256()  # of these rows
 
     def save(self, state: Any, rows: Iterable[np.ndarray]) -> None:
-        """Append `rows`, those after the first `rows_saved`, and make `state` the latest one.
+        """Append `rows`, the ones after the first `rows_saved`, and make `state` the latest one.
 
-        Raises OSError, as of a full disk; the former generations are then as they were.
+        Raises OSError, for example if the disk is full; former generations are then unchanged.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         digest, count = self._digest.copy(), self.rows_saved
@@ -113,7 +113,7 @@ class Checkpoints:
         self.rows_saved, self._digest = count, digest
 
     def foreign(self) -> list[str]:
-        """Names in which the identity of the latest generation differs; none without one."""
+        """The names in which the latest generation's identity differs; none without one."""
         try:
             found = unpack((self.folder / LATEST).read_bytes())["identity"]
         except (OSError, Unusable):
@@ -121,9 +121,9 @@ class Checkpoints:
         return [name for name, value in self.identity.items() if found.get(name) != value]
 
     def load(self) -> Any:
-        """The newest state that is whole, or None; its rows are `rows()`, later ones are cut off.
+        """The newest undamaged state, or None. Its rows are `rows()`; later ones are cut off.
 
-        Whatever cannot be used is removed, which `say` is told.
+        Anything unusable is removed, and `say` is told.
         """
         damage = []
         for path in (self.folder / LATEST, self.folder / PREVIOUS):
@@ -146,18 +146,18 @@ class Checkpoints:
         return None
 
     def rows(self) -> Iterator[np.ndarray]:
-        """The rows of the state that was loaded, in pieces."""
+        """The rows of the loaded state, in pieces."""
         with open(self.folder / ROWS, "rb") as file:
             for begin in range(0, self.rows_saved, CHUNK):
                 yield np.fromfile(file, self.row, min(CHUNK, self.rows_saved - begin))
 
     def remove(self) -> None:
-        """Remove all of it."""
+        """Remove all checkpoints."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.rows_saved, self._digest = 0, hashlib.sha256()
 
     def _read(self, path: Path) -> Any:
-        """The state of one generation, whose rows become those saved. Raises Unusable."""
+        """The state of one generation; its rows become the saved ones. Raises Unusable."""
         try:
             content = unpack(path.read_bytes())
             found = content["identity"]
@@ -178,10 +178,10 @@ class Checkpoints:
 
 
 class Interval:
-    """Says when to save, so that a kill costs at most `seconds` of work; 0: never.
+    """Decides when to save, so that a kill costs at most `seconds` of work; 0: never.
 
-    It is to be asked again and again, and expects the next wait to be as long as the longest so
-    far, but not more than half of the interval.
+    Ask it repeatedly. It expects the next wait to be as long as the longest so far, but at most
+    half of the interval.
     """
 
     def __init__(self, seconds: float):
@@ -190,7 +190,7 @@ class Interval:
         self.restart()
 
     def restart(self) -> None:
-        """Count from now."""
+        """Start counting again."""
         self._saved = self._asked = time.monotonic()
 
     def due(self) -> bool:

@@ -35,9 +35,9 @@ class Clock:
 
 
 class Cost:
-    """What a run took, in this process and in those before it that were stopped or killed.
+    """The cost of a run, in this process and in earlier ones that were stopped or killed.
 
-    What a killed process did after its last checkpoint is not in it.
+    Work that a killed process did after its last checkpoint is not included.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Cost:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what an earlier process had taken."""
+        """Add to the costs of an earlier process."""
         self._started = state["started"]
         self._former = {name: state[name] for name in self._former}
         self._former["resumed"] += 1

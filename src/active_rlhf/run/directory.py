@@ -25,7 +25,7 @@ from active_rlhf.run.schedule import RECENT_RETURNS
 from active_rlhf.study.precision import precisions
 from active_rlhf.study.settings import Spec
 
-# A workflow deletes run.json when it restarts a job whose end it did not see; the copy stays.
+# Snakemake deletes run.json when it restarts a job that it did not see end; the copy stays.
 RESULT, COPY = "run.json", "finished.json"
 FAILURE = ("failure.txt", "failure.npz")  # what a failed run leaves: a traceback, arrays
 
@@ -36,7 +36,7 @@ class RunLocked(RuntimeError):
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Keep a second process from training the same run; the lock goes with the process."""
+    """Keep other processes from training the same run; the lock ends with the process."""
     out.mkdir(parents=True, exist_ok=True)
     path = out / LOCK
     with path.open("w") as lock:
@@ -54,7 +54,7 @@ def locked(out: Path) -> Iterator[None]:
 
 
 def restore_result(out: Path, spec: Spec, code: str) -> bool:
-    """Whether just this run is complete; if so, its run.json is there afterwards."""
+    """Whether exactly this run is complete; if so, its run.json exists afterwards."""
     for name in (RESULT, COPY):
         try:
             text = (out / name).read_text(encoding="utf-8")
@@ -73,7 +73,7 @@ def restore_result(out: Path, spec: Spec, code: str) -> bool:
 
 
 def forget_result(out: Path) -> None:
-    """Remove what says that a run is complete."""
+    """Remove the files that say that a run is complete."""
     for name in (COPY, RESULT):
         (out / name).unlink(missing_ok=True)
 
@@ -86,13 +86,13 @@ def forget_run(out: Path) -> None:
 
 
 def forget_failure(out: Path) -> None:
-    """Remove what a former failure left."""
+    """Remove what an earlier failure left."""
     for name in FAILURE:
         (out / name).unlink(missing_ok=True)
 
 
 def write(run: Run, out: Path, code: str) -> None:
-    """Write the results of a run that is done; `run.json` last, after its copy."""
+    """Write the results of a finished run; `run.json` last, after its copy."""
     _write_table(run.episodes, ["step", "return", "length", "labels"], out / "episodes.csv")
     columns = ["step", "return_mean", "return_sd", "episodes", "labels"]
     _write_table(run.evaluations, columns, out / "evaluations.csv")
@@ -132,18 +132,18 @@ def _precision(spec: Spec) -> dict[str, str]:
 
 
 def _write_table(rows: list[dict[str, Any]], columns: list[str], path: Path) -> None:
-    """A table whose missing numbers are empty cells."""
+    """Write a table, with missing numbers as empty cells."""
     with atomic(path) as temporary, open(temporary, "w", newline="") as file:
         table = csv.DictWriter(file, columns, lineterminator="\n")
         table.writeheader()
         for row in rows:
-            # NaN is what differs from itself
+            # only NaN differs from itself
             table.writerow({name: value if value == value else "" for name, value in row.items()})
 
 
 @contextmanager
 def explained(out: Path) -> Iterator[None]:
-    """Keep what a failure knows in the run's directory, and say so in its message."""
+    """Save a failure's details in the run's directory, and say in its message where they are."""
     account, dump = (out / name for name in FAILURE)
     try:
         yield

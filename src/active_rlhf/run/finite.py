@@ -1,4 +1,4 @@
-"""Nothing is trained on nan or infinity: a run stops where the first one appears."""
+"""Nothing is trained on nan or infinity: a run stops at the first one."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from active_rlhf.tasks.rollout import Rollout
 
 
 class NotFinite(FloatingPointError):
-    """Something became nan or infinite; `arrays` show it and what it was made from, by name."""
+    """Something became nan or infinite; `arrays` holds it and its inputs, by name."""
 
     def __init__(self, step: int, stage: str, names: list[str], arrays: dict[str, Any]):
         super().__init__(f"step {step}: {stage}: {', '.join(names)} not finite")
@@ -16,7 +16,7 @@ class NotFinite(FloatingPointError):
 
 
 def check(step: int, stage: str, **arrays: Any) -> None:
-    """Raise NotFinite if one of these is not."""
+    """Raise NotFinite unless all of these are finite."""
     names = [name for name, values in arrays.items() if not np.isfinite(values).all()]
     if names:
         raise NotFinite(step, stage, names, arrays)
@@ -25,7 +25,7 @@ def check(step: int, stage: str, **arrays: Any) -> None:
 def check_behaviour(step: int, rollout: Rollout, then: np.ndarray) -> None:
     """Raise NotFinite at the first bad step of a rollout that began after `step`.
 
-    then: the raw observation after its last step, or of a new episode.
+    then: the raw observation after the last step, or at the start of a new episode.
     """
     check(step, "environment", observations=rollout.observations[:1])
     after = np.concatenate(
@@ -46,5 +46,5 @@ def check_behaviour(step: int, rollout: Rollout, then: np.ndarray) -> None:
 
 
 def _finite(rows: np.ndarray) -> np.ndarray:
-    """Which rows [n, ...] are finite, bool [n]."""
+    """Which of the rows [n, ...] are finite, bool [n]."""
     return np.asarray(np.isfinite(rows).all(axis=tuple(range(1, rows.ndim))))

@@ -1,9 +1,9 @@
-"""Which code decides a run's result, and one hash over it.
+"""Which code determines a run's result, and one hash of it.
 
-That is the source a run imports, found by following imports from its training and from the parts
-that its spec names: the package's own, and a user's, with what these import from their own folder
-or package. Hashed is the syntax tree without comments and docstrings, so that a better sentence
-retrains nothing.
+That is the source that a run imports, found by following imports from the training code and from
+the parts that its spec names, including a user's parts and what they import from their own folder
+or package. The hash is of syntax trees without comments and docstrings, so rewording these retrains
+nothing.
 """
 
 import ast
@@ -50,8 +50,8 @@ _ENTRY_POINT = re.compile(r"([A-Za-z_][\w.]*):[A-Za-z_][\w.]*")
 def code_fingerprint(spec: Spec, package: Path = PACKAGE) -> str:
     """SHA-256 over the names and syntax trees of a run's files.
 
-    It does not depend on where they lie, nor on the time of their last change. Raises
-    FileNotFoundError if one is missing.
+    It does not depend on their location or time of modification. Raises FileNotFoundError if one is
+    missing.
     """
     digest = hashlib.sha256()
     for name, content in sorted(run_files(spec, package).items()):
@@ -60,8 +60,8 @@ def code_fingerprint(spec: Spec, package: Path = PACKAGE) -> str:
 
 
 def run_files(spec: Spec, package: Path = PACKAGE) -> dict[str, str]:
-    """The files of a run and the digest of each: those of the package by their path in it, those
-    from outside by their path in their own folder or package."""
+    """The files of a run and the digest of each: the package's by their path in it, others by their
+    path in their own folder or package."""
     own = Place(package, PACKAGE.name, follow=lambda name: _matters(name, spec))
     outside = spec.parts or {}
     starts = [package / START]
@@ -78,7 +78,7 @@ def run_files(spec: Spec, package: Path = PACKAGE) -> dict[str, str]:
 
 
 def unhashed(spec: Spec) -> list[str]:
-    """What decides the run's result and is in no file that could be read: a line each."""
+    """A line for everything that determines the run's result but cannot be read as source."""
     if f"task {spec.environment}" in (spec.parts or {}):
         return []
     return [
@@ -101,7 +101,7 @@ def _matters(name: str, spec: Spec) -> bool:
 
 @dataclass(frozen=True)
 class Place:
-    """A folder of modules that import each other: a package, or where a user's file lies."""
+    """A folder of modules that import each other: a package, or the folder of a user's file."""
 
     folder: Path
     package: str = ""
@@ -110,8 +110,8 @@ class Place:
     """Whether a file, by its path in the folder, counts."""
 
     def reached(self, starts: Iterable[Path]) -> dict[str, str]:
-        """The files that importing `starts` imports, themselves included, by their path in the
-        folder, with their digests; outside of this package also what texts in them name."""
+        """The files that importing `starts` imports, including themselves, by their path in the
+        folder, with their digests; outside this package, also files that strings in them name."""
         found: dict[str, str] = {}
         met: set[str] = set()  # modules
         todo = list(starts)
@@ -133,7 +133,7 @@ class Place:
         return found
 
     def files_of(self, module: str) -> list[Path]:
-        """The file of a module, with the packages around it; none if it is not of this place."""
+        """The file of a module, with the packages around it; none if it is not in this place."""
         parts = module.split(".")
         if self.package:
             if parts[0] != self.package:
@@ -160,7 +160,7 @@ class Place:
         return ".".join([self.package, *parts] if self.package else parts)
 
     def _named_by(self, text: str, path: Path) -> list[Path]:
-        """Files that a text names: an entry point's module, or data beside the module."""
+        """Files that a string names: an entry point's module, or data beside the module."""
         if match := _ENTRY_POINT.fullmatch(text):
             return self.files_of(match[1])
         if "." in text and len(text) < 200 and text.isprintable() and not text.startswith("/"):
@@ -179,7 +179,7 @@ def _compiled(base: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class Source:
-    """What a file holds, as far as it matters."""
+    """The content of a file, as far as it matters."""
 
     digest: str
     imported: tuple[tuple[int, str, tuple[str, ...]], ...] = ()
@@ -187,7 +187,7 @@ class Source:
     texts: tuple[str, ...] = ()
 
     def imports(self, module: str, is_package: bool) -> Iterator[str]:
-        """Dotted names of modules it may import, of which some may be no modules."""
+        """Dotted names of modules it may import; some may not be modules."""
         for level, base, names in self.imported:
             if level:
                 around = module.split(".") if module else []
@@ -199,7 +199,7 @@ class Source:
 
 
 def read(path: Path) -> Source:
-    """A file's source; of what is no Python, its bytes. Raises FileNotFoundError without it."""
+    """A file's source, or its bytes if it is not Python. Raises FileNotFoundError."""
     status = path.stat()
     return _read(path, status.st_mtime_ns, status.st_size)
 
@@ -217,7 +217,7 @@ def _parsed(path: Path, content: bytes) -> ast.Module | None:
     try:
         return ast.parse(content)
     except (SyntaxError, ValueError):
-        return None  # as it is: it cannot be run either
+        return None  # taken as it is, as it cannot be run either
 
 
 def _source(tree: ast.Module) -> Source:
@@ -240,7 +240,7 @@ def _source(tree: ast.Module) -> Source:
 
 
 def _executed(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but what is for type checkers alone."""
+    """All nodes except those for type checkers only."""
     todo = [tree]
     while todo:
         node = todo.pop()
@@ -255,7 +255,7 @@ def _executed(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def _is_text(line: ast.stmt) -> bool:
-    """Whether a statement is a text that nothing is done with, such as a docstring."""
+    """Whether a statement is just a string, such as a docstring."""
     return (
         isinstance(line, ast.Expr)
         and isinstance(line.value, ast.Constant)
@@ -284,7 +284,7 @@ def _of_parts(origin: str, used: set[str]) -> dict[str, str]:
         ]
         starts += [file for text in source.texts for file in place._named_by(text, path)]
         found = place.reached(starts)
-        # Under a name of its own, as one of those may import the file too.
+        # Under a separate name, as one of those may import the file too.
         return found | {f"{path.name}: {', '.join(sorted(used))}": source.digest}
     package = Place(path, path.name) if path.is_dir() else _place_of(origin)
     if package is None or path.suffix == ".py":
@@ -326,7 +326,7 @@ def _without_other_parts(tree: ast.Module, used: set[str]) -> None:
 
 
 def _of_environment(spec: Spec) -> list[tuple[Place, list[Path]]]:
-    """Where the source of an environment that is not gymnasium's own lies."""
+    """Where the source of an environment is, if it is not gymnasium's own."""
     environment = spec.environment
     if f"task {environment}" in (spec.parts or {}) or environment in own_modules("task"):
         return []
@@ -340,13 +340,13 @@ def _of_environment(spec: Spec) -> list[tuple[Place, list[Path]]]:
 
 @cache
 def _modules_of(environment: str) -> tuple[str, ...]:
-    """The modules that an environment's class and wrappers are of, but for gymnasium's own."""
+    """The modules of an environment's class and wrappers, without gymnasium's own."""
     module, _, name = environment.rpartition(":")
     if not module and _is_gymnasiums_own(name):
         return ()
     import gymnasium
 
-    with suppress(ImportError):  # which then is not what it is made of either
+    with suppress(ImportError):  # then the environment does not consist of it either
         if module:
             import_module(module)
     entry = gymnasium.registry.get(name)
@@ -363,7 +363,7 @@ def _modules_of(environment: str) -> tuple[str, ...]:
 
 @cache
 def _is_gymnasiums_own(name: str) -> bool:
-    """Whether gymnasium itself registers an environment; it is not imported for that."""
+    """Whether gymnasium itself registers an environment, without importing gymnasium."""
     found = find_spec("gymnasium")
     if found is None or found.origin is None:
         return False
@@ -371,7 +371,7 @@ def _is_gymnasiums_own(name: str) -> bool:
 
 
 def _place_of(module: str) -> Place | None:
-    """The package that a module is of, or the folder of one that is of none."""
+    """The package that a module belongs to, or else its folder."""
     top = module.partition(".")[0]
     try:
         found = find_spec(top)
@@ -379,7 +379,7 @@ def _place_of(module: str) -> Place | None:
         found = None
     if found is not None and found.origin is not None:
         file = Path(found.origin)
-    else:  # a command finds what lies where it is run, but only when it makes the environment
+    else:  # the working directory is searched too, but only when the environment is made
         here = Path.cwd()
         candidates = (here / top / "__init__.py", here / f"{top}.py")
         file = next(filter(Path.is_file, candidates), here / "nothing")

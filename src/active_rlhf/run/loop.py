@@ -18,7 +18,7 @@ from active_rlhf.tasks.rollout import Rollout
 
 
 class Run:
-    """One run under way; `advance` is one turn of the algorithm."""
+    """A run in progress; `advance` is one turn of the algorithm."""
 
     def __init__(self, spec: Spec):
         self.spec, self.plan = spec, Plan.of(spec)
@@ -44,7 +44,7 @@ class Run:
         return self.learner.ledger.asked if self.learner else 0
 
     def advance(self) -> dict[str, float]:
-        """Act for a rollout, ask if it is time to, and improve the policy; scalars to track."""
+        """Act for a rollout, ask if it is time, improve the policy; returns scalars to track."""
         known = len(self.episodes)
         rollout = self._act()
         if self.learner:
@@ -59,7 +59,7 @@ class Run:
         return scalars(losses, self.episodes[known:], self.evaluations, self.learner)
 
     def _act(self) -> Rollout:
-        """Collect a rollout into the store of behaviour, and note the episodes that ended in it."""
+        """Collect a rollout into the store of behaviour, and record episodes that ended."""
         with self.clock.stage("environment"):
             rollout = self.agent.act(self.task, self.plan.size, self.streams["exploration"])
             check_behaviour(self.behaviour.steps, rollout, self.task.observation)
@@ -70,7 +70,7 @@ class Run:
         return rollout
 
     def _rewards(self, rollout: Rollout) -> np.ndarray:
-        """What the policy is to earn, [T]: the reward model's, or without one the true rewards."""
+        """The policy's rewards [T]: the reward model's or, without one, the true ones."""
         with self.clock.stage("prediction"):
             seen, rewards = rollout.observations, rollout.rewards
             if self.learner:
@@ -79,7 +79,7 @@ class Run:
             return self.scale(rewards, rollout.ended)
 
     def _improve(self, rollout: Rollout, rewards: np.ndarray) -> dict[str, float]:
-        """Have the agent learn; its losses."""
+        """Let the agent learn; returns its losses."""
         with self.clock.stage("policy_update"):
             progress = self.done / self.plan.rollouts
             learned = self.agent.learn(rollout, rewards, progress, self.streams["minibatches"])

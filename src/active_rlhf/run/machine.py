@@ -1,4 +1,4 @@
-"""What a run was computed by: libraries, kernels, processor."""
+"""What computed a run: libraries, kernels, processor."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ LIBRARIES = ("gymnasium", "mujoco", "numba", "numpy", "scipy", "torch")
 
 
 def arithmetic() -> dict[str, str]:
-    """What decides a run's bytes besides its spec, its code and the processor."""
+    """What else determines a run's bytes, besides its spec, its code and the processor."""
     kernels = "compiled" if compiles() else "eager"
     return {"kernels": kernels} | library_versions()
 
@@ -35,7 +35,7 @@ def other_versions(recorded: Any) -> list[str]:
 
 
 def description() -> dict[str, Any]:
-    """The machine and the versions on it, as `run.json` records them."""
+    """The machine and its software versions, as `run.json` records them."""
     own = {"python": platform.python_version(), "active-rlhf": version("active-rlhf")}
     return {
         "versions": own | arithmetic(),

@@ -1,4 +1,4 @@
-"""What a run tells the world while it works: `progress.json` for watchers, lines for logs."""
+"""What a run reports as it trains: `progress.json` for watchers, lines for logs."""
 
 import json
 import math
@@ -27,9 +27,9 @@ def status_of(run: "Run") -> dict[str, Any]:
 
 
 class Reporter:
-    """Called with a run after every rollout; writes as often as a reader could want.
+    """Call it with the run after each rollout; it writes as often as readers need.
 
-    `begun` is the step from which this process goes on.
+    `begun` is the step at which this process started.
     """
 
     def __init__(self, name: str, out: Path, begun: int = 0):
@@ -38,9 +38,9 @@ class Reporter:
         self._written = self._said = -math.inf
 
     def __call__(self, run: "Run") -> None:
-        """Say how far it is."""
+        """Report the run's progress."""
         status = status_of(run)
-        now = time.monotonic()  # which no one sets
+        now = time.monotonic()  # which nobody sets back
         rate = (status["step"] - self.begun) / max(now - self._began, 1e-9)
         last = status["step"] == status["total_steps"]
         if last or now - self._written >= FILE_EVERY:
@@ -52,7 +52,7 @@ class Reporter:
                 "started": self.started,
                 "updated": time.time(),
             }
-            # A full disk may have room again before the results are written.
+            # A full disk may have room again by the time results are written.
             with suppress(OSError), atomic(self.path, lasting=False) as temporary:
                 temporary.write_text(json.dumps(content) + "\n")
         if last or now - self._said >= LINE_EVERY:

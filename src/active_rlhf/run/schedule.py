@@ -1,4 +1,4 @@
-"""How long a run is and when it asks: whole numbers that add up exactly."""
+"""How long a run is, and when it asks: whole numbers that add up exactly."""
 
 import math
 from bisect import bisect_left
@@ -8,14 +8,14 @@ from itertools import accumulate, pairwise
 
 from active_rlhf.study.settings import Choice, EnvironmentSettings, Spec
 
-ROLLOUT_STEPS = 2048  # of an agent whose settings say nothing of it
+ROLLOUT_STEPS = 2048  # for an agent without such a setting
 RECENT_RETURNS = 10  # true returns that scale a B-Pref teacher, and that make a run's final return
 
 
 def queries_per_session(total: int, initial: int, sessions: int) -> list[int]:
     """Queries of each session, adding up to `total`: `initial` first, the rest spread evenly.
 
-    Raises ValueError where a session would have none or the first cannot have `initial`.
+    Raises ValueError if a session would have none, or the first cannot have `initial`.
     """
     rest, later = total - initial, sessions - 1
     if initial < 1 or sessions < 1 or rest < later or (later == 0 and rest > 0):
@@ -27,8 +27,8 @@ def queries_per_session(total: int, initial: int, sessions: int) -> list[int]:
 def held_out_per_session(queries: Sequence[int], fraction: float) -> list[int]:
     """How many of each session's queries are for validation: round(fraction * total) in all.
 
-    The running total is the nearest whole number to its share (halves down), so no session is
-    more than one query away from `fraction`.
+    The running total is its share rounded to a whole number (halves down), so no session is more
+    than one query away from `fraction`.
     """
     total = sum(queries)
     held_out = round(fraction * total)
@@ -37,15 +37,15 @@ def held_out_per_session(queries: Sequence[int], fraction: float) -> list[int]:
 
 
 def first_session(rollouts: int, share: float) -> int:
-    """The rollout, counted from 0, whose end finds a `share` of all of them done."""
+    """The rollout, counted from 0, at whose end a `share` of all rollouts is done."""
     return max(0, math.ceil(round(share * rollouts, 6)) - 1)  # 0.07 of 100 is 7
 
 
 def session_rollouts(rollouts: int, sessions: int, first: int) -> list[int]:
     """The rollouts, counted from 0, after which a session takes place.
 
-    From `first` on they are evenly spaced, with such a space after the last one too. Raises
-    ValueError for more sessions than rollouts.
+    They are evenly spaced from `first` on, with the same space after the last one. Raises
+    ValueError if there are more sessions than rollouts.
     """
     if not 1 <= sessions <= rollouts - first:
         raise ValueError(f"{sessions} sessions do not fit {rollouts} rollouts from {first} on")
@@ -54,7 +54,7 @@ def session_rollouts(rollouts: int, sessions: int, first: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a spec says will happen."""
+    """The schedule that a spec describes."""
 
     size: int  # steps of a rollout
     rollouts: int
@@ -64,7 +64,7 @@ class Plan:
 
     @classmethod
     def of(cls, spec: Spec) -> "Plan":
-        """The plan of a run. An agent acts for `rollout_steps` of its settings at a time."""
+        """The plan of a run. An agent acts for its `rollout_steps` at a time."""
         size = rollout_steps(spec.agent)
         rollouts, labels = spec.total_steps // size, spec.labels
         if labels is None:
@@ -87,7 +87,7 @@ class Plan:
         return self.queries[at], self.held_out[at]
 
     def evaluates_after(self, rollouts: int, every: int) -> bool:
-        """Whether an evaluation follows the first n rollouts: every so many steps, and at last."""
+        """Whether an evaluation follows the first n rollouts: at regular steps, and at the end."""
         steps = rollouts * self.size
         return steps // every > (steps - self.size) // every or rollouts == self.rollouts
 
@@ -103,7 +103,7 @@ class Plan:
 
 
 def steps_of_runs(environments: Mapping[str, EnvironmentSettings]) -> dict[str, int]:
-    """Steps of a finished run, by environment; `environments` is that part of a study."""
+    """Steps of a finished run, by environment; `environments` are a study's."""
     steps = {}
     for name, own in environments.items():
         size = rollout_steps(own.agent)
@@ -112,5 +112,5 @@ def steps_of_runs(environments: Mapping[str, EnvironmentSettings]) -> dict[str, 
 
 
 def rollout_steps(agent: Choice) -> int:
-    """Steps that an agent acts at a time, by its settings."""
+    """The steps of one rollout, from an agent's settings."""
     return int(agent.settings.get("rollout_steps", ROLLOUT_STEPS))

@@ -21,12 +21,12 @@ from active_rlhf.selection.vae import SegmentVAE
 from active_rlhf.study.settings import Spec
 from active_rlhf.tasks import Task
 
-CALIBRATION_SEGMENTS = 128  # on which members' outputs are brought to mean 0 and sd 1
+CALIBRATION_SEGMENTS = 128  # on which members' outputs are scaled to mean 0 and sd 1
 TIE_PAIRS = 1000  # uniformly drawn pairs that fix the oracle's tie threshold
 
 
 def choices(action_space: Any) -> int:
-    """Numbers of an action in a Box [a], or actions to choose from in a Discrete."""
+    """The size of an action in a Box [a], or the number of actions in a Discrete."""
     return int(action_space.n) if hasattr(action_space, "n") else action_space.shape[0]
 
 
@@ -51,7 +51,7 @@ class PreferenceLearner:
         self.timings: list[dict[str, Any]] = []
 
     def prepare(self) -> None:
-        """Load what sessions need, in start-up's time; not sooner: the first steps come first."""
+        """Load what sessions need, as late as possible so that the first steps come sooner."""
         with self.clock.stage("startup"):
             precision.load()
 
@@ -110,7 +110,7 @@ class PreferenceLearner:
         )
 
     def _ask(self, pairs: np.ndarray, recent_returns: list[float], held: int) -> None:
-        """Put pairs to the teacher, `held` of them held out, and take what answers there are."""
+        """Put pairs to the teacher, `held` of them held out, and take available answers."""
         generator = self.streams["teacher"]
         uniform = self.behaviour.draw(generator, 2 * TIE_PAIRS, self.length).reshape(-1, 2)
         returns = self.behaviour.returns(uniform, self.length)
@@ -135,7 +135,7 @@ class PreferenceLearner:
             self.ledger.answer(answered, answers)
 
     def _learn(self, agent: Agent) -> dict[str, float]:
-        """Train the reward model on the answers so far; how well it then predicts."""
+        """Train the reward model on the answers so far; returns how well it then predicts."""
         model, ledger = self.model, self.ledger
         model.observe(agent.moments)
         training, validation = ledger.training(), ledger.validation()
@@ -166,9 +166,9 @@ class PreferenceLearner:
         return measured | probed
 
     def _calibrate(self) -> None:
-        """Bring the members' outputs to one scale, on segments drawn uniformly from all behaviour.
+        """Scale the members' outputs alike, on segments drawn uniformly from all behaviour.
 
-        What measures the model is another draw, so that measuring more changes nothing else.
+        The probe is another draw, so measuring more changes nothing else.
         """
         stream = self.streams["calibration"]
         drawn = self.behaviour.draw(stream, CALIBRATION_SEGMENTS, self.length)
@@ -215,8 +215,8 @@ class PreferenceLearner:
         self.timings.append({"session": session, "step": step, **selection.seconds})
 
     def save_labels(self, path: Path) -> None:
-        """Write the ledger with what its pairs show, observations and actions [n, 2, H, .], and
-        the true returns of their segments, float64 [n, 2]."""
+        """Write the ledger with its pairs' observations and actions [n, 2, H, .], and the true
+        returns of their segments, float64 [n, 2]."""
         pairs = self.ledger.column("pairs")
         observations, actions = self.behaviour.gather(pairs, self.length)
         self.ledger.save(
@@ -227,7 +227,7 @@ class PreferenceLearner:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """All that later sessions depend on, but for the store and the random streams."""
+        """Everything later sessions depend on, except for the store and the random streams."""
         return {
             "model": self.model.state_dict(),
             "vae": self.vae.state_dict() if self.vae else None,
@@ -240,7 +240,7 @@ class PreferenceLearner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there; the store must hold the behaviour that was asked about."""
+        """Restore this state; the store must already hold the behaviour that was asked about."""
         self.model.load_state_dict(state["model"])
         if self.vae:
             self.vae.load_state_dict(state["vae"])

@@ -1,7 +1,7 @@
-"""All that a run's next step depends on, by name, for its checkpoints.
+"""Everything that a run's next step depends on, by name, for its checkpoints.
 
-Every part of a run saves and restores itself (`state_dict`, `load_state_dict`); a part that is new
-or gone changes nothing for the others.
+Every part of a run saves and restores itself (`state_dict`, `load_state_dict`); adding or removing
+a part changes nothing for the others.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,13 +14,13 @@ from active_rlhf.run.loop import Run
 
 
 class Saveable(Protocol):
-    """A part of a run that a checkpoint holds."""
+    """A part of a run that checkpoints save."""
 
     def state_dict(self) -> Any:
-        """A tree of mappings and lists whose leaves are arrays and what JSON holds."""
+        """A tree of mappings and lists whose leaves are arrays and JSON values."""
 
     def load_state_dict(self, state: Any) -> None:
-        """Take over what `state_dict` of another one gave."""
+        """Take over another one's `state_dict`."""
 
 
 def _parts(run: Run) -> dict[str, Saveable]:
@@ -39,7 +39,7 @@ def _streams(run: Run) -> dict[str, np.random.Generator]:
 
 
 def state_of(run: Run) -> dict[str, Any]:
-    """Everything but the rows of the store of behaviour."""
+    """Everything except the rows of the store of behaviour."""
     return {
         "done": run.done,
         "episodes": run.episodes,
@@ -51,9 +51,9 @@ def state_of(run: Run) -> dict[str, Any]:
 
 
 def restore(run: Run, state: Mapping[str, Any], rows: Iterable[np.ndarray]) -> None:
-    """Take a new run to where another one was, whose store gave `rows`.
+    """Bring a new run to the state of another, whose store gave `rows`.
 
-    Raises NotReproducible if the environment does not come back to where it was.
+    Raises NotReproducible if the environment cannot be restored.
     """
     for piece in rows:
         run.behaviour.extend(piece)

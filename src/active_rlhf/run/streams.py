@@ -1,7 +1,7 @@
-"""The random streams of a run: one a purpose.
+"""The random streams of a run, one for each purpose.
 
-Runs with the same seed share environment, initial policy and teacher noise whatever their selector
-draws.
+Runs with the same seed share environment, initial policy and teacher noise, whatever their
+selectors draw.
 """
 
 from typing import Any
@@ -39,6 +39,6 @@ def states(generators: Streams) -> dict[str, Any]:
 
 
 def restore(generators: Streams, saved: dict[str, Any]) -> None:
-    """Take streams to where `states` found them."""
+    """Bring the streams back to the given `states`."""
     for name, generator in generators.items():
         generator.bit_generator.state = saved[name]

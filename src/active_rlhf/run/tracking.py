@@ -1,4 +1,4 @@
-"""Scalars of a run for the trackers people already use."""
+"""Scalars of a run, for TensorBoard and Weights & Biases."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from active_rlhf.study.settings import Spec, WandB
 
 @dataclass(frozen=True)
 class Tracker:
-    """Where scalars go: named values at a step, and what makes them last."""
+    """Where scalars go: `record` takes named values at a step; `flush` makes them last."""
 
     record: Callable[[dict[str, float], int], None] = lambda scalars, step: None
     flush: Callable[[], None] = lambda: None
@@ -70,7 +70,7 @@ def tracker(
         except ImportError:
             raise ConfigError("tracking: wandb needs `pip install active-rlhf[wandb]`") from None
         settings = settings or WandB()
-        fields = {"environment": spec.environment, "selector": spec.selector, "seed": spec.seed}
+        fields = {"environment": spec.environment, "selector": spec.method, "seed": spec.seed}
         run = wandb.init(
             project=settings.project or "active-rlhf",
             group=settings.group.format(**fields),
@@ -84,10 +84,10 @@ def tracker(
 
 
 def event_folder(spec: Spec, out: Path) -> Path:
-    """Where TensorBoard's event files go, as it names a run by its folder.
+    """Where TensorBoard's event files go: TensorBoard names a run by its folder.
 
     The folder says environment, selector and seed; a study's run directories say so already.
     """
-    name = (folder_name(spec.environment), spec.selector, str(spec.seed))
+    name = (folder_name(spec.environment), spec.method, str(spec.seed))
     folder = out / "tensorboard"
     return folder if out.resolve().parts[-3:] == name else folder.joinpath(*name)

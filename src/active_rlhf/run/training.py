@@ -27,7 +27,7 @@ from active_rlhf.tasks import NotReproducible
 
 
 class Stopped(Exception):
-    """A run ended before its end because it was told to; the message says where it goes on."""
+    """A run stopped early because it was told to; the message says where it will go on."""
 
 
 def train(
@@ -43,26 +43,27 @@ def train(
     """Train the run that `spec` describes and write its directory `out`; `run.json` comes last.
 
     The result depends on `spec` alone: not on `tracking`, the number of cores, what else runs, nor
-    on how often the run was killed. Where it says `precision: auto`, the faster one is taken and
-    kept in `out`. A run goes on from its last checkpoint; `checkpoint_every` is
-    the seconds of work that a kill may cost (0: all of it). One that is complete is left alone.
-    `force` starts afresh instead. What a run of another spec, code or version of a library left
-    half-trained in `out` is refused with an InputError, or discarded with `replace`. Progress goes
-    to standard output and `out/progress.json`.
+    on how often the run was killed. With `precision: auto`, the faster precision is measured and
+    kept in `out`. A run goes on from its last checkpoint; `checkpoint_every` is the seconds of work
+    that a kill may cost (0: all of it). A complete run is left alone; `force` starts afresh
+    instead. A half-trained run of another spec, code or library version in `out` is refused with an
+    InputError or, with `replace`, discarded. Progress goes to standard output and
+    `out/progress.json`.
 
-    `stopping` is asked before each rollout; once it says yes there is a checkpoint and Stopped.
-    Raises RunLocked if another process is at it; FloatingPointError, naming step and stage, if
-    anything that is learned or learned from is not finite; InputError if a part's own code fails.
-    What shows either is kept in `out` (`directory.FAILURE`), and named.
+    `stopping` is asked before each rollout; once it says yes, a checkpoint is written and Stopped
+    is raised. Raises RunLocked if another process is training the run; FloatingPointError, naming
+    step and stage, if anything that is learned or learned from is not finite; InputError if a
+    part's own code fails. For the last two, details are saved in `out` (`directory.FAILURE`), and
+    the message says where.
     """
-    prepare()  # before threads are limited, so that the limit holds for all that it loads
+    prepare()  # before threads are limited, so that the limit applies to all it loads
     out = Path(out)
-    name = f"{spec.environment} {spec.selector} seed {spec.seed}"
+    name = f"{spec.environment} {spec.method} seed {spec.seed}"
 
     def say(line: str) -> None:
         print(f"{name}: {line}", file=sys.stderr, flush=True)
 
-    quiet = np.errstate(over="ignore", invalid="ignore")  # what is not finite is checked for
+    quiet = np.errstate(over="ignore", invalid="ignore")  # finite.py checks for these
     with directory.locked(out), threadpool_limits(1), quiet:
         remove_unfinished(out)
         spec, products = settled_run(spec, out)
@@ -95,7 +96,7 @@ def train(
 def _begin(
     spec: Spec, code: str, folder: Path, replace: bool, say: Callable[[str], None]
 ) -> tuple[Run, Checkpoints]:
-    """The run where its last checkpoint left it, or at its start."""
+    """The run as its last checkpoint left it, or a new one."""
     run = Run(spec)
     text = json.dumps(spec.as_dict(), sort_keys=True)
     identity = {
@@ -131,7 +132,7 @@ def _finish(
     report: Reporter,
     say: Callable[[str], None],
 ) -> None:
-    """Take the run to its end, with checkpoints on the way."""
+    """Train the run to its end, with checkpoints on the way."""
     while run.done < run.plan.rollouts:
         stop = stopping()
         if stop or interval.due():
@@ -140,7 +141,7 @@ def _finish(
                 with run.clock.stage("checkpoint"):
                     rows = run.behaviour.rows(checkpoints.rows_saved)
                     checkpoints.save(state_of(run), rows)
-            except OSError as error:  # such as a full disk; there may be room the next time
+            except OSError as error:  # such as a full disk, which may have room the next time
                 say(f"no checkpoint at step {run.behaviour.steps:,}: {error}")
             interval.restart()
         if stop:

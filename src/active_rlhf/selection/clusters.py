@@ -13,7 +13,7 @@ def kmeans(
     """Centres [k, d] and the cluster of each point [n] of k-means from k-means++ seeds.
 
     points [n, d]; k is `clusters`, or the number of different points if there are fewer. A cluster
-    may be empty. scipy's, as scikit-learn's takes 140 MB and a second to import.
+    may be empty. Uses scipy, as scikit-learn takes 140 MB and a second to import.
     """
     from scipy.cluster.vq import kmeans2  # not needed to check a config
 

@@ -1,4 +1,4 @@
-"""What a study says of a selector: candidates x filter x score x picker, by name and settings.
+"""A selector as a study writes it: candidates x filter x score x picker, by name and settings.
 
 candidates: {name: ..., pairing: independent | cross_cluster, clusters: ...}
 filter: {name: ...}, or null
@@ -20,11 +20,11 @@ from active_rlhf.selection.candidates.pairing import CLUSTERS, PAIRINGS
 
 ROLES = ("candidates", "filter", "score", "picker")  # kinds of parts, in order of their use
 NONE = {"name": "none"}
-PAIRING = ("pairing", "clusters")  # said beside the settings of candidates, whichever they are
+PAIRING = ("pairing", "clusters")  # settings that all candidate generators take
 
 
 def validate_composition(composition: Any) -> dict[str, Any]:
-    """The composition with every setting explicit; what it leaves out is as in `random`.
+    """The composition with every setting explicit; omitted stages are those of `random`.
 
     A part may be given by its name alone (`picker: top`). Raises InputError with one line that
     starts with the key at fault.
@@ -52,7 +52,7 @@ def validate_composition(composition: Any) -> dict[str, Any]:
 
 
 def needs_latents(composition: Any) -> bool:
-    """Whether the selector asks for VAE latents, in which case a run has and trains a VAE."""
+    """Whether the selector uses VAE latents, in which case the run trains a VAE."""
     complete = validate_composition(composition)
     return complete["candidates"]["pairing"] == "cross_cluster" or any(
         part(role, complete[role]["name"]).has("latents", settings(complete[role]))
@@ -74,7 +74,7 @@ def _named(key: str, value: Any) -> Mapping[str, Any]:
 
 
 def _complete(role: str, choice: Mapping[str, Any]) -> dict[str, Any]:
-    """A choice with each of its part's settings, given or by default."""
+    """A choice with all of its part's settings, given or by default."""
     try:
         chosen = part(role, choice.get("name"))
     except PartError:

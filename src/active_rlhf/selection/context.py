@@ -1,4 +1,4 @@
-"""All that a selector may look at in one session, and what it gives back."""
+"""Everything a selector may look at in one session, and what it returns."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Selection:
-    """The queries of a session, int64 [B, 2], with what choosing them showed and took."""
+    """The queries of a session, int64 [B, 2], with statistics and times of their selection."""
 
     pairs: np.ndarray
     pool_size: int

@@ -1,4 +1,4 @@
-"""What scores, filters and pickers are given: candidate pairs, and whatever is to know of them."""
+"""What scores, filters and pickers are given: candidate pairs, and what is known about them."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,8 +14,8 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 
 
 class _Once:
-    """An array that is computed for all candidates when it is first asked for, of which those in
-    play are shown, along its axis of pairs."""
+    """An array computed for all candidates when it is first needed; along its axis of pairs, only
+    those in play are shown."""
 
     def __init__(self, compute: Callable[["Pairs"], np.ndarray], axis: int):
         self.compute, self.axis, self.__doc__ = compute, axis, compute.__doc__
@@ -36,8 +36,8 @@ def _once(axis: int) -> Callable[[Callable[["Pairs"], np.ndarray]], _Once]:
 class Pairs:
     """m candidate pairs of segments: all of a session, or those that reached the picker.
 
-    E members of the reward model, H steps a segment. Arrays are not to be written to. What is
-    standardised or scaled over the pool is so over all candidates of the session.
+    E is the number of members of the reward model, H that of steps in a segment. Do not write to
+    the arrays. Standardising and scaling over the pool are over all candidates of the session.
     """
 
     scores: np.ndarray
@@ -51,13 +51,13 @@ class Pairs:
     ):
         self._context, self._latents = context, latents
         self.scores = _read_only(np.zeros(len(ids)))
-        # Of those in play: all candidates, what is known of these, and which of them they are.
+        # All candidates, what is known about them, and which of them are in play.
         self._all: Pairs = self
         self._known: dict[str, np.ndarray] = {"ids": _read_only(ids)}
         self._stay: np.ndarray | None = None
 
     def among(self, stay: np.ndarray, scores: np.ndarray) -> "Pairs":
-        """The pairs at the indices `stay`, with their scores of all."""
+        """The pairs at the indices `stay`, with `scores` of all pairs."""
         chosen = Pairs(self._context, self.ids[stay], self._latents)
         chosen._all, chosen._known, chosen._stay = self, self._known, stay
         chosen.scores = _read_only(scores[stay])
@@ -71,7 +71,7 @@ class Pairs:
         """int64 [m, 2], names of the segments."""
         return self.ids
 
-    # --- what the reward model says of them ---
+    # --- what the reward model predicts ---
 
     @_once(1)
     def rewards(self) -> np.ndarray:
@@ -102,7 +102,7 @@ class Pairs:
         features = self._context.features(ids).astype(np.float64)
         return features[:, index.reshape(self.ids.shape)]
 
-    # --- what they show ---
+    # --- what the segments contain ---
 
     @_once(0)
     def observations(self) -> np.ndarray:
@@ -144,11 +144,11 @@ class Pairs:
     def latents(self) -> np.ndarray:
         """VAE latents [m, 2, z] of the segments, standardised over the pool.
 
-        For parts that say so, as in `@score(latents=True)`: a run has a VAE only then.
+        Only for parts declared with latents, as in `@score(latents=True)`: else a run has no VAE.
         """
         if self._latents is None:
             raise ValueError(
-                "latents: asked for by a part that does not say so; declare it with latents=True, "
+                "latents: used by a part that does not declare it; declare it with latents=True, "
                 "as in @score(latents=True)"
             )
         return self._latents()
@@ -187,10 +187,10 @@ class Pairs:
 
 
 def by_score(pool: Pairs) -> np.ndarray:
-    """Indices from the best score to the worst, equal ones in order."""
+    """Indices from the best score to the worst; ties keep their order."""
     return np.argsort(-pool.scores, kind="stable")
 
 
 def filled(chosen: np.ndarray, order: np.ndarray, batch: int) -> np.ndarray:
-    """`chosen`, then as many others in the given order as make it `batch`."""
+    """`chosen`, followed by others in the given order until there are `batch`."""
     return np.concatenate([chosen, order[~np.isin(order, chosen)]])[:batch].astype(np.int64)

@@ -1,4 +1,4 @@
-"""The selectors that a study can name. They reach a run as its composition, not by this file."""
+"""The selectors that a study can name. A run gets their composition, not this file."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def _bpref(score: str, picker: str) -> dict[str, Any]:
 _COMPOSITIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "random": ("uniformly drawn pairs of all behaviour", {}),
     "duo": (
-        "DUO (Feng et al. 2025): on-policy pairs the members disagree on, one a reward cluster",
+        "DUO (Feng et al. 2025): on-policy pairs the members disagree on, one per reward cluster",
         {
             "candidates": "on_policy",
             "filter": "consensual",
@@ -43,15 +43,15 @@ _COMPOSITIONS: dict[str, tuple[str, dict[str, Any]]] = {
         _bpref("none", "k_center"),
     ),
     "k_center_disagreement": (
-        "B-Pref: farthest from the pairs asked so far, of the half that most disagree",
+        "B-Pref: farthest from the pairs asked so far, among the half with most disagreement",
         _bpref("disagreement", "k_center"),
     ),
     "k_center_entropy": (
-        "B-Pref: farthest from the pairs asked so far, of the half of highest entropy",
+        "B-Pref: farthest from the pairs asked so far, among the half with highest entropy",
         _bpref("entropy", "k_center"),
     ),
-    # imitation ranks by variances over members: of the return difference; of the probability,
-    # which orders pairs as its sd does; and of the answer, p (1 - p).
+    # imitation ranks by a variance over members: of the return difference; of the probability (same
+    # order as by its sd); or of the answer, p (1 - p).
     "logit": (
         "imitation: largest variance of the predicted return difference",
         {"score": "return_variance", "picker": "top"},

@@ -1,4 +1,4 @@
-"""A query selector at work: candidates, filter and score, shortlist, pick."""
+"""A query selector in use: candidates, filter and score, shortlist, pick."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ class Selector:
     """The parts of a composition; they may keep state from one session to the next."""
 
     def __init__(self, composition: Any):
-        """Raises InputError if a study could not say this, PartError if a part cannot be made."""
+        """Raises InputError for an invalid composition, PartError if a part cannot be made."""
         self.composition = validate_composition(composition)
         self.needs_latents = needs_latents(self.composition)
         self._parts: dict[str, Working] = {
@@ -40,7 +40,7 @@ class Selector:
         """The `batch` distinct pairs that the composition chooses of `context.pool_size`.
 
         Raises InputError if the behaviour so far has fewer than `batch` pairs to offer, and
-        PartError naming a part that fails or gives what it must not.
+        PartError naming a part that fails or returns something invalid.
         """
         seconds = dict.fromkeys(STAGES, 0.0)
         pairs = self._candidates(context, seconds)
@@ -85,7 +85,7 @@ class Selector:
         return Pairs(context, pairs, lambda: latents[np.searchsorted(ids, pairs)])
 
     def _score(self, pairs: Pairs) -> np.ndarray:
-        """A finite number a pair; zeros without a score."""
+        """A finite number for each pair; zeros without a score."""
         if "score" not in self._parts:
             return pairs.scores
         score = self._parts["score"]
@@ -127,14 +127,14 @@ class Selector:
                 )
         return chosen
 
-    # --- what they remember ---
+    # --- state ---
 
     def state_dict(self) -> dict[str, Any]:
-        """What its parts keep, by their role; empty for those that keep nothing."""
+        """The state of its parts, by role; empty for those that keep none."""
         return {role: working.state_dict() for role, working in self._parts.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from there."""
+        """Restore this state."""
         for role, working in self._parts.items():
             working.load_state_dict(state[role])
 
@@ -144,8 +144,8 @@ def shortlist(
 ) -> np.ndarray:
     """Indices, ascending, of the pairs that stay: the best `keep` of those `passing` the filter.
 
-    Never fewer than `batch`: if too few pass, the best of the others by score come in; a share
-    `keep` that leaves too few is raised. Equal scores go to the lower index.
+    Never fewer than `batch`: if too few pass, the best-scored others are added; a share `keep` that
+    leaves too few is increased. Ties go to the lower index.
     """
     order = np.argsort(-scores, kind="stable")
     if passing is not None:
@@ -163,7 +163,7 @@ def standardised(values: np.ndarray) -> np.ndarray:
 
 
 def _distinct_pairs(pairs: Any) -> np.ndarray:
-    """Ids of different pairs of different segments, if it is them."""
+    """The ids, if they are distinct pairs of distinct segments; else raises ValueError."""
     pairs = np.asarray(pairs)
     if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in "iu":
         raise ValueError(f"gave {pairs.dtype} {pairs.shape}, not pairs of ids, int64 [m, 2]")

@@ -5,8 +5,8 @@ further one JOINED positions of the layer below, so that every layer is a reshap
 product; the decoder is its mirror image. Trained as a denoising VAE (Kingma and Welling 2014;
 Im et al. 2017): reconstruct the clean segment from a noisy one through a sampled latent.
 
-Its gradient is written out, as that of the reward networks: by torch's autograd fits take 1.8 times
-as long, a whole run on HalfCheetah 7% more. The tests hold it against torch's convolutions.
+Its gradient is written out, as for the reward networks: with torch's autograd, fits take 1.8 times
+as long, and a whole run on HalfCheetah 7% longer. Tests compare it with torch's convolutions.
 """
 
 from collections.abc import Iterable, Mapping
@@ -41,10 +41,10 @@ def _views(flat: np.ndarray, shapes: list[tuple[int, int]]) -> Layers:
 
 
 def _forward(x: np.ndarray, network: Layers, biases: Layers) -> list[np.ndarray]:
-    """`x` and what each layer gives: LeakyReLU after all but the last, which is a product alone.
+    """`x` and the output of each layer: LeakyReLU after all but the last, which is just a product.
 
-    Weights are taken from `network`, as products take them, biases from `biases`, float32. A layer
-    reads what is below it in rows as wide as itself: this joins or splits positions.
+    Weights come from `network`, in the products' number type, biases from `biases`, float32. A
+    layer reads the output below it in rows of its own width, which joins or splits positions.
     """
     values = [x]
     for i, ((weight, _), (_, bias)) in enumerate(zip(network, biases, strict=True)):
@@ -64,7 +64,7 @@ def _backward(
 ) -> np.ndarray:
     """Parameter gradients into `out` given that of the output; returns that of layer `first`.
 
-    The last layer's bias is not its concern, as it is not `_forward`'s.
+    It leaves out the last layer's bias, as `_forward` does.
     """
     for i in reversed(range(len(network))):
         weight, _ = network[i]
@@ -79,7 +79,7 @@ def _backward(
 
 
 class SegmentVAE:
-    """The VAE with the observation normaliser it was last fitted with.
+    """The VAE, with the observation normaliser of its last fit.
 
     Segments have `length` steps of `observations` numbers. With
     precision `bfloat16` it is trained as the reward networks are, on rounded rows and weights; it
@@ -128,11 +128,11 @@ class SegmentVAE:
 
     @property
     def parameters(self) -> np.ndarray:
-        """All that `fit` changes, [p]."""
+        """Everything that `fit` changes, [p]."""
         return self.flat
 
     def _observe(self, parts: Iterable[np.ndarray]) -> None:
-        """Take as the normaliser that of raw segments, which come in parts [., H, o]."""
+        """Compute the normaliser from raw segments, which come in parts [., H, o]."""
         moments = [(len(x), x.mean((0, 1), np.float64), x.var((0, 1), np.float64)) for x in parts]
         counts, means, variances = map(np.array, zip(*moments, strict=True))
         mean = np.average(means, axis=0, weights=counts)
@@ -143,7 +143,7 @@ class SegmentVAE:
     def _inputs(self, segments: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Raw segments [n, H, o] as standardised rows [n, p], with zeros up to whole positions.
 
-        They go into `out`, as products take them, or into a new float32 array.
+        They are written to `out`, in its number type, or to a new float32 array.
         """
         x = np.empty((len(segments), self.padded), np.float32) if out is None else out
         x[:, self.steps :] = 0
@@ -154,19 +154,19 @@ class SegmentVAE:
         return x
 
     def fit(self, segments: "Segments | np.ndarray") -> float:
-        """Train on raw segments [n, H, o] for `epochs` epochs, from the present weights.
+        """Train on raw segments [n, H, o] for `epochs` epochs, starting from the current weights.
 
         The normaliser becomes that of these segments. Returns the mean loss of the last epoch.
         """
         settings, generator = self.settings, self.generator
         n, size = len(segments), settings.batch_size
-        # Raw only ever a part of them at once: all would be the largest thing in a run's memory.
+        # Only part of them raw at a time: all at once would be the largest thing in a run's memory.
         parts = [slice(begin, begin + size) for begin in range(0, n, size)]
         self._observe(segments[part] for part in parts)
         rows = np.empty((n, self.padded), self._dtype)
         for part in parts:
             self._inputs(segments[part], rows[part])
-        # One draw serves all minibatches, each from a random row on: fresh noise for every
+        # One draw serves all minibatches, each starting at a random row: fresh noise for every
         # minibatch would take as long as the products.
         noise = generator.standard_normal((2 * size, self.padded), np.float32)
         noise *= np.float32(settings.noise)
@@ -208,7 +208,7 @@ class SegmentVAE:
         deviation = sd * sample
         latents = stored(mean + deviation, self._dtype)
         outputs = _forward(latents, self._rounded_decoder, self.decoder)
-        # Of the mean, by each output.
+        # Gradient of the mean with respect to each output.
         scale, bias = np.float32(2 / (n * self.steps)), self._decoder_gradient[-1][1]
         error = outputs[-1].reshape(clean.shape)
         squares = layers.through_squares(error, self.decoder[-1][1], clean, self.steps, scale, bias)
@@ -230,7 +230,7 @@ class SegmentVAE:
         return (codes + self.encoder[-1][1])[:, : self.settings.latent]
 
     def state_dict(self) -> dict[str, Any]:
-        """Weights, normaliser and optimiser: all that `fit` and `encode` go on from."""
+        """Weights, normaliser and optimiser: everything that `fit` and `encode` depend on."""
         arrays = {key: getattr(self, key).copy() for key in STATE}
         return arrays | {"step": self.step}
 

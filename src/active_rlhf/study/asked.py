@@ -1,7 +1,7 @@
 """Which teacher a study asks, and how often, as captions state it."""
 
 from active_rlhf.study import known
-from active_rlhf.study.matrix import asking, selectors
+from active_rlhf.study.matrix import asking
 from active_rlhf.study.settings import Choice, Study
 
 
@@ -11,7 +11,7 @@ def asked(study: Study) -> dict[str, tuple[str, int]]:
     A teacher is named with those of its settings that differ from the defaults: `bpref (eps_mistake
     0.1)`.
     """
-    if not asking(selectors(study)):
+    if not asking(study.selectors):
         return {}
     return {
         name: (_described(settings.teacher), settings.labels.total)

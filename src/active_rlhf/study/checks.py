@@ -90,7 +90,7 @@ def check_run(
 
 
 def uses_latents(composition: Composition) -> bool:
-    """Whether a selector asks for VAE latents, in which case its runs have and train a VAE."""
+    """Whether a selector uses VAE latents, in which case its runs train a VAE."""
     from active_rlhf.selection.composition import needs_latents
 
     return needs_latents(composition.model_dump())

@@ -17,7 +17,7 @@ from typing import Any
 from active_rlhf import parts
 from active_rlhf.errors import InputError, line
 from active_rlhf.files import folder_name
-from active_rlhf.run.schedule import rollout_steps
+from active_rlhf.run.schedule import rollout_steps, steps_of_runs
 from active_rlhf.study import known
 from active_rlhf.study.checks import check_run, uses_latents
 from active_rlhf.study.matrix import (
@@ -28,7 +28,10 @@ from active_rlhf.study.matrix import (
     baselines,
     display_names,
     environments,
-    selectors,
+    methods,
+    methods_trained,
+    settings_of,
+    split,
     study_runs,
 )
 from active_rlhf.study.messages import (
@@ -56,6 +59,7 @@ from active_rlhf.study.settings import (
     Name,
     Spec,
     Study,
+    Variant,
 )
 
 RANDOM_ROLLOUTS = 20  # it does not learn, so a few are enough to know its return
@@ -67,10 +71,12 @@ CHOICES = ("agent", "teacher", "reward_model")
 SECTIONS = ("total_steps", "agent", "labels", "teacher", "reward_model", "vae", "evaluation")
 OF_AN_ENVIRONMENT = ("options", *SECTIONS, "selectors")
 OF_A_STUDY = (*Study.model_fields, *SECTIONS)
+OF_A_VARIANT = ("selection", "environments", *OF_AN_ENVIRONMENT)
 OF_A_SELECTOR = ("base", *Composition.model_fields)
 
 
 class _Names(Section):
+    variants: dict[Name, Any] = setting({}, "of the study")
     environments: dict[EnvironmentId, Any] = setting({}, "of the study")
     selectors: dict[Name, Any] = setting({}, "of the study")
 
@@ -124,7 +130,8 @@ def load_study(
     validated(_Names, named, sources)
     _settings({key: merged[key] for key in SECTIONS if key in merged}, sources)
     complete = {key: value for key, value in merged.items() if key in Study.model_fields}
-    head = validated(Study, complete | {"environments": {}, "selectors": listed}, sources)
+    replaced: dict[str, Any] = {"environments": {}, "selectors": listed, "variants": None}
+    head = validated(Study, complete | replaced, sources)
     check_unique(head.seeds, sources, ("seeds",))
     found = {
         name: _environment(name, merged, Path(path), layers)
@@ -133,19 +140,32 @@ def load_study(
     loaded = head.model_copy(
         update={
             "environments": {name: settings for name, (settings, _) in found.items()},
+            "variants": _variants(merged, Path(path), layers, found),
             "parts": own_parts,
             "imported": _existing_files(head.imported, sources, Path(path).parent),
             "methods": _methods(head, sources),
         }
     )
     _check_exclusions(loaded, sources)
-    wanted = [(e, s) for e in found for s in listed] if cells is None else cells
-    for environment, (settings, own_sources) in found.items():
-        names = [selector for name, selector in wanted if name == environment]
-        if names:
+    _check_contrasts(loaded, sources)
+    every = [(e, method) for e in found for method in methods_trained(loaded)]
+    wanted = every if cells is None else cells
+    for environment, (_, own_sources) in found.items():
+        by_variant: dict[str, list[str]] = {}
+        for selector, variant in (split(m) for e, m in wanted if e == environment):
+            by_variant.setdefault(variant, []).append(selector)
+        for variant, names in by_variant.items():
+            settings = settings_of(loaded, environment, variant)
             found_ones = (_selected(settings, name) for name in names)
             used = [composition for composition in found_ones if composition is not None]
-            check_run(environment, settings, used, bool(asking(names)), own_sources)
+            stronger = _variant_layers(layers, variant, environment) if variant else []
+            where = replace(own_sources, layers=[*own_sources.layers, *stronger])
+            try:
+                check_run(environment, settings, used, bool(asking(names)), where)
+            except ConfigError as error:
+                said = f" (variant {variant})" if variant else ""
+                raise ConfigError(f"{error}{said}") from None
+    _check_variants(loaded, sources)
     return loaded
 
 
@@ -156,24 +176,30 @@ def stored_study(config: Mapping[str, Any]) -> Study:
     return study
 
 
-def resolve_run(study: Study, environment: str, selector: str, seed: int) -> Spec:
+def resolve_run(study: Study, environment: str, method: str, seed: int) -> Spec:
     """The spec of one run of a loaded study.
 
-    The seed need not be one of the study's, and the selector may be any preset or baseline.
+    method: `<selector>` or `<selector>@<variant>`. The seed need not be one of the study's, and the
+    selector may be any preset or baseline.
 
-    Raises ConfigError for an environment that is not in the study, or an unknown selector.
+    Raises ConfigError for an environment that is not in the study, or an unknown selector or
+    variant.
     """
     where = f"study {study.study}"
     if environment not in study.environments:
         raise ConfigError(unknown(where, "environment", environment, study.environments))
-    settings = study.environments[environment]
+    selector, variant = split(method)
+    if variant and variant not in (study.variants or {}):
+        raise ConfigError(unknown(where, "variant", variant, study.variants or ["none"]))
+    settings = settings_of(study, environment, variant)
     composition = _selected(settings, selector)
     if composition is None and selector not in BASELINES:
         from active_rlhf.selection.presets import PRESETS
 
         names = dict.fromkeys([*study.selectors, *PRESETS, *BASELINES])
         raise ConfigError(unknown(where, "selector", selector, names))
-    return _spec(environment, selector, seed, settings, composition, Sources(where, []))
+    spec = _spec(environment, selector, seed, settings, composition, Sources(where, []))
+    return spec.model_copy(update={"variant": variant or None})
 
 
 def load_spec(path: str | Path) -> Spec:
@@ -213,6 +239,7 @@ def load_spec(path: str | Path) -> Spec:
     if spec.selector not in BASELINES:
         composition = _composition(given.get("selection"), sources, ("selection",))
     checked = _spec(spec.environment, spec.selector, spec.seed, settings, composition, sources)
+    checked = checked.model_copy(update={"variant": spec.variant})
     for key in sorted(spec.as_dict().keys() ^ checked.as_dict().keys()):
         sources.fail((key,), "missing" if getattr(checked, key) is not None else "unknown key")
     used = [composition] if composition else []
@@ -301,8 +328,24 @@ def _with_mappings(layers: list[Layer]) -> tuple[dict[str, Any], dict[str, Any],
                         sources.fail((key, name), f"must be a mapping, not {show(item)}")
             elif key in tree:
                 sources.fail((key,), f"must be a list or a mapping, not {show(value)}")
+        if isinstance(variants := tree.get("variants"), Mapping):
+            tree["variants"] = {
+                name: _with_selectors(own, sources, ("variants", name, "selectors"))
+                for name, own in variants.items()
+            }
         found.append(replace(layer, tree=tree, listed=listed))
     return study, changes, found
+
+
+def _with_selectors(variant: Any, sources: Sources, place: Place) -> Any:
+    """A variant with a list of selectors as a mapping name -> {}; nothing as `{}`."""
+    if not isinstance(variant, Mapping):
+        return {} if variant is None else variant
+    listed = variant.get("selectors")
+    if isinstance(listed, list) and all(isinstance(name, str) for name in listed):
+        check_unique(listed, sources, place)
+        return {**variant, "selectors": {name: {} for name in listed}}
+    return variant
 
 
 def _check_keys(tree: Mapping[str, Any], known_keys: Any, sources: Sources) -> None:
@@ -358,9 +401,14 @@ def _existing_files(
 
 
 def _environment(
-    environment: str, study: Mapping[str, Any], path: Path, layers: list[Layer]
+    environment: str,
+    study: Mapping[str, Any],
+    path: Path,
+    layers: list[Layer],
+    variant: str | None = None,
 ) -> tuple[EnvironmentSettings, Sources]:
-    """Defaults < environment file < study < study's environment < --set, for one environment."""
+    """Defaults < environment file < study < study's environment < --set < variant, for one
+    environment."""
     from active_rlhf.selection.presets import PRESETS
 
     label = str(path)
@@ -372,9 +420,13 @@ def _environment(
     whole, changed = layers
     inner = [layer.under("environments", environment) for layer in layers]
     ordered = [tuned, whole, inner[0], changed, inner[1]]
+    if variant is not None:
+        inner = _variant_layers(layers, variant, environment)
+        ordered += inner
     sources = Sources(label, ordered)
+    allowed_keys = OF_AN_ENVIRONMENT if variant is None else OF_A_VARIANT
     for layer in inner:
-        _check_keys(layer.tree, OF_AN_ENVIRONMENT, Sources(label, [layer]))
+        _check_keys(layer.tree, allowed_keys, Sources(label, [layer]))
 
     given = {
         key: merge({}, *(layer.tree[key] for layer in ordered if key in layer.tree))
@@ -390,8 +442,9 @@ def _environment(
         for name in _selectors_of(layer):
             if name not in allowed:
                 Sources(label, [layer]).fail_unknown(("selectors", name), "selector", allowed)
-        names += _selectors_of(layer)
+        names += [name for name in _selectors_of(layer) if name != TRUE_REWARD]
     compositions = {}
+    everywhere = merge({}, *(layer.tree.get("selection", {}) for layer in inner if variant))
     for name in dict.fromkeys(names):
         place = ("selectors", name)
         change = merge({}, *(_selectors_of(layer).get(name, {}) for layer in ordered[1:]))
@@ -402,7 +455,7 @@ def _environment(
             where = sources.where((*place, "base"))
             raise ConfigError(unknown(where, "selector", base, PRESETS))
         preset = {} if base is None else PRESETS[base]
-        whole_one = merge(preset, _selectors_of(tuned).get(base, {}), change)
+        whole_one = merge(preset, _selectors_of(tuned).get(base, {}), change, everywhere)
         compositions[name] = _composition(whole_one, sources, place)
     return settings.model_copy(update={"selectors": compositions}), sources
 
@@ -497,6 +550,108 @@ def _spec(
     return spec.model_copy(update={"parts": parts.used(spec.named_parts()) or None})
 
 
+# --- variants ------------------------------------------------------------------------------------
+
+
+def _variant_layers(layers: list[Layer], variant: str, environment: str) -> list[Layer]:
+    """What study and changes say of a variant, then what they say of it in one environment."""
+    return [
+        layer.under("variants", variant, *more)
+        for layer in layers
+        for more in ((), ("environments", environment))
+    ]
+
+
+def _variants(
+    study: Mapping[str, Any],
+    path: Path,
+    layers: list[Layer],
+    found: Mapping[str, tuple[EnvironmentSettings, Sources]],
+) -> dict[str, Variant] | None:
+    """Each variant with its selectors, and its complete settings in every environment."""
+    sources = Sources(str(path), layers)
+    given = study.get("variants")
+    if given is None:
+        return None
+    if not isinstance(given, Mapping) or not given:
+        sources.fail(("variants",), f"must be a mapping of names to changes, not {show(given)}")
+    if not study.get("environments"):
+        sources.fail(("variants",), "a study of imported runs trains nothing; remove this key")
+    variants = {}
+    validated(_Names, {"variants": given}, sources)
+    for name, changes in given.items():
+        place = ("variants", name)
+        if not isinstance(changes, Mapping):
+            sources.fail(place, f"must be a mapping of changes, not {show(changes)}")
+        check_known(changes, OF_A_VARIANT, sources, place)
+        known_environments = changes.get("environments", {})
+        for environment in known_environments if isinstance(known_environments, Mapping) else ():
+            if environment not in found:
+                sources.fail_unknown((*place, "environments", environment), "environment", found)
+        chosen = changes.get("selectors") or study["selectors"]
+        for selector in chosen:
+            if selector not in study["selectors"]:
+                known_ones = study["selectors"]
+                sources.fail_unknown((*place, "selectors", selector), "selector", known_ones)
+        changed = {}
+        sections = [changes[key] for key in changes if key != "selectors"]
+        if any(sections) or any(changes.get("selectors", {}).values()):
+            changed = {
+                environment: _environment(environment, study, path, layers, name)[0]
+                for environment in found
+            }
+        variants[name] = Variant(selectors=tuple(chosen), environments=changed)
+    return variants
+
+
+def _check_variants(study: Study, sources: Sources) -> None:
+    """Refuse variants that change nothing, are equal, or change how long runs are."""
+    base = [name for name, variant in (study.variants or {}).items() if not variant.environments]
+    for name in base[1:]:
+        sources.fail(("variants", name), f"changes nothing, as {base[0]} does")
+    seen: dict[str, str] = {}
+    for name, variant in (study.variants or {}).items():
+        if not variant.environments:
+            continue
+        place = ("variants", name)
+        for environment, steps in steps_of_runs(variant.environments).items():
+            asked = steps_of_runs(study.environments)[environment]
+            if steps != asked:
+                why = "whose runs are compared; variants cannot change it"
+                sources.fail(
+                    (*place, "total_steps"),
+                    f"makes runs of {environment} {steps} steps long, not {asked} as in the study, "
+                    f"{why}",
+                )
+        same = [
+            selector
+            for selector in asking(variant.selectors)
+            if all(
+                _spec_under(study, environment, selector, name)
+                == _spec_under(study, environment, selector, "")
+                for environment in study.environments
+            )
+        ]
+        if len(same) == len(asking(variant.selectors)):
+            sources.fail(place, "changes nothing; `{}` is the study without changes")
+        if same:
+            others = [one for one in variant.selectors if one not in same]
+            sources.fail(
+                place, f"changes nothing for {', '.join(same)}; limit it: selectors: {others}"
+            )
+        whole = json.dumps(variant.as_dict(), sort_keys=True)
+        if whole in seen:
+            sources.fail(place, f"is the same as {seen[whole]}")
+        seen[whole] = name
+
+
+def _spec_under(study: Study, environment: str, selector: str, variant: str) -> Spec:
+    """A cell's spec without the variant's name."""
+    settings = settings_of(study, environment, variant)
+    composition = _selected(settings, selector)
+    return _spec(environment, selector, 0, settings, composition, Sources(study.study, []))
+
+
 # --- methods and exclusions ----------------------------------------------------------------------
 
 
@@ -519,14 +674,25 @@ def _methods(study: Study, sources: Sources) -> dict[str, str] | None:
     return methods
 
 
+def _check_contrasts(study: Study, sources: Sources) -> None:
+    """The method that the others are compared with must be there."""
+    contrasts, names = study.statistics.contrasts, display_names(study) or {}
+    if contrasts is None:
+        return
+    allowed = [*names, *names.values()]
+    if allowed and contrasts.against not in allowed:
+        where = sources.where(("statistics", "contrasts", "against"))
+        raise ConfigError(unknown(where, "method", contrasts.against, dict.fromkeys(allowed)))
+
+
 def _check_exclusions(study: Study, sources: Sources) -> None:
     """Entries of `exclude` must name existing environments, methods and seeds."""
     names = display_names(study) or {}
-    methods = {*names, *names.values(), *selectors(study)}
+    allowed_names = {*names, *names.values(), *methods(study)}
     for i, entry in enumerate(study.exclude):
         for key, kind, allowed in (
             ("env", "environment", environments(study)),
-            ("method", "method", sorted(methods)),
+            ("method", "method", sorted(allowed_names)),
         ):
             name = getattr(entry, key)
             if allowed and name not in allowed:
@@ -536,7 +702,7 @@ def _check_exclusions(study: Study, sources: Sources) -> None:
             sources.fail(("exclude", i, "seed"), f"{entry.seed} is not one of the study's seeds")
     trained = {run[:2] for run in study_runs(study)}
     for environment in study.environments:
-        if not any((environment, name) in trained for name in selectors(study)):
+        if not any((environment, name) in trained for name in methods(study)):
             sources.fail(("exclude",), f"leaves no run of {environment}; remove the environment")
         for name in baselines(study):
             if (environment, name) not in trained:

@@ -1,8 +1,12 @@
-"""The cells of a study, environment x selector x seed, and the names of its runs."""
+"""The cells of a study, environment x selector x variant x seed, and the names of its runs.
+
+A method is a selector, or a selector under a variant: `<selector>@<variant>`.
+"""
 
 from collections.abc import Iterable
 
-from active_rlhf.study.settings import Study
+from active_rlhf.files import method_name
+from active_rlhf.study.settings import EnvironmentSettings, Study
 
 # Baselines ask nothing: one acts at random, one learns from the environment's own reward.
 RANDOM_POLICY, TRUE_REWARD = "random_policy", "true_reward"
@@ -10,17 +14,17 @@ BASELINES = (RANDOM_POLICY, TRUE_REWARD)
 
 
 def study_runs(study: Study) -> list[tuple[str, str, int]]:
-    """Every run of a study as (environment, selector, seed); none for imported runs.
+    """Every run of a study as (environment, method, seed); none for imported runs.
 
     In the order of training, seed by seed: a study that is stopped early has whole seeds.
     """
     left_out = excluded(study)
     return [
-        (environment, selector, seed)
+        (environment, method, seed)
         for seed in study.seeds
         for environment in study.environments
-        for selector in methods_trained(study)
-        if (environment, selector, seed) not in left_out
+        for method in methods_trained(study)
+        if (environment, method, seed) not in left_out
     ]
 
 
@@ -28,16 +32,16 @@ def excluded(study: Study) -> dict[tuple[str, str, int], str]:
     """Runs that are neither trained nor analysed, as in `study_runs`, and the reason of each."""
     shown = study.methods or {}
     return {
-        (entry.env, selector, entry.seed): entry.reason
+        (entry.env, method, entry.seed): entry.reason
         for entry in study.exclude
-        for selector in methods_trained(study)
-        if entry.method in (selector, shown.get(selector))
+        for method in methods_trained(study)
+        if entry.method in (method, shown.get(method))
     }
 
 
 def excluded_in(study: Study, environment: str) -> list[tuple[str, int]]:
-    """The runs of one environment that are left out, as (selector, seed)."""
-    return [(selector, seed) for name, selector, seed in excluded(study) if name == environment]
+    """The runs of one environment that are left out, as (method, seed)."""
+    return [(method, seed) for name, method, seed in excluded(study) if name == environment]
 
 
 def environments(study: Study) -> list[str]:
@@ -45,19 +49,50 @@ def environments(study: Study) -> list[str]:
     return list(study.imported or study.environments)
 
 
-def selectors(study: Study) -> list[str]:
-    """The names of the study's selectors, in its order."""
-    return list(study.selectors)
-
-
 def baselines(study: Study) -> list[str]:
     """The baselines that returns are normalised between, worst first; empty if none is trained."""
     return list(BASELINES) if study.baselines and study.environments else []
 
 
+def variants(study: Study) -> list[str]:
+    """The names of the study's variants, in its order; `""` alone where it has none."""
+    return list(study.variants or [""])
+
+
+def methods_of(study: Study, variant: str) -> dict[str, str]:
+    """What is compared within a variant: method -> selector, in the study's order.
+
+    A baseline asks nothing, so it is the same in all variants and trained once.
+    """
+    found = (study.variants or {}).get(variant)
+    if found is None:
+        return {name: name for name in study.selectors}
+    suffix = variant if found.environments else None
+    return {
+        name if name in BASELINES else method_name(name, suffix): name for name in found.selectors
+    }
+
+
+def methods(study: Study) -> list[str]:
+    """Everything that is compared in each environment, variant by variant."""
+    return list(dict.fromkeys(name for v in variants(study) for name in methods_of(study, v)))
+
+
 def methods_trained(study: Study) -> list[str]:
-    """Everything trained in each environment: the selectors, then any baselines not among them."""
-    return list(dict.fromkeys([*selectors(study), *baselines(study)]))
+    """Everything trained in each environment: the methods, then any baselines not among them."""
+    return list(dict.fromkeys([*methods(study), *baselines(study)]))
+
+
+def split(method: str) -> tuple[str, str]:
+    """Selector and variant of a method; `""` for the study without changes."""
+    selector, _, variant = method.partition("@")
+    return selector, variant
+
+
+def settings_of(study: Study, environment: str, variant: str = "") -> EnvironmentSettings:
+    """The settings of an environment under a variant. Raises KeyError where there is none."""
+    own = study.variants[variant].environments if variant and study.variants else {}
+    return own.get(environment) or study.environments[environment]
 
 
 def asking(names: Iterable[str]) -> list[str]:

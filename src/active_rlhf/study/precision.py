@@ -1,10 +1,11 @@
 """`precision: auto`, and what takes its place when a study or a single run begins."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
 from active_rlhf.compute.products import Products, decided
-from active_rlhf.study.matrix import asking, selectors
+from active_rlhf.study.matrix import asking
 from active_rlhf.study.settings import Choice, EnvironmentSettings, Spec, Study
 
 AUTO = "auto"
@@ -17,12 +18,25 @@ def settled_study(study: Study, folder: Path) -> tuple[Study, Products | None]:
 
     folder: the study's results, which know what it was decided by when it began.
     """
-    every = study.environments
-    if not asking(selectors(study)) or not any(map(is_auto, every.values())):
+    of_variants = [v.environments for v in (study.variants or {}).values()]
+    if not asking(study.selectors) or not any(
+        is_auto(settings)
+        for every in (study.environments, *of_variants)
+        for settings in every.values()
+    ):
         return study, None
     products = decided(folder)
-    now = {name: with_precision(settings, products.faster) for name, settings in every.items()}
-    return study.model_copy(update={"environments": now}), products
+
+    def settled(every: Mapping[str, EnvironmentSettings]) -> dict[str, EnvironmentSettings]:
+        return {name: with_precision(own, products.faster) for name, own in every.items()}
+
+    now: dict[str, object] = {"environments": settled(study.environments)}
+    if study.variants:
+        now["variants"] = {
+            name: own.model_copy(update={"environments": settled(own.environments)})
+            for name, own in study.variants.items()
+        }
+    return study.model_copy(update=now), products
 
 
 def settled_run(spec: Spec, folder: Path) -> tuple[Spec, Products | None]:

@@ -1,7 +1,7 @@
-"""How far the runs of a study are, as their files tell it, while something else trains them.
+"""The progress of a study's runs, read from their files while something else trains them.
 
 Training writes `progress.json` into each run directory and `run.json` when it is done; nothing else
-is looked at, so a laptop, a cluster or a study started elsewhere look alike.
+is read, so it makes no difference where the study runs.
 """
 
 import json
@@ -19,6 +19,7 @@ from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.run.schedule import Plan
 from active_rlhf.study.loading import resolve_run
 from active_rlhf.study.matrix import study_runs
+from active_rlhf.study.precision import settled_run
 from active_rlhf.study.settings import Spec, Study
 
 SILENT_AFTER = 180.0  # seconds without a sign of life, after which a run no longer counts as going
@@ -61,23 +62,27 @@ class Watcher:
     def __init__(self, study: Study, results: Path) -> None:
         @cache
         def spec(environment: str, selector: str) -> tuple[Spec, str]:
-            resolved = resolve_run(study, environment, selector, study.seeds[0])
+            resolved, _ = settled_run(planned(environment, selector), results)
             return resolved, code_fingerprint(resolved)
 
-        self._spec = spec
+        def planned(environment: str, selector: str) -> Spec:
+            return resolve_run(study, environment, selector, study.seeds[0])
+
+        steps = cache(lambda *cell: Plan.of(planned(*cell)).steps)
+        self._spec = spec  # which a study's start may still decide
         self._runs = [
             RunProgress(
                 environment,
                 selector,
                 seed,
                 results / "runs" / folder_name(environment) / selector / str(seed),
-                Plan.of(spec(environment, selector)[0]).steps,
+                steps(environment, selector),
             )
             for environment, selector, seed in study_runs(study)
         ]
 
     def look(self, now: float | None = None) -> Snapshot:
-        """The study as its files tell it at `now` (Unix seconds; default: the clock)."""
+        """The state of the study, from its files, at `now` (Unix seconds; default: the clock)."""
         now = time.time() if now is None else now
         begun: dict[Path, set[str]] = {}
         for run in self._runs:
@@ -113,7 +118,7 @@ class Watcher:
             run.updated = float(progress["updated"])
 
     def _is_current(self, run: RunProgress, result: dict[str, Any]) -> bool:
-        """Whether a result is what the study asks for; the workflow replaces one that is not."""
+        """Whether a result is what the study asks for; the workflow replaces others."""
         spec, code = self._spec(run.environment, run.selector)
         return (
             result.get("status") == "complete"
@@ -137,7 +142,7 @@ class Watcher:
     def _seconds_left(self, at_once: int) -> float | None:
         """Remaining steps at the observed cost of their environment and selector, `at_once` a time.
 
-        A cell that was not seen yet is taken to cost the mean of those that were.
+        Cells not seen yet are taken to cost the mean of the others.
         """
         observed = defaultdict(list)
         for run in self._runs:

@@ -49,10 +49,10 @@ KINDS = {
     "agent": "Agents: who acts, and how it learns from the rewards it is given",
     "reward_model": "Reward models: what learns from the answers",
     "teacher": "Teachers: who answers",
-    "candidates": "Candidates: where the pairs that a selector chooses from come from",
-    "filter": "Filters: which of them stay in play",
-    "score": "Scores: which of them are worth asking about; larger is better",
-    "picker": "Pickers: which of them are asked about",
+    "candidates": "Candidates: the source of the pairs that a selector chooses from",
+    "filter": "Filters: which pairs stay in play",
+    "score": "Scores: which pairs are worth asking about; larger is better",
+    "picker": "Pickers: which pairs are asked about",
 }
 WORDS = {int: "whole number", float: "number", bool: "`true`, `false`", str: "text"}
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -336,12 +336,16 @@ def schema() -> dict[str, Any]:
     whole = Study.model_json_schema()
     properties = {name: item for name, item in whole["properties"].items() if name not in SECTIONS}
     properties |= {key: _object(SECTIONS[key]) for key in OF_A_STUDY}
-    properties |= _references(*_sections(), "environments", "selectors")
-    environments = Study.model_fields["environments"].description
+    properties |= _references(*_sections(), "environments", "selectors", "variants")
+    environments, variants = (
+        Study.model_fields[key].description for key in ("environments", "variants")
+    )
     shared = _sections() | {
         "selectors": _selectors(),
         "environment": _environment(),
         "environments": _named({"$ref": "#/$defs/environment"}, environments),
+        "variants": _named({"$ref": "#/$defs/variant"}, variants),
+        "variant": _variant(),
     }
     return {
         "$schema": DRAFT,
@@ -373,7 +377,7 @@ def _sections() -> dict[str, Any]:
     """Sections about runs, which a study and each of its environments may have."""
     return {
         "total_steps": EnvironmentSettings.model_json_schema()["properties"]["total_steps"],
-        **{kind: _part(kind, shorthand=False) for kind in CHOSEN},
+        **{kind: _part(kind) for kind in CHOSEN},
         **{key: _object(SECTIONS[key]) for key in ("labels", "vae", "evaluation")},
     }
 
@@ -387,12 +391,19 @@ def _environment() -> dict[str, Any]:
     }
 
 
+def _variant() -> dict[str, Any]:
+    whole = _environment()
+    selection = {"type": "object", "description": "changes to every selector"}
+    own = {"selection": selection, **_references("environments")}
+    return whole | {"properties": whole["properties"] | own}
+
+
 def _selectors() -> dict[str, Any]:
     from active_rlhf.selection.presets import DESCRIPTIONS
 
     keep = Composition.model_json_schema()["properties"]["keep"]
-    parts = {kind: _part(kind, shorthand=True) for kind in ("candidates", "score", "picker")}
-    gate = {"anyOf": [_part("filter", shorthand=True), {"type": "null"}]}
+    parts = {kind: _part(kind) for kind in ("candidates", "score", "picker")}
+    gate = {"anyOf": [_part("filter"), {"type": "null"}]}
     base = {"enum": list(DESCRIPTIONS), "description": "the preset it starts from"}
     selector = {
         "type": "object",
@@ -417,13 +428,13 @@ def _named(item: Mapping[str, Any], description: str | None) -> dict[str, Any]:
     }
 
 
-def _part(kind: str, shorthand: bool) -> dict[str, Any]:
+def _part(kind: str) -> dict[str, Any]:
     """A part by name, with its settings; settings of unknown names are not checked."""
     paired: dict[str, Any] = {}
     if kind == "candidates":
         paired = _object(_pairing())["properties"]
     names = [*known.names(kind), *(["none"] if kind == "score" else [])]
-    options: list[dict[str, Any]] = [{"type": "string"}] if shorthand else []
+    options: list[dict[str, Any]] = [{"type": "string"}]
     for name in names:
         part = known.resolved(kind, name)[0]
         settings = {} if part == "none" else _object(known.settings_of(kind, part))["properties"]

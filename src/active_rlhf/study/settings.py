@@ -10,8 +10,9 @@ Nothing here imports numerical code.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
+from active_rlhf.files import method_name
 from active_rlhf.study.sections import Section, setting
 
 Count = Annotated[int, Field(ge=1)]
@@ -61,9 +62,9 @@ class Labels(Section):
     )
     first_after: float = setting(
         0.02,
-        "share of the steps taken before the first session, which follows the rollout that "
-        "reaches it. Later sessions are evenly spaced. Until the first, the policy learns from "
-        "untrained reward networks",
+        "share of the steps after which the first session takes place, at the end of a rollout; "
+        "later ones are evenly spaced. Until then, the policy learns from untrained reward "
+        "networks",
         unit="share of the steps",
         ge=0,
         lt=1,
@@ -167,6 +168,7 @@ class Spec(Section):
     environment: EnvironmentId = setting(..., "a gymnasium id")
     selector: Name = setting(..., "its name in the study")
     seed: Seed = setting(..., "of every random stream")
+    variant: Name | None = setting(None, "its name in the study")
     total_steps: Count = setting(..., "rounded down to whole rollouts")
     agent: Choice = setting(..., "who acts")
     evaluation: Evaluation = setting(..., "of the deterministic policy")
@@ -177,6 +179,11 @@ class Spec(Section):
     selection: Composition | None = setting(None, "the selector")
     vae: VAE | None = setting(None, "latents of segments")
     parts: dict[str, str] | None = setting(None, "where parts of your own are loaded from")
+
+    @property
+    def method(self) -> str:
+        """`<selector>`, or `<selector>@<variant>`: what the run is called in its study."""
+        return method_name(self.selector, self.variant)
 
     def named_parts(self) -> list[tuple[str, str]]:
         """Kind and name of each part that the run uses."""
@@ -232,6 +239,12 @@ class Resources(Section):
     )
 
 
+class Against(Section):
+    """Comparisons with one method alone."""
+
+    against: str = setting(..., "a selector, or a method as tables show it", unit="name")
+
+
 class Statistics(Section):
     """Tests and intervals, and the endpoints they are about."""
 
@@ -245,6 +258,13 @@ class Statistics(Section):
         (),
         "further endpoints, by the same names, for the summary and the comparisons",
         unit="list of names",
+    )
+    contrasts: Against | None = setting(
+        None,
+        "which methods are compared: `all` pairs, or each with one, as in `{against: random}`, "
+        "which takes fewer tests and so leaves more power",
+        unit="`all` or `{against: <method>}`",
+        shown="`all`",
     )
     family: Literal["environment", "study"] = setting(
         "environment",
@@ -262,6 +282,11 @@ class Statistics(Section):
     bootstrap: int = setting(
         10_000, "resamples for each bootstrap interval", unit="resamples", ge=100
     )
+
+    @field_validator("contrasts", mode="before")
+    @classmethod
+    def _all_pairs(cls, given: Any) -> Any:
+        return None if given == "all" else given
 
 
 class Figures(Section):
@@ -340,6 +365,15 @@ class EnvironmentSettings(Section):
     )
 
 
+class Variant(Section):
+    """Changes to the settings of runs, crossed with the study's selectors."""
+
+    selectors: tuple[Name, ...] = setting((), "those it is crossed with", unit="list of names")
+    environments: dict[EnvironmentId, EnvironmentSettings] = setting(
+        {}, "the complete settings of each; none where the variant is the study without changes"
+    )
+
+
 class Study(Section):
     """A loaded study: all defaults filled in, all names checked."""
 
@@ -354,7 +388,7 @@ class Study(Section):
     )
     seeds: tuple[Seed, ...] = setting(
         (),
-        "one run per seed of each environment and selector, 0 to 2^32 - 1",
+        "each environment and selector is run once per seed, 0 to 2^32 - 1",
         unit="list of whole numbers",
         shown="required",
         min_length=1,
@@ -371,6 +405,15 @@ class Study(Section):
         "see [Selectors](#selectors); tables list them in this order",
         unit="list or mapping",
         shown="required",
+    )
+    variants: dict[Name, Variant] | None = setting(
+        None,
+        "name to changes of any setting of runs (and `selection`, changes to every selector). Each "
+        "is crossed with all selectors, or with those it lists under `selectors`. Tables compare "
+        "selectors within each variant, and each selector's variants with the first. `base: {}` is "
+        "the study without changes",
+        unit="mapping",
+        min_length=1,
     )
     parts: tuple[str, ...] | None = setting(
         None,

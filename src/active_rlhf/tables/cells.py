@@ -63,7 +63,7 @@ def mean_sd(rows: pd.DataFrame, places: int) -> list[str]:
 def best_bold(
     values: pd.Series, places: int, texts: list[str] | None = None, lowest: bool = False
 ) -> list[Cell]:
-    """Cells of the values; those that are shown with the same digits as the best one are bold."""
+    """Cells of the values, in bold where they show the same digits as the best one."""
     shown = [number(value, places) for value in values]
     best = number(values.min() if lowest else values.max(), places) if len(values) else ""
     marks = [text == best and np.isfinite(value) for text, value in zip(shown, values, strict=True)]

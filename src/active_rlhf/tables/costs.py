@@ -1,4 +1,4 @@
-"""What the runs of each method cost."""
+"""The cost of each method's runs."""
 
 import numpy as np
 import pandas as pd

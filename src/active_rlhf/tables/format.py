@@ -13,7 +13,7 @@ from active_rlhf.tables.cells import Table
 
 
 def _heading(text: str) -> str:
-    """A column's head as LaTeX; a long one takes several lines, so that the table stays narrow."""
+    """A column's heading as LaTeX; long ones take several lines, so that the table stays narrow."""
     lines = [latex_text(line) for line in textwrap.wrap(text, 16)]
     return "\\shortstack[r]{" + r" \\ ".join(lines) + "}" if len(lines) > 1 else latex_text(text)
 

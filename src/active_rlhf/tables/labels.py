@@ -1,4 +1,4 @@
-"""How many labels it takes to reach a level of return."""
+"""The number of labels needed to reach a level of return."""
 
 import pandas as pd
 

@@ -1,7 +1,7 @@
-"""What it acts in: tasks and rollouts in them.
+"""What the agent acts in: tasks, and rollouts in them.
 
-A task is an environment in mid-episode. Agents act in it (`Agent.act`) and give back a `Rollout`;
-everything else of a run sees tasks only through this protocol.
+A task is an environment in the middle of an episode. Agents act in it (`Agent.act`) and return a
+`Rollout`; the rest of a run sees tasks only through this protocol.
 """
 
 from collections.abc import Mapping
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 
 class NotReproducible(InputError):
-    """An environment behaves differently when it is asked to do the same again."""
+    """An environment does not repeat itself when given the same seed and actions."""
 
 
 class Task(Protocol):
-    """An environment in mid-episode, with a random stream of its own."""
+    """An environment in the middle of an episode, with its own random stream."""
 
     name: str
     horizon: int
-    """Steps after which an episode is cut off at the latest."""
+    """Steps after which an episode is cut off."""
     elapsed: int
-    """Steps of the present episode."""
+    """Steps of the current episode so far."""
     observation: np.ndarray
-    """The present raw observation; float64 where the environment gives floating point."""
+    """The current raw observation; float64 if the environment gives floating point."""
     origin: Mapping[str, Any] | None
-    """State of `stream` from which the present episode was begun; None for the very first one."""
+    """State of `stream` at the start of the current episode; None for the very first one."""
 
     @property
     def stream(self) -> np.random.Generator:
-        """The environment's own chance."""
+        """The environment's own random numbers."""
 
     @property
     def observation_space(self) -> Any:
@@ -48,33 +48,33 @@ class Task(Protocol):
         """Begin an episode."""
 
     def step(self, action: np.ndarray) -> tuple[float, bool, bool]:
-        """Do one step with an action as sampled; true reward, terminated, truncated.
+        """Take one step with an action as sampled; returns true reward, terminated, truncated.
 
-        The episode is not begun anew at its end; that is `reset`'s.
+        It does not begin a new episode; `reset` does.
         """
 
     def executed(self, actions: np.ndarray) -> np.ndarray:
-        """Sampled actions [..., a] as the environment takes them: clipped to its bounds."""
+        """Sampled actions [..., a] as the environment receives them: clipped to its bounds."""
 
     def state_dict(self) -> dict[str, Any]:
-        """How to come back to here, given the actions and rewards of the present episode."""
+        """How to restore this state, given the actions and rewards of the current episode."""
 
     def load_state_dict(
         self, state: Mapping[str, Any], actions: np.ndarray, rewards: np.ndarray
     ) -> None:
-        """Bring a new task to where another one was, by living through the episode again.
+        """Bring a new task to the state of another one, by replaying the episode.
 
         Raises NotReproducible if the episode does not repeat itself bit for bit.
         """
 
 
 def build(spec: "Spec", stream: np.random.Generator) -> Any:
-    """The task of a run; `stream` gives the seed of its own."""
+    """The task of a run; `stream` seeds the task's own stream."""
     return made(spec.environment, int(stream.integers(2**31)), spec.options)
 
 
 def made(environment: str, seed: int, options: Mapping[str, Any] | None = None) -> Any:
-    """A task by the name a study has for it: a declared part, or else a gymnasium environment."""
+    """A task by its name in a study: a declared part, or else a gymnasium environment."""
     from active_rlhf import parts
     from active_rlhf.tasks.gym import GymTask
 

@@ -1,7 +1,7 @@
 """Any gymnasium environment with a Box to observe and a Box or Discrete to act in, as a task.
 
-Robots that the compiled rollout can step itself come with what it needs (`mujoco.robots`); others
-are stepped through gymnasium, wrappers and all.
+For robots that the compiled rollout can step itself, `mujoco.robots` provides what it needs; other
+environments are stepped through gymnasium, wrappers and all.
 """
 
 import os
@@ -20,15 +20,15 @@ _ALWAYS_RUN = {"terminate_when_unhealthy": False}
 
 @dataclass(frozen=True)
 class Shipped:
-    """An environment with tuned settings: a sentence, and what it is made with by default."""
+    """An environment with tuned settings: a description, and its default keyword arguments."""
 
     description: str
     options: dict[str, Any]
     horizon: int = 1000
 
 
-# Robots that may fall keep running, so that episodes end by truncation only and their length says
-# nothing about the task.
+# Robots that fall keep running, so episodes end only by truncation and their length says nothing
+# about the task.
 ENVIRONMENTS: dict[str, Shipped] = {
     "HalfCheetah-v5": Shipped("two-legged planar robot, run forward (17 obs, 6 act)", {}),
     "Hopper-v5": Shipped("one-legged planar robot, hop forward (11 obs, 3 act)", _ALWAYS_RUN),
@@ -38,12 +38,12 @@ ENVIRONMENTS: dict[str, Shipped] = {
 
 
 def default_options(name: str) -> dict[str, Any]:
-    """Keyword arguments that an environment is made with where a study says nothing else."""
+    """The keyword arguments of an environment unless a study says otherwise."""
     return dict(ENVIRONMENTS[name].options) if name in ENVIRONMENTS else {}
 
 
 def _quiet_mujoco() -> None:
-    """Send MuJoCo's warnings to standard error; by default it writes a file where it runs."""
+    """Send MuJoCo's warnings to standard error rather than to a file in the working directory."""
     import mujoco
 
     def warn(message: str) -> None:
@@ -55,7 +55,7 @@ def _quiet_mujoco() -> None:
 
 @contextmanager
 def _working_directory_importable() -> Any:
-    """For `my_package:Name-v0`, whose package may lie where the command is run."""
+    """For `my_package:Name-v0`, whose package may be in the working directory."""
     here = os.getcwd()
     added = here not in sys.path and "" not in sys.path
     if added:
@@ -68,7 +68,7 @@ def _working_directory_importable() -> Any:
 
 
 def make(name: str, options: Mapping[str, Any] | None = None) -> tuple[Any, int]:
-    """The gymnasium environment and the number of steps after which it cuts an episode off.
+    """The gymnasium environment, and the number of steps after which it cuts episodes off.
 
     name: as gymnasium takes it, also `package:Name-v0`. options: keyword arguments of
     `gymnasium.make`, over the defaults of the robots shipped here.
@@ -108,7 +108,7 @@ def make(name: str, options: Mapping[str, Any] | None = None) -> tuple[Any, int]
 
 
 def _bare(env: Any) -> bool:
-    """Whether an environment has no wrappers but those that only count and check."""
+    """Whether an environment's only wrappers are those that count steps and check calls."""
     from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
     while env is not env.unwrapped:
@@ -119,10 +119,10 @@ def _bare(env: Any) -> bool:
 
 
 class GymTask:
-    """A gymnasium environment in mid-episode. `seed` starts its own random stream.
+    """A gymnasium environment in the middle of an episode. `seed` seeds its own random stream.
 
-    What only counts and checks is left off and done here. `fused` is what the compiled
-    rollout steps in its place, None where it cannot or with `compiled=False`.
+    Wrappers that only count and check are removed, and their work is done here. `fused` is what the
+    compiled rollout steps instead, or None if it cannot or `compiled` is False.
     """
 
     def __init__(
@@ -178,10 +178,10 @@ class GymTask:
         return float(reward), bool(terminated), cut and not terminated
 
     def control(self, action: np.ndarray) -> Any:
-        """One sampled action in the type that the environment takes."""
+        """One sampled action, in the type that the environment expects."""
         if self.discrete:
             return int(action) + int(self.action_space.start)
-        # As the control that the compiled rollout writes.
+        # The same control that the compiled rollout writes.
         return np.clip(action, self.low, self.high).astype(np.float64)
 
     def executed(self, actions: np.ndarray) -> np.ndarray:

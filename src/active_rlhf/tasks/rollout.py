@@ -15,8 +15,8 @@ class Rollout:
 
     observations [T, ...] raw (float32, or as they are where not floating point), actions as
     sampled (float32 [T, a], or int64 [T]); rewards [T] true (float64); ended, terminated [T] bool;
-    finals [k, ...] the raw observations that the k episodes ended in; origins: for each of these,
-    the state of the environment's random stream from which the next episode was begun.
+    finals [k, ...] the last raw observations of the k episodes; origins: for each of these, the
+    state of the environment's random stream at the start of the next episode.
     """
 
     observations: np.ndarray
@@ -29,7 +29,7 @@ class Rollout:
 
 
 def stored_dtype(space: Any) -> np.dtype:
-    """How values of a gymnasium space are kept: floating point as float32, others as they are."""
+    """How values of a gymnasium space are stored: floating point as float32, others unchanged."""
     return np.dtype(np.float32) if space.dtype.kind == "f" else np.dtype(space.dtype)
 
 
@@ -41,8 +41,8 @@ def collect(
 ) -> Rollout:
     """Act in `task` for `steps` steps, one by one.
 
-    act: gives the action for a raw observation at step t; met: told every further raw observation
-    and the step that led to it, None where it begins an episode.
+    act: gives the action for a raw observation at step t; met: called with every further raw
+    observation and the step that led to it, or None if it begins an episode.
     """
     seen, acted = task.observation_space, task.action_space
     observations = np.empty((steps, *seen.shape), stored_dtype(seen))

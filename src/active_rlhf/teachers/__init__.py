@@ -1,9 +1,9 @@
 """Who answers queries. A teacher sees true rewards and actions, and nothing a selector computed.
 
-Each is a file of this folder under `@teacher`: called with a Question, the run's History and a
-generator of random numbers that is for teachers alone, it gives Answers. One that remembers (what
-tires, learns or counts) is a class with `state_dict` and `load_state_dict`; one that takes its time
-is such a class with `ask` and `collect` in place of the call.
+Each is a file of this folder with the decorator `@teacher`. It is called with a Question, the run's
+History and a random generator used only by teachers, and gives Answers. A teacher that keeps state
+(one that tires, learns or counts) is a class with `state_dict` and `load_state_dict`; one that
+takes its time is such a class with `ask` and `collect` in place of the call.
 """
 
 from collections.abc import Mapping
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Question:
     """B pairs of segments of H steps: true rewards float64 [B, 2, H], actions [B, 2, H, a].
 
-    A segment of fewer than H steps ends in nan rewards. session: number of the session, from 0;
-    step: environment steps so far; asked: queries before these.
+    Shorter segments end in nan rewards. session: number of the session, from 0; step: environment
+    steps so far; asked: queries before these.
     """
 
     rewards: np.ndarray
@@ -39,7 +39,7 @@ class History:
 
     uniform_gaps float64 [K]: |difference of true returns| of uniformly drawn pairs of segments;
     recent_returns: true returns of the last (at most 10) finished episodes; episode_length: mean
-    steps of these, or the longest that an episode can be while none is finished.
+    steps of these or, before any has finished, the most that an episode can have.
     """
 
     uniform_gaps: np.ndarray
@@ -56,7 +56,7 @@ class Answers:
 
 
 class Teacher(Protocol):
-    """A teacher at work in a run. It may take its time, and remember what it was asked."""
+    """A teacher in use by a run. It may take its time, and remember what it was asked."""
 
     def ask(
         self,
@@ -65,20 +65,20 @@ class Teacher(Protocol):
         history: History,
         generator: np.random.Generator,
     ) -> None:
-        """Put B pairs to it, which the ledger knows by their tickets, int64 [B]."""
+        """Ask it about B pairs, which the ledger knows by their tickets, int64 [B]."""
 
     def collect(self) -> list[tuple[np.ndarray, Answers]]:
-        """The answers that came since the last call, with the tickets of what they answer."""
+        """The answers that arrived since the last call, with the tickets of their queries."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What it goes on from; empty if it keeps nothing."""
+        """Its state; empty if it keeps none."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from there."""
+        """Restore this state."""
 
 
 def checked(answers: Answers, count: int) -> Answers:
-    """The answers, if there is a usable one to each of `count` questions; else ValueError."""
+    """The answers, if each of `count` questions has a usable one; else raises ValueError."""
     given, asked = np.shape(answers.preference), (count,)
     if given != asked or np.shape(answers.confidence) != asked:
         raise ValueError(f"gave answers {given}, not one per question {asked}")
@@ -89,7 +89,7 @@ def checked(answers: Answers, count: int) -> Answers:
 
 
 class AtOnce:
-    """A teacher that is called and answers."""
+    """A teacher that answers when it is called."""
 
     def __init__(self, part: Working):
         self._part = part
@@ -102,7 +102,7 @@ class AtOnce:
         history: History,
         generator: np.random.Generator,
     ) -> None:
-        """Raises PartError naming the teacher where it fails or gives what cannot be used."""
+        """Raises PartError naming the teacher if it fails or gives unusable answers."""
         with self._part.blamed():
             answers = checked(self._part(question, history, generator), len(tickets))
         self._answered.append((tickets, answers))
@@ -119,9 +119,9 @@ class AtOnce:
 
 
 class Patient:
-    """A teacher that is a class with `ask` and `collect` of its own, whose answers may come later.
+    """A teacher that is a class with its own `ask` and `collect`, whose answers may come later.
 
-    What it was asked and has not answered is its to remember, in its `state_dict`.
+    It must remember unanswered queries itself, in its `state_dict`.
     """
 
     def __init__(self, part: Part, inner: Any):
@@ -134,12 +134,12 @@ class Patient:
         history: History,
         generator: np.random.Generator,
     ) -> None:
-        """Raises PartError naming the teacher where it fails."""
+        """Raises PartError naming the teacher if it fails."""
         with self._part.blamed():
             self._inner.ask(tickets, question, history, generator)
 
     def collect(self) -> list[tuple[np.ndarray, Answers]]:
-        """Raises PartError naming the teacher where it fails or gives what cannot be used."""
+        """Raises PartError naming the teacher if it fails or gives unusable answers."""
         with self._part.blamed():
             found = [(np.asarray(tickets), answers) for tickets, answers in self._inner.collect()]
             return [(tickets, checked(answers, len(tickets))) for tickets, answers in found]
@@ -154,7 +154,7 @@ class Patient:
 
 
 def build(choice: "Choice") -> Teacher:
-    """The teacher of a spec: a name and settings.
+    """The teacher of a spec, from its name and settings.
 
     Raises PartError if it cannot be made.
     """
@@ -164,5 +164,5 @@ def build(choice: "Choice") -> Teacher:
     with declared.blamed():
         for needed in ("ask", "state_dict", "load_state_dict"):
             if not hasattr(declared.make, needed):
-                raise TypeError(f"has collect and so needs {needed}")
+                raise TypeError(f"has collect, so it needs {needed}")
     return Patient(declared, declared.build(choice.settings))

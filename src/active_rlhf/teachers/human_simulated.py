@@ -12,10 +12,14 @@ from active_rlhf.teachers import Answers, History, Question
 _WEIGHTS: dict[str, Any] = {
     "return": (
         float,
-        setting(1.0, "of the true return, in units of the mean difference of drawn pairs"),
+        setting(
+            1.0,
+            "weight of the true return, in units of the mean difference between uniformly drawn "
+            "pairs",
+        ),
     ),
-    "length": (float, setting(0.5, "of the number of steps, as a share of the longest")),
-    "smoothness": (float, setting(0.2, "of minus the mean squared change of action")),
+    "length": (float, setting(0.5, "weight of the number of steps, as a share of the longest")),
+    "smoothness": (float, setting(0.2, "weight of minus the mean squared change of action")),
 }
 Weights: Any = create_model("Weights", __base__=Section, **_WEIGHTS)
 

@@ -10,7 +10,7 @@ from active_rlhf.parts import agent
 
 
 def hindrance(task: Any, settings: PPOSettings) -> str | None:
-    """Why the compiled path cannot run, or None where it can."""
+    """Why the compiled path cannot run, or None if it can."""
     from active_rlhf.compute.compilation import compiles
 
     space = task.observation_space
@@ -28,7 +28,7 @@ def hindrance(task: Any, settings: PPOSettings) -> str | None:
 
 
 def build(settings: PPOSettings, task: Any, stream: np.random.Generator) -> Agent:
-    """The agent, compiled where that can be. `stream` draws the initial weights."""
+    """The agent, compiled if possible. `stream` draws the initial weights."""
     because = hindrance(task, settings)
     if because is None:
         from active_rlhf.agents.ppo.agent import CompiledPPO

@@ -1,6 +1,6 @@
 """PPO on its fast path: two hidden tanh layers, Gaussian actions, everything compiled.
 
-`update.TorchPPO` is the same algorithm to read first, and what the tests compare this with.
+Read `update.TorchPPO` first: it is the same algorithm, and the tests compare this with it.
 """
 
 from collections import namedtuple
@@ -42,12 +42,12 @@ def orders(steps: int, epochs: int, generator: np.random.Generator) -> np.ndarra
 def batch(
     rollout: NormalisedRollout, rewards: np.ndarray, policy: Policy, settings: PPOSettings
 ) -> Batch:
-    """Advantages and value targets [T] for a rollout under the rewards [T] the policy is to earn.
+    """Advantages and value targets [T] for a rollout under the rewards [T].
 
     Values and log-probabilities are those of `policy`, which must not have changed since it acted.
     """
     values = networks.network(rollout.normalised, policy.parameters.critic)[:, 0]
-    # Inside an episode the value that follows is the next one; only ends need a second look.
+    # Within an episode the following value is the next one; only ends are different.
     next_values = np.append(values[1:], np.float32(0))
     outside = rollout.ended.copy()
     outside[-1] = True

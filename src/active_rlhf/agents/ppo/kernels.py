@@ -1,7 +1,8 @@
-"""The PPO update, compiled; `update.update_eager` is the same in plain torch, to read first.
+"""The PPO update, compiled; read `update.update_eager` first, the same in plain torch.
 
-Names are those of the reference. What autograd does there is done here by hand: a loss leaves its
-gradient by the networks' outputs, which `backward` takes through the networks.
+Names are those of the reference. Gradients, which autograd computes there, are written by hand
+here: each loss computes its gradient with respect to the networks' outputs, and `backward` takes it
+through the networks.
 """
 
 from collections import namedtuple

@@ -18,8 +18,8 @@ Buffers = namedtuple("Buffers", "observations normalised actions rewards")
 class NormalisedRollout(Rollout):
     """A rollout as the policy saw it.
 
-    normalised [T, o] the observations, following [T, o] what followed each step: at an episode's
-    end its final observation, not the first of the next.
+    normalised [T, o]: the observations; following [T, o]: the observation after each step, which at
+    an episode's end is its last one, not the first of the next.
     """
 
     normalised: np.ndarray
@@ -27,7 +27,7 @@ class NormalisedRollout(Rollout):
 
 
 def fused(task: Task) -> Any:
-    """What compiled code can step in the task's place, or None."""
+    """What compiled code can step in place of the task, or None."""
     return getattr(task, "fused", None)
 
 

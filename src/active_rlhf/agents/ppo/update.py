@@ -179,7 +179,7 @@ class TorchPPO:
 
     @torch.no_grad()
     def _batch(self, rollout: Rollout, rewards: np.ndarray) -> Batch:
-        """What to learn from: the rollout as it looked to the policy that acted it."""
+        """What to learn from: the rollout as the policy that acted saw it."""
         seen, following = map(torch.from_numpy, self._acted)
         actions = torch.from_numpy(rollout.actions)
         values = self.model.value(seen)

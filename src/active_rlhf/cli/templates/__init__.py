@@ -1,4 +1,4 @@
-"""What `active-rlhf new` writes: one file a kind of part, each of which works as it is.
+"""What `active-rlhf new` writes: one file per kind of part, each working as it is.
 
 `template_name` and `TemplateName` become the new part's name.
 """

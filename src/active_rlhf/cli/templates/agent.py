@@ -28,22 +28,26 @@ class TemplateName:
     def __init__(
         self,
         task: Task,
-        stream: np.random.Generator,  # draws what it begins with
+        stream: np.random.Generator,  # draws its initial parameters
         *,
         # Every keyword-only parameter is a setting, with its type, range and a sentence.
-        # A run reads this one: it is how many steps `act` is asked for.
-        rollout_steps: Annotated[int, Field(ge=2, description="between two updates")] = 2048,
-        learning_rate: Annotated[float, Field(gt=0, description="of the policy gradient")] = 0.01,
-        gamma: Annotated[float, Field(ge=0, lt=1, description="discount of a step")] = 0.98,
-        spread: Annotated[float, Field(gt=0, description="sd of exploration")] = 0.5,
+        # A run reads this one: the number of steps that `act` is asked for.
+        rollout_steps: Annotated[int, Field(ge=2, description="steps between two updates")] = 2048,
+        learning_rate: Annotated[
+            float, Field(gt=0, description="step size of the policy gradient")
+        ] = 0.01,
+        gamma: Annotated[float, Field(ge=0, lt=1, description="discount per step")] = 0.98,
+        spread: Annotated[
+            float, Field(gt=0, description="standard deviation of exploration")
+        ] = 0.5,
     ):
         if hasattr(task.action_space, "n"):
             raise ValueError("acts in continuous action spaces only")
         self.discount, self.learning_rate, self.spread = gamma, learning_rate, spread
         inputs, outputs = task.observation_space.shape[0], task.action_space.shape[0]
         self.weights = stream.normal(0, 0.01, (outputs, inputs))
-        self.moments = empty_moments(inputs)  # the reward model sees observations through them
-        self.path = "numpy"  # said when a run begins
+        self.moments = empty_moments(inputs)  # the reward model normalises with these
+        self.path = "numpy"  # printed when a run starts
         self._seen = np.empty((0, inputs), np.float32)
 
     def act(self, task: Task, steps: int, stream: np.random.Generator | None) -> Rollout:
@@ -79,7 +83,7 @@ class TemplateName:
         return Learned({"gradient": float(np.linalg.norm(gradient))}, {"weights": self.weights})
 
     def log_probabilities(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """Log density [n] of sampled actions [n, a] at raw observations [n, o], now."""
+        """Log density [n] of sampled actions [n, a] at raw observations [n, o], as of now."""
         z = (actions - self.greedy(observations)) / self.spread
         normaliser = np.log(self.spread * np.sqrt(2 * np.pi))
         return (-0.5 * z * z - normaliser).sum(axis=1)

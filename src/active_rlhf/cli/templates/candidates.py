@@ -25,13 +25,13 @@ def template_name(
     *,
     # Every keyword-only parameter is a setting of the study, with its type, range and a sentence.
     half_life: Annotated[
-        float, Field(gt=0, description="episodes back in which an episode counts half")
+        float, Field(gt=0, description="number of episodes after which the weight is halved")
     ] = 10.0,
 ) -> np.ndarray:
-    """Segments of all episodes, the later the more."""
+    """Segments of all episodes, later ones more often."""
     starts, _, _ = context.store.episodes()
     age = np.arange(len(starts))[::-1]
     weights = 0.5 ** (age / half_life)  # of each episode; those too short are never drawn
-    # Ids int64 [m, 2] of different pairs of different segments, at most `count` of them. All
-    # chance is drawn from `generator`.
+    # Ids int64 [m, 2] of distinct pairs of distinct segments, at most `count` of them. Draw all
+    # random numbers from `generator`.
     return independent_pairs(context.store, context.segment_length, count, weights, generator)

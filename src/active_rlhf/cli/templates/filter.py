@@ -21,7 +21,7 @@ def template_name(
     pairs: Pairs,
     *,
     # Every keyword-only parameter is a setting of the study, with its type, range and a sentence.
-    share: Annotated[float, Field(gt=0, le=1, description="of the pairs that pass")] = 0.5,
+    share: Annotated[float, Field(gt=0, le=1, description="share of the pairs that pass")] = 0.5,
 ) -> np.ndarray | None:
     """The closest calls: pairs whose predicted returns differ least."""
     if pairs.train_accuracy is None:  # of the reward model; None before it has learned anything

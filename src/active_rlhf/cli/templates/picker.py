@@ -24,15 +24,15 @@ def template_name(
     *,
     # Every keyword-only parameter is a setting of the study, with its type, range and a sentence.
     apart: Annotated[
-        int, Field(ge=1, description="steps between the first segments of any two pairs")
+        int, Field(ge=1, description="least steps between the first segments of two pairs")
     ] = 10,
 ) -> np.ndarray:
-    """The pairs of best score, but none that begins close to another one."""
+    """The pairs with the best scores, except those that begin close to a better one."""
     order = by_score(pool)
     chosen: list[int] = []
     for index in order.tolist():
         begins = pool.ids[chosen, 0]  # a segment's id is the step it begins at
         if len(chosen) < batch and np.all(np.abs(begins - pool.ids[index, 0]) >= apart):
             chosen.append(index)
-    # `batch` different indices into the pool: where too few are apart, the best of the others.
+    # `batch` different indices into the pool: if too few are apart, the best of the others.
     return filled(np.array(chosen, np.int64), order, batch)

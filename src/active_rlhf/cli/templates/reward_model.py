@@ -29,15 +29,17 @@ class TemplateName(Ensemble):  # which normalises observations, and combines mem
         generator: np.random.Generator,
         *,
         # Every keyword-only parameter is a setting, with its type, range and a sentence.
-        members: Annotated[int, Field(ge=1, description="of the ensemble")] = 3,
-        learning_rate: Annotated[float, Field(gt=0, description="of gradient descent")] = 0.02,
-        epochs: Annotated[int, Field(ge=1, description="over all labels, a session")] = 20,
-        batch_size: Annotated[int, Field(ge=1, description="pairs of a step")] = 32,
+        members: Annotated[int, Field(ge=1, description="members of the ensemble")] = 3,
+        learning_rate: Annotated[
+            float, Field(gt=0, description="step size of gradient descent")
+        ] = 0.02,
+        epochs: Annotated[int, Field(ge=1, description="passes over all labels per session")] = 20,
+        batch_size: Annotated[int, Field(ge=1, description="pairs in one step")] = 32,
     ):
         super().__init__(members, observations, actions)
         self.generator, self.learning_rate = generator, learning_rate
         self.epochs, self.batch_size = epochs, batch_size
-        # All chance is drawn from `generator`.
+        # Draw all random numbers from `generator`.
         self.weights = generator.normal(0, 0.1, (members, observations + actions))
 
     def fit(self, observations: np.ndarray, actions: np.ndarray, preferences: np.ndarray) -> float:
@@ -71,7 +73,7 @@ class TemplateName(Ensemble):  # which normalises observations, and combines mem
         sums = self.inputs(observations, actions).sum(axis=1)
         return np.repeat(sums[None], len(self.weights), axis=0)
 
-    # Checkpoints hold this (all that `fit` goes on from, but for the generator) ...
+    # Checkpoints hold this (everything `fit` continues from, except the generator) ...
     def state_dict(self) -> dict[str, Any]:
         return {"weights": self.weights} | self.scales()
 
@@ -79,7 +81,7 @@ class TemplateName(Ensemble):  # which normalises observations, and combines mem
         self.weights[:] = state["weights"]
         self.load_scales(state)
 
-    # ... and saved models this, by which `sizes` tells what model to make.
+    # ... and saved models hold this, from which `sizes` tells what model to make.
     def arrays(self) -> dict[str, np.ndarray]:
         sizes = np.array([self.observations, self.actions])
         return {"weights": self.weights, "sizes": sizes} | self.scales()

@@ -22,13 +22,13 @@ def template_name(
     pairs: Pairs,
     *,
     # Every keyword-only parameter is a setting of the study, with its type, range and a sentence.
-    power: Annotated[float, Field(gt=0, description="to which distances are raised")] = 1.0,
+    power: Annotated[float, Field(gt=0, description="exponent of the distances")] = 1.0,
 ) -> np.ndarray:
     """Largest difference between any member and their mean."""
-    # What there is to see is in active_rlhf/selection/pairs.py: predicted rewards and returns,
+    # active_rlhf/selection/pairs.py lists what a score can use: predicted rewards and returns,
     # observations, actions, last hidden layers, the labels so far, session, step.
     theta = probabilities(pairs.differences)  # [E, m]: P(first preferred) of each member
     distance = np.abs(theta - theta.mean(axis=0)).max(axis=0)
-    # One finite number a pair, larger for those more worth asking about, and the same whichever
+    # One finite number per pair, larger if it is more worth asking about, and independent of which
     # segment comes first.
     return distance**power

@@ -1,4 +1,4 @@
-"""A task: an environment of gymnasium's kind, registered under an id.
+"""A task: a gymnasium environment, registered under an id.
 
 In a study:
 
@@ -14,7 +14,7 @@ from gymnasium.spaces import Box
 
 
 class TemplateName(gymnasium.Env[np.ndarray, np.ndarray]):
-    """A mass on a line that is to be brought to rest at 0."""
+    """A mass on a line that should come to rest at 0."""
 
     observation_space = Box(-np.inf, np.inf, (2,), np.float64)
     action_space = Box(-1.0, 1.0, (1,), np.float32)
@@ -26,7 +26,7 @@ class TemplateName(gymnasium.Env[np.ndarray, np.ndarray]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         super().reset(seed=seed)
-        # All chance is drawn from self.np_random, or a run could not be resumed to the bit.
+        # Draw all random numbers from self.np_random, or a run cannot be resumed exactly.
         self.state = self.np_random.uniform(-1, 1, 2)
         return self.state.copy(), {}
 

@@ -19,7 +19,7 @@ from active_rlhf.teachers import Answers, History, Question
 # A teacher that remembers nothing may be a function of question, history and generator instead.
 @teacher(name="template_name")
 class TemplateName:
-    """Prefers the larger true return, and guesses the more often the longer it has worked."""
+    """Prefers the larger true return, and guesses more often the longer it has worked."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class TemplateName:
     def __call__(
         self, question: Question, history: History, generator: np.random.Generator
     ) -> Answers:
-        # True rewards [B, 2, H]; a segment of fewer steps ends in nan.
+        # True rewards [B, 2, H]; shorter segments end in nan.
         first, second = np.nansum(question.rewards, axis=-1).T
         preference = np.where(first > second, 1.0, np.where(first < second, 0.0, 0.5))
         guess, coin = generator.random((2, len(preference)))
@@ -44,7 +44,7 @@ class TemplateName:
         # 1 first, 0 second, 0.5 equal, nan no answer; and how sure of it, 0 to 1.
         return Answers(preference, np.ones(len(preference)))
 
-    # What it remembers goes into a run's checkpoints: arrays, numbers, text, lists and mappings.
+    # State for a run's checkpoints: arrays, numbers, text, lists and mappings.
     def state_dict(self) -> dict[str, Any]:
         return {"answered": self.answered}
 

@@ -1,10 +1,10 @@
 """Whether a results folder is complete, consistent and untouched, and its config reproducible.
 
 Two manifests hold the hashes of all files as they were made: `provenance.json`, and each run's
-`run.json` for the files of the run. Whatever follows from something else is made again: specs from
-the config, exports from runs, statistics and findings from exports. Figures, tables and pages are
-compared with the mark that they carry. A folder may be damaged in any way: whatever cannot be read
-is a finding.
+`run.json` for the files of the run. Whatever follows from something else is computed again: specs
+from the config, exports from runs, statistics and findings from exports. For figures, tables and
+pages, their mark is checked. A folder may be damaged in any way: a file that cannot be read is a
+finding.
 """
 
 from pathlib import Path

@@ -53,7 +53,7 @@ def faults(directory: Path, spec: Spec, result: dict[str, Any]) -> Iterator[Faul
 
 
 def _unlike(frame: pd.DataFrame, expected: Mapping[str, Any], giver: str = SETTINGS) -> Faults:
-    """The first row of each column that is not as expected; or just a wrong number of rows."""
+    """The first unexpected value of each column, or else a wrong number of rows."""
     for name, values in expected.items():
         if len(frame) != len(values):
             yield f"{len(frame)} rows, {giver} {len(values)}"
@@ -112,7 +112,7 @@ def _ledger(plan: Plan, counts: dict[str, list[int]], path: Path) -> Faults:
         ledger = Ledger.load(path)
         preferences = ledger.column("preferences")
         sessions, held_out = (ledger.column(name) for name in ("sessions", "held_out"))
-    except Exception as error:  # whatever numpy and zipfile make of damaged bytes
+    except Exception as error:  # numpy and zipfile may raise anything for damaged bytes
         yield f"not readable ({type(error).__name__}: {line(error)})"
         return
     masks = {

@@ -1,4 +1,4 @@
-"""What a results folder holds, its config, what does not belong in it; and findings about it."""
+"""The contents of a results folder, its config, files that do not belong, and findings about it."""
 
 import os
 import re
@@ -41,7 +41,7 @@ class Finding:
 
 @dataclass
 class Folder:
-    """A results folder, and what was found in it so far.
+    """A results folder, and the findings so far.
 
     `study` and `record` are None if they cannot be read; `files` are the regular files.
     """
@@ -65,7 +65,7 @@ Findings = Iterator[Finding]
 
 
 def guarded(folder: Folder, path: str, check: Callable[..., Findings], *given: Any) -> Findings:
-    """What a check finds; if it fails, that is a finding about `path`, or the file it names."""
+    """The findings of a check; if it raises, one about `path`, or the file that it names."""
     try:
         yield from check(*given)
     except InputError as error:
@@ -75,7 +75,7 @@ def guarded(folder: Folder, path: str, check: Callable[..., Findings], *given: A
             if at := re.fullmatch(r"(.+):(\d+)", path):
                 path, text = at[1], f"line {at[2]}: {text}"
         yield Finding(path, text)
-    except Exception as error:  # whatever a library raises for a damaged file
+    except Exception as error:  # a library may raise anything for a damaged file
         yield Finding(path, f"cannot be checked ({type(error).__name__}: {line(error)})")
 
 
@@ -85,7 +85,7 @@ def run_folders(runs: Iterable[tuple[str, str, int]]) -> list[str]:
 
 
 def listed(names: list[str]) -> str:
-    """The first three names, and how many more there are."""
+    """The first three names, and the number of others."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
@@ -99,7 +99,7 @@ def files(folder: Folder) -> Findings:
             if stat.S_ISREG(mode):
                 folder.files.add(relative)
             elif stat.S_ISLNK(mode):
-                yield Finding(relative, "a symbolic link; put what it leads to in its place")
+                yield Finding(relative, "a symbolic link; replace it with the file it points to")
             elif not stat.S_ISDIR(mode):
                 yield Finding(relative, "neither a file nor a folder; remove it")
     for error in errors:
@@ -108,7 +108,7 @@ def files(folder: Folder) -> Findings:
 
 
 def config(folder: Folder) -> Findings:
-    """Read the stored config; loading it must give the same again, as every default is in it."""
+    """Read the stored config, which holds every default, so loading it must not change it."""
     path = folder.root / CONFIG
     if CONFIG not in folder.files:
         yield Finding(CONFIG, MISSING)
@@ -169,7 +169,7 @@ def leftovers(folder: Folder) -> Findings:
 
 
 def _in_run(name: str) -> str:
-    """What to say about a file or folder in a run's; nothing if it belongs there."""
+    """The finding about a file or folder in a run's directory; none if it belongs there."""
     if name == CHECKPOINT:
         return "checkpoint of a run that is going on or was killed; training it goes on from there"
     if name == LOCK:

@@ -1,4 +1,4 @@
-"""Files compared with what is recorded of them: in provenance.json, run.json or their own mark."""
+"""Files compared with their records: in provenance.json, run.json or their own mark."""
 
 import json
 from collections import Counter
@@ -75,7 +75,7 @@ def marks(folder: Folder) -> Findings:
 
 
 def runs(folder: Folder) -> Findings:
-    """Every run of the config, and how they differ from each other and from today's code."""
+    """Every run of the config, and how they differ from each other and from the current code."""
     study = folder.study
     cells, libraries, versions = Counter[str](), Counter[str](), Counter[str]()
     if study is None:

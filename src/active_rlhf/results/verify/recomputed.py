@@ -1,4 +1,4 @@
-"""Exports, statistics and findings, made again and compared."""
+"""Exports, statistics and findings, computed again and compared."""
 
 import tempfile
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from active_rlhf.results.verify.folder import (
 from active_rlhf.run.schedule import steps_of_runs
 from active_rlhf.study.asked import asked
 from active_rlhf.study.loading import resolve_run
-from active_rlhf.study.matrix import baselines, excluded_in, selectors
+from active_rlhf.study.matrix import baselines, excluded_in, methods
 from active_rlhf.study.messages import show
 from active_rlhf.study.settings import Study
 
@@ -60,7 +60,7 @@ def exports(folder: Folder) -> Findings:
 def _collected(study: Study, environment: str, runs: Path) -> Callable[[Path], None]:
     asked, compared = (
         {name: resolve_run(study, environment, name, study.seeds[0]).as_dict() for name in names}
-        for names in (selectors(study), baselines(study))
+        for names in (methods(study), baselines(study))
     )
     given = environment, asked, compared, study.seeds, excluded_in(study, environment)
     return lambda made: collect(runs, made / "exports", *given)
@@ -108,7 +108,7 @@ def statistics(folder: Folder) -> Findings:
 
 
 def _again(folder: Folder, make: Callable[[Path], None]) -> Findings:
-    """The files that `make` makes in an empty folder, compared with those in this one."""
+    """Compare the files that `make` writes to an empty folder with those in this one."""
     with tempfile.TemporaryDirectory() as temporary:
         make(Path(temporary))
         for made in sorted(path for path in Path(temporary).rglob("*") if path.is_file()):
@@ -128,7 +128,7 @@ def _same_lines(name: str, *paths: Path) -> Findings:
 
 
 def _same_values(name: str, *paths: Path) -> Findings:
-    """Compare two tables, in which only the last digits of numbers may differ."""
+    """Compare two tables; only the last digits of numbers may differ."""
     read = read_table if name.endswith(".parquet") else read_csv
     found, made = map(read, paths)
     if list(found) != list(made) or len(found) != len(made):

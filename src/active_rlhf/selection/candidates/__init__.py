@@ -1,8 +1,8 @@
 """Candidate pairs: the segments a selector may choose from.
 
-Each generator is a file of this folder under `@candidates`, called with the session's `Context`,
-how many pairs there should be, and the generator of random numbers that is for candidates alone. It
-gives ids int64 [m, 2] of distinct pairs of distinct segments, in random order of members.
+Each generator is a file of this folder with the decorator `@candidates`. It is called with the
+session's `Context`, the number of pairs wanted and a random generator used only for candidates, and
+gives ids int64 [m, 2] of distinct pairs of distinct segments, members in random order.
 """
 
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from active_rlhf.errors import InputError
 if TYPE_CHECKING:  # checking a configuration needs no simulator
     from active_rlhf.behaviour.store import SegmentStore
 
-ROUNDS = 100  # of drawing again for pairs that came out twice; only tiny stores need more than two
+ROUNDS = 100  # of redrawing pairs that came up twice; only tiny stores need more than two
 
 
 def independent_pairs(
@@ -24,9 +24,9 @@ def independent_pairs(
     weights: np.ndarray | None,
     generator: np.random.Generator,
 ) -> np.ndarray:
-    """`count` pairs int64 [count, 2] of independently drawn distinct segments, none twice.
+    """`count` distinct pairs int64 [count, 2] of independently drawn, distinct segments.
 
-    A pair counts as the same in either order. Fewer come back only if there are no more.
+    Pairs are the same in either order. Fewer are returned only if there are no more.
     Raises InputError if fewer than two segments can be drawn.
     """
     _, lengths, _ = store.episodes()
@@ -47,7 +47,7 @@ def independent_pairs(
 
 
 def _distinct(pairs: np.ndarray) -> np.ndarray:
-    """Without pairs of a segment with itself and repetitions, in order of first appearance."""
+    """Without repetitions and pairs of a segment with itself, in order of first appearance."""
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]
     _, first = np.unique(np.sort(pairs, axis=1), axis=0, return_index=True)
     return pairs[np.sort(first)]

@@ -1,4 +1,4 @@
-"""Segments of episodes that today's policy finds likely (DUO, Feng et al. 2025)."""
+"""Segments of episodes that the current policy finds likely (DUO, Feng et al. 2025)."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from active_rlhf.selection.context import Context
 if TYPE_CHECKING:
     from active_rlhf.behaviour.store import SegmentStore
 
-CHUNK = 1 << 15  # steps looked at at once, of all that was ever done
+CHUNK = 1 << 15  # steps evaluated at once
 
 LogProbabilities = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -28,11 +28,12 @@ def on_policy(context: Context, count: int, generator: np.random.Generator) -> n
 def on_policy_weights(
     store: "SegmentStore", length: int, log_probabilities: LogProbabilities
 ) -> np.ndarray:
-    """Weights [k] of the episodes by how likely today's policy finds them.
+    """Weights [k] of the episodes by how likely they are under the current policy.
 
     Proportional to max(0, z-score of sum_t log pi(a_t|o_t)) over the finished episodes of at least
-    `length` steps, or over all that long while none is finished; equal if every weight is zero.
-    Where these differ in length it is the mean over t: a sum says first of all how long they are.
+    `length` steps, or over all episodes that long if none is finished; equal if every weight is
+    zero. Where episodes differ in length, the mean over t replaces the sum, which mainly reflects
+    length.
     """
     starts, lengths, finished = store.episodes()
     eligible = lengths >= length

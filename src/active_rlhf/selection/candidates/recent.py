@@ -23,20 +23,20 @@ def recent(
         int,
         setting(
             ...,
-            "of at least a segment's length, counted from the latest",
+            "latest episodes that count, of those at least a segment long",
             unit="episodes",
             ge=1,
             le=1_000_000,
         ),
     ] = 10,
 ) -> np.ndarray:
-    """Segments of the last episodes alike."""
+    """Segments of the last episodes, all equally likely."""
     weights = recent_weights(context.store, context.segment_length, episodes)
     return independent_pairs(context.store, context.segment_length, count, weights, generator)
 
 
 def recent_weights(store: "SegmentStore", length: int, episodes: int) -> np.ndarray:
-    """Weights [k] that make all segments of the last `episodes` episodes long enough alike."""
+    """Weights [k] that make all segments of the last `episodes` usable ones equally likely."""
     _, lengths, _ = store.episodes()
     windows = np.maximum(lengths - length + 1, 0)
     weights = np.zeros(len(windows))

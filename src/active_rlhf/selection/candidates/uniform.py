@@ -1,4 +1,4 @@
-"""All segments of all behaviour alike."""
+"""All segments of all behaviour, equally likely."""
 
 import numpy as np
 
@@ -9,5 +9,5 @@ from active_rlhf.selection.context import Context
 
 @candidates
 def uniform(context: Context, count: int, generator: np.random.Generator) -> np.ndarray:
-    """Segments of all behaviour alike."""
+    """Segments of all behaviour, all equally likely."""
     return independent_pairs(context.store, context.segment_length, count, None, generator)

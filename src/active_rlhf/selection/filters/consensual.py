@@ -17,7 +17,7 @@ def consensual(
         float,
         setting(
             ...,
-            "of the reward model on its training labels, above which it filters",
+            "accuracy of the reward model on its training labels above which pairs are filtered",
             unit="share",
             ge=0,
             le=1,

@@ -1,7 +1,8 @@
 """Quality and diversity at once: a determinantal point process over pairs (the thesis's Hybrid).
 
 L = diag(q) K diag(q) with K = (1 - beta) K_latent + beta K_reward. Both kernels are over pairs:
-symmetric, positive semidefinite, of unit diagonal, and blind to the order of a pair's members.
+symmetric, positive semidefinite, with unit diagonal, and independent of the order of a pair's
+members.
 """
 
 from typing import Annotated
@@ -12,7 +13,7 @@ from active_rlhf.parts import picker
 from active_rlhf.selection.pairs import Pairs, filled
 from active_rlhf.study.sections import setting
 
-NOTHING_NEW = 1e-10  # of a share of a pair's own variance: all the rest is rounding
+NOTHING_NEW = 1e-10  # share of a pair's own variance; anything less is rounding
 
 
 def quality(scores: np.ndarray, q_min: float, temperature: float) -> np.ndarray:
@@ -34,7 +35,7 @@ def _rbf(points: np.ndarray) -> np.ndarray:
 def _unit_diagonal(kernel: np.ndarray) -> np.ndarray:
     root = np.sqrt(np.diag(kernel))
     kernel = kernel / np.outer(root, root)
-    np.fill_diagonal(kernel, 1)  # exactly, or rounding would settle ties
+    np.fill_diagonal(kernel, 1)  # exactly symmetric, or rounding would decide ties
     return kernel
 
 
@@ -53,7 +54,7 @@ def reward_kernel(differences: np.ndarray) -> np.ndarray:
 
 
 def greedy_map(kernel: np.ndarray, batch: int) -> np.ndarray:
-    """Up to `batch` indices, each the one that most raises log det of the chosen submatrix.
+    """Up to `batch` indices, each the one that increases log det of the submatrix most.
 
     Chen et al. 2018, algorithm 1, in O(m batch^2) with the Cholesky rows of the chosen; ties go to
     the lower index. Stops early once no index adds any volume beyond rounding.
@@ -73,7 +74,7 @@ def greedy_map(kernel: np.ndarray, batch: int) -> np.ndarray:
     return np.array(chosen, np.int64)
 
 
-@picker(latents=lambda settings: settings.beta != 1)  # which leaves the reward kernel alone
+@picker(latents=lambda settings: settings.beta != 1)  # leaving only the reward kernel
 def dpp(
     pool: Pairs,
     batch: int,
@@ -83,7 +84,7 @@ def dpp(
         float,
         setting(
             ...,
-            "of the kernel of predicted rewards; the rest is of latents",
+            "weight of the kernel of predicted rewards; the rest is that of latents",
             unit="weight",
             ge=0,
             le=1,
@@ -92,19 +93,23 @@ def dpp(
     q_min: Annotated[
         float,
         setting(
-            ..., "of the pair of lowest score, where the best has 1", unit="quality", ge=0, le=1
+            ...,
+            "quality of the pair with the lowest score; the best has 1",
+            unit="quality",
+            ge=0,
+            le=1,
         ),
     ] = 0.5,
     temperature: Annotated[
         float,
         setting(
-            ..., "the higher, the more alike are qualities", unit="inverse power", ge=0.01, le=100
+            ..., "the higher, the more similar the qualities", unit="inverse power", ge=0.01, le=100
         ),
     ] = 1.0,
 ) -> np.ndarray:
     """Quality and diversity at once: greedy MAP of a determinantal point process.
 
-    Pairs that add nothing numerically are replaced by the best in quality.
+    Pairs that add no volume numerically are replaced by those of best quality.
     """
     kernel = reward_kernel(pool.step_differences)
     if beta != 1:

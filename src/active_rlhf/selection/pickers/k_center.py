@@ -10,10 +10,10 @@ from active_rlhf.study.sections import setting
 
 
 def squared_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Between pairs [m, 2, d] and [l, 2, d]: [m, l], whatever the order of a pair's members.
+    """Between pairs [m, 2, d] and [l, 2, d]: [m, l], independent of the order of members.
 
     The smaller of |a - c|^2 + |b - d|^2 and |a - d|^2 + |b - c|^2 for pairs (a, b) and (c, d):
-    the distance between the nearer of the two ways to lay one pair beside the other.
+    the distance under the better of the two ways to match their members.
     """
     x, y = (pairs.reshape(-1, pairs.shape[-1]).astype(np.float64) for pairs in (first, second))
     square = (x * x).sum(1)[:, None] + (y * y).sum(1) - 2 * x @ y.T
@@ -33,14 +33,14 @@ def k_center(
         bool,
         setting(
             ...,
-            "whether distances are of actions too, not of observations alone as in B-Pref",
+            "also use actions for distances, not only observations as in B-Pref",
             unit="`true`, `false`",
         ),
     ] = False,
 ) -> np.ndarray:
-    """Again and again the pair farthest from all asked or chosen.
+    """Repeatedly the pair farthest from all pairs asked or chosen so far.
 
-    The best score to begin with if none was ever asked.
+    Starts with the best score if nothing was asked yet.
     """
     points, labelled = pool.points, pool.labelled_points
     if actions:

@@ -16,14 +16,14 @@ def oriented(differences: np.ndarray) -> np.ndarray:
 def kmeans(pool: Pairs, batch: int, generator: np.random.Generator) -> np.ndarray:
     """One pair of each cluster of predicted per-step reward differences.
 
-    The member nearest to the centre of each of `batch` clusters; empty clusters by score. Each
-    difference counts as that of the better segment minus the other, so that the same pairs are
-    picked whichever of their segments comes first.
+    The pair nearest to the centre of each of `batch` clusters; empty clusters are filled by score.
+    Differences are those of the better segment minus the other, so the order of segments does not
+    change which pairs are picked.
     """
     points = oriented(pool.step_differences)
     centres, label = clusters.kmeans(points, batch, generator)
     distance = np.linalg.norm(points - centres[label], axis=1)
-    # Both members of a cluster of two are as near, but for rounding, which must not settle it.
+    # In a cluster of two both are equally near, except for rounding, which must not decide.
     order = np.lexsort((np.round(distance / (distance.max() or 1), 9), label))
     _, first = np.unique(label[order], return_index=True)
     return filled(order[first], by_score(pool), batch)

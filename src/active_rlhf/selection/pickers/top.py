@@ -6,5 +6,5 @@ from active_rlhf.selection.pairs import Pairs, by_score
 
 @picker
 def top(pool: Pairs, batch: int, generator: np.random.Generator) -> np.ndarray:
-    """The pairs of best score."""
+    """The pairs with the best scores."""
     return by_score(pool)[:batch]

@@ -1,14 +1,14 @@
 """Scores of candidate pairs: how much the reward model's members disagree or doubt.
 
-Each is a file of this folder under `@score`, called with `Pairs`; it gives [m], finite, larger for
-pairs more worth asking about. Most look at the members' predicted return differences dR [E, m]
-(first minus second segment). A member's probability that the first segment is preferred is
-theta = sigmoid(dR); entropies are in nats.
+Each is a file of this folder with the decorator `@score`. It is called with `Pairs` and gives
+finite numbers [m], larger for pairs that are more worth asking about. Most look at the members'
+predicted return differences dR [E, m] (first minus second segment). A member's probability that the
+first segment is preferred is theta = sigmoid(dR); entropies are in nats.
 """
 
 import numpy as np
 
-# scipy is imported where it is used: reading a configuration needs the names of scores only.
+# scipy is imported where it is used: reading a configuration needs only the names of scores.
 
 
 def probabilities(differences: np.ndarray) -> np.ndarray:

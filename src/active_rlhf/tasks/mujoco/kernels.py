@@ -1,7 +1,7 @@
 """The running robots, compiled: MuJoCo's step with the policy in the loop.
 
-Arithmetic that decides a reward or an observation follows numpy's order of operations, so a rollout
-replays gymnasium bit for bit; `agents.ppo.rollout.step_by_step` is the readable counterpart.
+Arithmetic for rewards and observations follows numpy's order of operations, so a rollout equals
+gymnasium's bit for bit; `agents.ppo.rollout.step_by_step` is the readable counterpart.
 """
 
 from collections import namedtuple
@@ -18,7 +18,7 @@ from active_rlhf.compute.compilation import compiled
 _LIBRARY = next(Path(mujoco.__file__).parent.glob("libmujoco*.[sd][oy]*"))
 llvm.load_library_permanently(str(_LIBRARY))
 
-# By name rather than by address: an address would change in every process and defeat the cache.
+# By name rather than by address, which would change in every process and defeat the cache.
 mj_step = types.ExternalFunction("mj_step", types.void(types.intp, types.intp))
 mj_rne_post_constraint = types.ExternalFunction(
     "mj_rnePostConstraint", types.void(types.intp, types.intp)
@@ -36,7 +36,8 @@ Physics = namedtuple("Physics", "model data qpos qvel ctrl x forces")
 Physics.__doc__ = """Addresses of MuJoCo's model and data, and views of the arrays in them."""
 
 Fused = namedtuple("Fused", "physics locomotion low high")
-Fused.__doc__ = """A robot that compiled code can step; bounds of its actions [a], float32."""
+Fused.__doc__ = """A robot that compiled code can step, with the bounds of its actions [a],
+float32."""
 
 
 @compiled

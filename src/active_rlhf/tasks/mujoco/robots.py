@@ -1,8 +1,8 @@
 """What the compiled rollout needs to know of gymnasium's running robots.
 
 A `Robot` states in numbers how its environment turns MuJoCo's state into observation, reward and
-health. It is exact for the classes named here and no others: one derived from them may do
-something else, and is stepped through gymnasium.
+health. It is exact only for the classes named here: a derived class may behave differently, and is
+stepped through gymnasium.
 """
 
 from collections.abc import Callable
@@ -47,7 +47,7 @@ class Robot:
     falls: bool = True
     contacts: bool = False
     usual: Callable[[Any], bool] = lambda env: True
-    """Whether the environment's options leave it as described here."""
+    """Whether an environment with its options still behaves as described here."""
 
 
 ROBOTS = (
@@ -79,7 +79,7 @@ ROBOTS = (
 
 
 def fused(env: Any) -> Fused | None:
-    """What the compiled rollout steps in an unwrapped environment's place; None if it cannot."""
+    """What the compiled rollout steps in place of an unwrapped environment; None if it cannot."""
     robot = next((robot for robot in ROBOTS if type(env) is robot.kind), None)
     if (
         robot is None

@@ -1,4 +1,4 @@
-"""Jobs as a cluster runs them: each in a Snakemake of its own, which reads the workflow anew."""
+"""Jobs as a cluster runs them: each in a separate Snakemake, which reads the workflow again."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""What a part of one's own sees of a session, and what becomes of what it remembers."""
+"""What a user's part sees of a session, and how its state is kept."""
 
 from typing import Annotated
 
@@ -109,7 +109,7 @@ def test_a_picker_sees_the_same_of_the_pairs_that_reached_it():
     assert (pool.session, pool.asked) == (4, 2)
 
 
-def test_latents_are_there_for_parts_that_say_so():
+def test_latents_are_available_to_parts_that_declare_them():
     apart = Selector({"score": "apart", "picker": "top"})
     assert apart.needs_latents
     selection = apart.select(made(), BATCH)
@@ -135,7 +135,7 @@ def test_a_candidate_generator_draws_from_what_it_likes():
         ([[0.5, 1]], r"gave float64 \(1, 2\), not pairs"),
     ],
 )
-def test_candidates_that_are_no_pairs_are_refused(pairs, said):
+def test_invalid_candidates_are_refused(pairs, said):
     @candidates
     def wrong(context, count, generator):
         return np.array(pairs)
@@ -144,7 +144,7 @@ def test_candidates_that_are_no_pairs_are_refused(pairs, said):
         Selector({"candidates": "wrong"}).select(made(), 1)
 
 
-def test_a_selector_goes_on_where_another_one_was():
+def test_a_restored_selector_continues_as_before():
     composition = {"score": "looks", "picker": "alternating"}
     one, other = Selector(composition), Selector(composition)
     whole = [one.select(made(), BATCH).pairs.tolist() for _ in range(3)]
