@@ -10,6 +10,10 @@ from active_rlhf.analysis.endpoints import endpoints
 from active_rlhf.analysis.frames import FrameError
 from active_rlhf.analysis.study import statistics, statistics_of_exports
 from active_rlhf.analysis.variants import across, joined, within
+from active_rlhf.analysis.wording import Terms, teacher_and_budget
+from active_rlhf.figures.variants import heat_map, ranks_by_variant
+from active_rlhf.tables.format import markdown
+from active_rlhf.tables.variants import variants as table_of
 
 SEEDS = range(1, 9)
 VARIANTS = {
@@ -139,3 +143,43 @@ def test_one_variant_without_a_partner_is_compared_with_nothing():
 def _runs():
     rows = [("E", "a", seed, step, 1.0 * seed) for seed in (1, 2) for step in (1, 2)]
     return pd.DataFrame(rows, columns=["env", "method", "seed", "step", "return"])
+
+
+# --- as tables and figures show them -------------------------------------------------------------
+
+
+def test_the_table_has_every_selector_under_every_variant(study):
+    tables, terms = statistics_of_exports(study), Terms.of(study)
+    shown = markdown(table_of(tables["variants"], tables["summary"], terms, "A-v1"))
+    rows = [line.split(" | ") for line in shown.splitlines() if line.startswith(("| R", "| D"))]
+    assert [(row[0].strip("| "), row[1]) for row in rows] == [
+        *(("Random", v) for v in ("base", "few")),
+        *(("DUO", v) for v in ("base", "few", "uniform")),
+    ]
+    assert rows[0][4] == "–" and rows[4][4].startswith("**")
+
+
+def test_the_map_holds_the_means_and_marks_what_was_rejected(study):
+    tables, terms = statistics_of_exports(study), Terms.of(study)
+    axes = heat_map(tables["summary"], tables["variants"], terms).axes[0]
+    texts = [text.get_text() for text in axes.texts]
+    assert texts[:3] == ["5.9", "2.8", "10.1 *"] and "–" in texts
+    mean = tables["summary"].query("env == 'A-v1' and metric_type == 'endpoint'")["mean"].iloc[0]
+    assert axes.images[0].get_array()[0, 0] == mean
+
+
+def test_ranks_are_those_of_scipy(study):
+    tables, terms = statistics_of_exports(study), Terms.of(study)
+    axes = ranks_by_variant(tables["endpoints"], terms).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["base", "few"]
+    values = tables["endpoints"].query("env == 'A-v1' and metric_type == 'endpoint'")
+    wide = values[values["variant"] == "few"].pivot(index="seed", columns="method", values="value")
+    expected = stats.rankdata(-wide[["Random", "DUO"]].to_numpy(), axis=1).mean(axis=0)
+    assert [line.get_ydata()[1] for line in axes.lines] == pytest.approx(expected)
+
+
+def test_captions_name_the_variant_with_its_teacher(study):
+    asked = {"base": {"A-v1": ["oracle", 100]}, "few": {"A-v1": ["oracle", 50]}}
+    terms = Terms.of(study | {"asked": asked}, "few")
+    expected = "Variant: few. Teacher: oracle; label budget: 50 per run."
+    assert teacher_and_budget(terms) == expected

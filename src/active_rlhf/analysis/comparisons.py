@@ -9,9 +9,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from scipy.special import gammaln
-from statsmodels.stats.multitest import multipletests
+import scipy
 
 from active_rlhf.analysis.endpoints import by_seed
 from active_rlhf.analysis.frames import needs
@@ -39,7 +37,7 @@ ROUNDING = 1e-12  # differences that are smaller than this, relative to the valu
 def signed_ranks(differences: np.ndarray) -> tuple[float, float, np.ndarray]:
     """(W+, W-, ranks): sums of the (mid)ranks of |d| over d > 0 and d < 0; zeros are dropped."""
     d = differences[differences != 0]
-    ranks = stats.rankdata(np.abs(d))
+    ranks = scipy.stats.rankdata(np.abs(d))
     return float(ranks[d > 0].sum()), float(ranks[d < 0].sum()), ranks
 
 
@@ -75,7 +73,8 @@ def hedges_correction(df: int) -> float:
     """
     if df < 2:
         return np.nan
-    return float(np.exp(gammaln(df / 2) - gammaln((df - 1) / 2)) / np.sqrt(df / 2))
+    upper, lower = scipy.special.gammaln([df / 2, (df - 1) / 2])
+    return float(np.exp(upper - lower) / np.sqrt(df / 2))
 
 
 def probability_of_improvement(a: np.ndarray, b: np.ndarray) -> float:
@@ -94,7 +93,7 @@ def mann_whitney(a: np.ndarray, b: np.ndarray) -> float:
         return 1.0
     untied = len(np.unique(pooled)) == len(pooled)
     method = "exact" if untied and max(len(a), len(b)) <= 50 else "asymptotic"
-    return float(stats.mannwhitneyu(a, b, method=method).pvalue)
+    return float(scipy.stats.mannwhitneyu(a, b, method=method).pvalue)
 
 
 def differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -188,6 +187,8 @@ def comparisons(
             row["family"] = "study" if family == "study" else f"{env}, {metric_type}"
             rows.append(row)
     table = pd.DataFrame(rows, columns=_COLUMNS.split())
+    from statsmodels.stats.multitest import multipletests  # slow to import
+
     for _, members in table.groupby("family", sort=False):
         holm = multipletests(members["p_value"], alpha, method="holm")[1]
         table.loc[members.index, "p_value_holm"] = holm
@@ -207,7 +208,9 @@ def contrasts(methods: Sequence[str], against: str | None) -> list[tuple[str, st
 
 def interquartile_mean(values: np.ndarray, axis: int = -1) -> np.ndarray:
     """Mean after dropping the lowest and the highest floor(n/4) values."""
-    return stats.trim_mean(values, 0.25, axis=axis)
+    ordered = np.moveaxis(np.sort(values, axis=axis), axis, 0)
+    cut = len(ordered) // 4
+    return ordered[cut : len(ordered) - cut].mean(axis=0)
 
 
 @needs(endpoints="env method seed metric_type value")
@@ -234,7 +237,7 @@ def summary(endpoints: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
                 "median": np.median(values),
                 "min": values.min(),
                 "max": values.max(),
-                "iqr": stats.iqr(values),
+                "iqr": scipy.stats.iqr(values),
                 "sd": sd,
                 "sem": sd / np.sqrt(len(values)),
                 "ci_low": low,

@@ -45,6 +45,12 @@ def across(endpoints: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_000
     return pd.concat(parts, ignore_index=True)
 
 
+def scope(text: str) -> tuple[str, str]:
+    """Environment and variant of a scope, `<environment>@<variant>`; either may be missing."""
+    env, _, variant = text.partition("@")
+    return env, variant
+
+
 def within(frame: pd.DataFrame, variant: str) -> pd.DataFrame:
     """The rows of a variant, without the column; the frame itself in a study without variants."""
     if "variant" not in frame:

@@ -688,7 +688,7 @@ def _check_contrasts(study: Study, sources: Sources) -> None:
 def _check_exclusions(study: Study, sources: Sources) -> None:
     """Entries of `exclude` must name existing environments, methods and seeds."""
     names = display_names(study) or {}
-    allowed_names = {*names, *names.values(), *methods(study)}
+    allowed_names = {*names, *names.values(), *methods_trained(study)}
     for i, entry in enumerate(study.exclude):
         for key, kind, allowed in (
             ("env", "environment", environments(study)),

@@ -465,6 +465,12 @@ class Study(Section):
         "already are left alone",
         unit="list",
     )
+    partial: bool | str = setting(
+        False,
+        "where runs are missing, make figures and tables of those that are finished, each with a "
+        "line that says so (which then stands here in the stored config)",
+        unit="`true`, `false`",
+    )
     published: dict[str, dict[str, Published]] | None = setting(
         None,
         "final returns to compare with: `{<environment>: {<method>: {mean, sd, n}}}`",
