@@ -156,9 +156,7 @@ def test_the_table_has_every_selector_under_every_variant(study):
         *(("Random", v) for v in ("base", "few")),
         *(("DUO", v) for v in ("base", "few", "uniform")),
     ]
-    assert rows[0][4] == "–" and rows[4][4].startswith(
-        "**"
-    )  # eight units apart, sd of less than one
+    assert rows[0][4] == "–" and rows[4][4].startswith("**")
 
 
 def test_the_map_holds_the_means_and_marks_what_was_rejected(study):

@@ -72,4 +72,5 @@ def variants(
             ("dz", plain(column("dz", 2))),
         ],
         [*(power_notes(families, terms) if len(families) else []), excluded_runs(terms, [env])],
+        left=2,
     )
