@@ -12,8 +12,6 @@ from typing import Any
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from active_rlhf.study.ending import reason
-
 UNSEEN = {
     *(LogEvent.JOB_STARTED, LogEvent.JOB_ERROR, LogEvent.RESOURCES_INFO, LogEvent.SHELLCMD),
     *(LogEvent.GROUP_INFO, LogEvent.GROUP_ERROR, LogEvent.WORKFLOW_STARTED, LogEvent.RULEGRAPH),
@@ -63,6 +61,8 @@ class LogHandler(LogHandlerBase):
             ended, self.ended = ", ".join(filter(None, self.ended)), []
             return f"{of['done']} of {of['total']} steps done: {ended}"
         elif event == LogEvent.JOB_ERROR and (_was_begun(of) or not of["indent"]):
+            from active_rlhf.study.ending import reason  # every Snakemake here loads this module
+
             more = f" ({of['rule_msg']})" if of["rule_msg"] else ""  # what a cluster says of it
             name, log = self.names.get(of["jobid"], of["rule_name"]), next(iter(of["log"]), "")
             return f"failed: {name}: {reason(log)}{more}"

@@ -90,23 +90,22 @@ rule costs:
         "../scripts/tables/costs.py"
 
 
-if COVERAGE:
-
-    rule coverage:
-        input:
-            f"{RESULTS}/config.yaml",
-        output:
-            **tables(["coverage"], [""]),
-        log:
-            f"{RESULTS}/logs/tables/coverage.log",
-        localrule: True
-        conda:
-            "../envs/active-rlhf.yaml"
-        params:
-            study=settings(*WORDS, coverage=COVERAGE),
-            code=script_code("tables/coverage.py"),
-        script:
-            "../scripts/tables/coverage.py"
+# Of a study that is not finished.
+rule coverage:
+    input:
+        f"{RESULTS}/config.yaml",
+    output:
+        **tables(["coverage"], [""]),
+    log:
+        f"{RESULTS}/logs/tables/coverage.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*WORDS, coverage=COVERAGE),
+        code=script_code("tables/coverage.py"),
+    script:
+        "../scripts/tables/coverage.py"
 
 
 if VARIANTS:
