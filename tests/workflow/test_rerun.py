@@ -10,9 +10,9 @@ from tiny_study import TINY
 ALL_RUNS = {"random/1", "random/2", "hybrid/1", "hybrid/2"}
 FIGURES = {
     *("learning_curves", "endpoints", "effects", "rankings"),
-    *("label_efficiency", "run_time"),
+    *("reward_accuracy", "run_time"),
 }
-TABLES = {"summary", "significance", "labels", "costs", "document"}
+TABLES = {"summary", "significance", "costs", "document"}
 PAGES = {"config_page", "findings_page", "tables_page", "overhead_page"}
 OF_TABLES = {"tables_page", "overhead_page"}
 COSTS = {"overhead", "run_time", "costs", "overhead_page"}

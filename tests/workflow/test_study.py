@@ -23,8 +23,8 @@ RETURNS_ONLY = """
 """
 OWN_RUNS = """
     exports/{0}.csv exports/{0}.evaluations.csv exports/{0}.sessions.csv exports/overhead.csv
-    statistics/overhead.csv tables/{0}/overhead.tex tables/{0}/labels.md figures/overhead.png
-    figures/label_efficiency.png figures/reward_accuracy.pdf logs/train/{0}/random/1.log
+    statistics/overhead.csv tables/{0}/overhead.tex figures/overhead.png
+    figures/reward_accuracy.pdf logs/train/{0}/random/1.log
 """
 
 

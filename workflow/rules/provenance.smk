@@ -9,9 +9,10 @@ MADE = {
         *(rules.summary, rules.significance, rules.document, rules.findings, rules.findings_page),
         # Only for the study's own runs.
         *((rules.overhead, rules.run_time, rules.costs, rules.overhead_page) if TRAINED else ()),
-        *((rules.label_efficiency, rules.labels) if ASKING else ()),
+        *((rules.reward_accuracy,) if ASKING else ()),
         *((rules.coverage,) if COVERAGE else ()),
         *((rules.variants, rules.variant_tables) if VARIANTS else ()),
+        *((rules.budgets, rules.budget_tables) if BUDGETS else ()),
         # Only with baselines.
         *((rules.profiles, rules.aggregates) if BASELINES else ()),
     )

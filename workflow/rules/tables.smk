@@ -56,23 +56,6 @@ rule aggregates:
         "../scripts/tables/aggregates.py"
 
 
-rule labels:
-    input:
-        labels=STATISTICS["labels"],
-    output:
-        **tables(["labels"], EACH),
-    log:
-        f"{RESULTS}/logs/tables/labels.log",
-    localrule: True
-    conda:
-        "../envs/active-rlhf.yaml"
-    params:
-        study=settings(*WORDS, scopes=EACH),
-        code=script_code("tables/labels.py"),
-    script:
-        "../scripts/tables/labels.py"
-
-
 rule costs:
     input:
         overhead=f"{RESULTS}/statistics/overhead.parquet",
@@ -126,6 +109,25 @@ if VARIANTS:
             code=script_code("tables/variants.py"),
         script:
             "../scripts/tables/variants.py"
+
+
+if BUDGETS:
+
+    rule budget_tables:
+        input:
+            STATISTICS["labels_needed"],
+        output:
+            **tables(["budgets"], list(EXPORTS)),
+        log:
+            f"{RESULTS}/logs/tables/budgets.log",
+        localrule: True
+        conda:
+            "../envs/active-rlhf.yaml"
+        params:
+            study=settings(*WORDS, environments=list(EXPORTS)),
+            code=script_code("tables/budgets.py"),
+        script:
+            "../scripts/tables/budgets.py"
 
 
 rule document:
