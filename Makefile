@@ -7,13 +7,15 @@ SHELL := bash
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
 CORES ?= all
+# PARTIAL=1: figures, tables and report of the runs that are finished.
+FINISHED := $(if $(PARTIAL),some,all)
 
 READY := .venv/.ready
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SNAKEMAKE := snakemake --profile profiles/local --cores $(CORES) --configfile $(CONFIG)
-ANALYSIS := statistics overhead learning_curves endpoints effects rankings profiles label_efficiency \
-	run_time summary significance aggregates labels costs document findings config config_page \
-	findings_page tables_page overhead_page provenance all
+ANALYSE := ACTIVE_RLHF_TRAINING=no $(SNAKEMAKE)
+REPORT = report="$$(active-rlhf results $(CONFIG))/report.html" \
+	&& $(ANALYSE) --quiet progress --report "$$report" && echo "The report is $$report"
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -27,17 +29,15 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(READY)  ## train and analyse the study CONFIG (default: the demo) and write its report
-	active-rlhf watch $(CONFIG) -- $(SNAKEMAKE)
-	@$(MAKE) --no-print-directory report
+	@active-rlhf watch $(CONFIG) -- $(SNAKEMAKE) && { $(REPORT); } \
+	|| test $$? = 130  # Ctrl-C, after which make would have the last word
 
-report: $(READY)  ## write the HTML report of a finished study
-	@results=$$(active-rlhf results $(CONFIG)); \
-	$(SNAKEMAKE) --quiet all --report "$$results/report.html"; \
-	echo "The report is $$results/report.html"
+report: figures  ## write the HTML report of a finished study
+	@$(REPORT)
 
-figures: $(READY)  ## redo statistics, tables and figures without looking at the runs
-	@active-rlhf results $(CONFIG) > /dev/null
-	$(SNAKEMAKE) --quiet rules --allowed-rules $(ANALYSIS)
+figures: $(READY)  ## redo statistics, tables and figures, training nothing
+	@active-rlhf results $(CONFIG) --finished $(FINISHED) > /dev/null
+	@$(ANALYSE)
 
 thesis-dry: $(READY)  ## show the jobs of the thesis study, starting none
 	snakemake --profile profiles/local --configfile config/thesis.yaml --dry-run --quiet rules

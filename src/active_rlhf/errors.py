@@ -1,6 +1,7 @@
 """How commands and scripts report bad input and failing machines: one line, no traceback."""
 
 import errno
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -38,6 +39,7 @@ def explained(error: BaseException) -> str:
 @contextmanager
 def logged(path: str) -> Iterator[None]:
     """Redirect output to a file; a failure is reported there, and the process exits with 1."""
+    gc.set_threshold(100_000)  # else a sixth of the time of drawing goes into looking for garbage
     with open(path, "w") as log, redirect_stdout(log), redirect_stderr(log):
         try:
             yield

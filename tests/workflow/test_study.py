@@ -46,7 +46,9 @@ def test_a_study_is_watched(trained):
     assert "4/4 runs, 16,384/16,384 steps (100%)" in lines[-1]
     assert "4 of 4" not in trained.stderr
     assert "results/tiny/logs" not in trained.stdout
-    assert (trained.folder / "results/tiny/logs/snakemake.log").stat().st_size > 1000
+    log = (trained.folder / "results/tiny/logs/snakemake.log").read_text().splitlines()
+    assert any(line.endswith(" of 27 steps done: train Hopper-v5 hybrid 2") for line in log)
+    assert len(log) < 70
 
 
 def test_the_workflow_trains_the_run_that_the_package_trains(trained, tmp_path):
@@ -125,14 +127,6 @@ def test_published_runs_are_analysed_without_training(tmp_path):
     theirs = pd.read_csv(THESIS / "statistical_significance_walker_400.csv")
     assert sorted(ours["p_value"]) == pytest.approx(sorted(theirs["p_value"]), rel=1e-9)
     assert study.plan() == {}
-
-
-def test_make_figures_allows_every_rule_but_those_of_runs():
-    listed = re.search(r"ANALYSIS := ((?:.*\\\n)*.*)", (REPOSITORY / "Makefile").read_text())
-    files = [REPOSITORY / "workflow/Snakefile", *(REPOSITORY / "workflow/rules").glob("*.smk")]
-    text = "\n".join(file.read_text() for file in files)
-    rules = re.findall(r"^(?:use rule \w+ as |rule )(\w+)", text, re.MULTILINE)
-    assert listed and set(listed[1].replace("\\\n", " ").split()) == {*rules} - {"train", "export"}
 
 
 def test_every_script_is_named_as_a_rule_and_every_rule_shows_its_code():

@@ -1,10 +1,14 @@
 # The study, the places of its files, and what rules need to know of both.
 
+import atexit
 import hashlib
 import json
 import os
 import shlex
+import signal
+import subprocess
 import sys
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -17,6 +21,7 @@ from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.run.machine import library_versions
 from active_rlhf.run.schedule import steps_of_runs
 from active_rlhf.study.asked import asked
+from active_rlhf.study.ending import failure, stopped
 from active_rlhf.study.loading import load_study, resolve_run, stored_study
 from active_rlhf.study.matrix import (
     asking,
@@ -28,9 +33,13 @@ from active_rlhf.study.matrix import (
     study_runs,
 )
 from active_rlhf.study.messages import ConfigError
+from active_rlhf.study.partial import coverage, finished_part
+from active_rlhf.study.progress import Watcher, unfinished
 from active_rlhf.study.precision import settled_study
 from active_rlhf.study.reading import read_yaml
 
+# With ACTIVE_RLHF_TRAINING=no, what is finished is analysed and nothing is trained.
+TRAINING = os.environ.get("ACTIVE_RLHF_TRAINING") != "no"
 FROZEN = "ACTIVE_RLHF_STUDY"  # names the file with the study as it was at the start
 
 try:
@@ -42,6 +51,10 @@ try:
                 raise ConfigError(f"{file}: __use_yte__: a study is plain data, not a template")
         STUDY = load_study(os.path.relpath(workflow.configfiles[0]), data=config)
         STUDY, PRODUCTS = settled_study(STUDY, Path("results", STUDY.study))
+        missing = [] if TRAINING else unfinished(STUDY, Path("results", STUDY.study))
+        # Of a study that is not finished: each cell, with what it has and lacks.
+        COVERAGE = list(map(asdict, coverage(STUDY, missing))) if missing else []
+        STUDY = finished_part(STUDY, missing) if missing else STUDY
         config = STUDY.as_dict()
         content = json.dumps(config)
         digest = hashlib.sha256(content.encode()).hexdigest()
@@ -50,7 +63,7 @@ try:
             path.write_text(content, encoding="utf-8")
     else:  # a job on a cluster, where the files may have changed since
         config = json.loads(frozen.read_text(encoding="utf-8"))
-        STUDY, PRODUCTS = stored_study(config), None
+        STUDY, PRODUCTS, COVERAGE = stored_study(config), None, []
 except InputError as error:
     sys.exit(f"error: {error}")
 
@@ -187,6 +200,55 @@ def require_room(folder):
         sys.exit(f"error: {folder}: {explained(error)}")
 
 
+def heed_ctrl_c():
+    """Remember Ctrl-C, of which Snakemake tells a handler nothing."""
+
+    def stop(*_):
+        scheduler._user_kill = "Ctrl-C"
+        raise KeyboardInterrupt
+
+    scheduler = workflow.scheduler
+    signal.signal(signal.SIGINT, stop)
+
+
+def how_it_ended():
+    """Why the study ended before its end, and what to do."""
+    seen = Watcher(STUDY, Path(RESULTS)).look()
+    if workflow.scheduler._user_kill:
+        return stopped(seen.runs_done, seen.runs_total)
+    failed = [
+        (" ".join([job.rule.name, *dict(job.wildcards).values()]), next(iter(job.log), ""))
+        for whole in workflow.scheduler.failed
+        for job in getattr(whole, "jobs", [whole])
+        # Of a group's jobs, some were done before and others not begun.
+        if not whole.is_group() or was_left_off(job)
+    ]
+    return failure(sorted(failed), seen.runs_done, seen.runs_total)
+
+
+def was_left_off(job):
+    return not all(map(os.path.exists, job.output)) and any(map(os.path.exists, job.log))
+
+
+def analyse_what_is_finished():
+    """With `partial: true`, when training failed: what a study that trains nothing makes."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", workflow.main_snakefile]
+    command += [
+        "--configfile",
+        *map(str, workflow.configfiles),
+        "--cores",
+        str(workflow.cores or 1),
+    ]
+    command += ["--scheduler", "greedy", "--logger", "brief", "--keep-going", "--nolock"]
+    command += ["--rerun-triggers", "mtime", "input", "params", "software-env"]
+    subprocess.run(command, env=os.environ | {"ACTIVE_RLHF_TRAINING": "no"})
+
+
+def say_at_the_end(text):
+    """Print it when Snakemake has said everything that it has to say."""
+    atexit.register(print, f"\n{text}", file=sys.stderr, flush=True)
+
+
 def place(kind, name, scope=""):
     return "/".join(filter(None, (RESULTS, kind, folder_name(scope), name)))
 
@@ -199,7 +261,8 @@ def named(path):
 
 def table_names(scope):
     """Tables about a scope; what returns alone do not tell only for the study's own runs."""
-    names = ["summary", "significance_endpoint", "significance_auc"]
+    names = ["coverage"] if COVERAGE and not scope else []
+    names += ["summary", "significance_endpoint", "significance_auc"]
     names += ["labels"] if scope and ASKING else []
     names += ["aggregates"] if BASELINES and not scope else []
     return names + (["overhead"] if TRAINED else [])

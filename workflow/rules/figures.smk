@@ -1,7 +1,7 @@
 # One rule per family of figures. All draw from the statistics, so that none can contradict a table.
 
 # Settings that figures depend on.
-LOOK = ("study", "methods", "exclude", "asked", "statistics", "figures")
+LOOK = ("study", "methods", "exclude", "partial", "asked", "statistics", "figures")
 
 
 rule learning_curves:

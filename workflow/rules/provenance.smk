@@ -10,6 +10,7 @@ MADE = {
         # Only for the study's own runs.
         *((rules.overhead, rules.run_time, rules.costs, rules.overhead_page) if TRAINED else ()),
         *((rules.label_efficiency, rules.labels) if ASKING else ()),
+        *((rules.coverage,) if COVERAGE else ()),
         # Only with baselines.
         *((rules.profiles, rules.aggregates) if BASELINES else ()),
     )

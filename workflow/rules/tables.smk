@@ -2,7 +2,7 @@
 # statistics.
 
 # Settings that tables and findings depend on.
-WORDS = ("study", "methods", "exclude", "asked", "statistics")
+WORDS = ("study", "methods", "exclude", "partial", "asked", "statistics")
 
 
 rule summary:
@@ -88,6 +88,25 @@ rule costs:
         code=script_code("tables/costs.py"),
     script:
         "../scripts/tables/costs.py"
+
+
+if COVERAGE:
+
+    rule coverage:
+        input:
+            f"{RESULTS}/config.yaml",
+        output:
+            **tables(["coverage"], [""]),
+        log:
+            f"{RESULTS}/logs/tables/coverage.log",
+        localrule: True
+        conda:
+            "../envs/active-rlhf.yaml"
+        params:
+            study=settings(*WORDS, coverage=COVERAGE),
+            code=script_code("tables/coverage.py"),
+        script:
+            "../scripts/tables/coverage.py"
 
 
 rule document:

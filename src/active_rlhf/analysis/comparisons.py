@@ -4,13 +4,12 @@ The table of comparisons is the only source of the p-values, intervals and sente
 All differences are a minus b, and pairs are in the order of the methods.
 """
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from scipy.special import gammaln
-from statsmodels.stats.multitest import multipletests
+import scipy
 
 from active_rlhf.analysis.endpoints import by_seed
 from active_rlhf.analysis.frames import needs
@@ -30,14 +29,15 @@ _COLUMNS = """
     env metric_type metric method_a method_b n w_statistic p_value p_value_holm reject_null
     delta_mean delta_median sd_delta ci_t_low ci_t_high ci_boot_low ci_boot_high
     hodges_lehmann ci_hl_low ci_hl_high dz gz rank_biserial p_mannwhitney prob_improvement
-    family power n_for_80 ci_bca_low ci_bca_high
+    family power n_for_80 ci_bca_low ci_bca_high r_seed n_a n_b
 """
+ROUNDING = 1e-12  # differences that are smaller than this, relative to the values, are zero
 
 
 def signed_ranks(differences: np.ndarray) -> tuple[float, float, np.ndarray]:
     """(W+, W-, ranks): sums of the (mid)ranks of |d| over d > 0 and d < 0; zeros are dropped."""
     d = differences[differences != 0]
-    ranks = stats.rankdata(np.abs(d))
+    ranks = scipy.stats.rankdata(np.abs(d))
     return float(ranks[d > 0].sum()), float(ranks[d < 0].sum()), ranks
 
 
@@ -73,7 +73,8 @@ def hedges_correction(df: int) -> float:
     """
     if df < 2:
         return np.nan
-    return float(np.exp(gammaln(df / 2) - gammaln((df - 1) / 2)) / np.sqrt(df / 2))
+    upper, lower = scipy.special.gammaln([df / 2, (df - 1) / 2])
+    return float(np.exp(upper - lower) / np.sqrt(df / 2))
 
 
 def probability_of_improvement(a: np.ndarray, b: np.ndarray) -> float:
@@ -92,12 +93,35 @@ def mann_whitney(a: np.ndarray, b: np.ndarray) -> float:
         return 1.0
     untied = len(np.unique(pooled)) == len(pooled)
     method = "exact" if untied and max(len(a), len(b)) <= 50 else "asymptotic"
-    return float(stats.mannwhitneyu(a, b, method=method).pvalue)
+    return float(scipy.stats.mannwhitneyu(a, b, method=method).pvalue)
 
 
-def compare(a: np.ndarray, b: np.ndarray, level: float = 0.95, resamples: int = 10_000) -> dict:
-    """All measures of one comparison; a[i] and b[i] are the values of the same seed."""
+def differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a - b, and zero where they differ by rounding alone (relative 1e-12)."""
     d = a - b
+    return np.where(np.abs(d) <= ROUNDING * np.maximum(np.abs(a), np.abs(b)), 0.0, d)
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Pearson's r; NaN for fewer than three pairs, or if one side does not vary."""
+    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return np.nan
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def compare(
+    a: np.ndarray,
+    b: np.ndarray,
+    level: float = 0.95,
+    resamples: int = 10_000,
+    unpaired: tuple[np.ndarray, np.ndarray] | None = None,
+) -> dict:
+    """All measures of one comparison; a[i] and b[i] are the values of the same seed.
+
+    unpaired: all values of both methods, for the measures that need no pairs; a and b without it.
+    """
+    of_a, of_b = unpaired or (a, b)
+    d = differences(a, b)
     w, p = wilcoxon(d)
     bca, percentile = bootstrap_intervals(d, level, resamples)
     t, hl = t_interval(d, level), hodges_lehmann_interval(d, level)
@@ -119,8 +143,11 @@ def compare(a: np.ndarray, b: np.ndarray, level: float = 0.95, resamples: int = 
         "dz": dz,
         "gz": dz * hedges_correction(len(d) - 1),
         "rank_biserial": rank_biserial(d),
-        "p_mannwhitney": mann_whitney(a, b),
-        "prob_improvement": probability_of_improvement(a, b),
+        "p_mannwhitney": mann_whitney(of_a, of_b),
+        "prob_improvement": probability_of_improvement(of_a, of_b),
+        "r_seed": correlation(a, b),
+        "n_a": len(of_a),
+        "n_b": len(of_b),
         "ci_bca_low": bca[0],
         "ci_bca_high": bca[1],
     }
@@ -132,12 +159,15 @@ def comparisons(
     family: str = "environment",
     alpha: float = 0.05,
     resamples: int = 10_000,
+    against: str | None = None,
 ) -> pd.DataFrame:
     """One row per environment x endpoint x pair of methods (docs/statistics.md has the columns).
 
-    Two methods are compared on the seeds that both have. `family` says which p-values Holm's method
-    corrects together: `environment` those of one environment and endpoint, `study` those of the
-    whole table. Intervals have level 1 - alpha, so the Hodges-Lehmann interval excludes zero
+    Two methods are compared on the seeds that both have; the unpaired measures, `p_mannwhitney` and
+    `prob_improvement`, take all runs of both, `n_a` and `n_b`. against: the method that all others
+    are compared with (they minus it); all pairs without it. `family` says which p-values Holm's
+    method corrects together: `environment` those of one environment and endpoint, `study` those of
+    the whole table. Intervals have level 1 - alpha, so the Hodges-Lehmann interval excludes zero
     exactly where p <= alpha (unless differences tie). `power` and `n_for_80` are for the declared
     effect, at level alpha / tests in the family.
     """
@@ -146,16 +176,19 @@ def comparisons(
     rows = []
     for (env, metric_type), group in endpoints.groupby(["env", "metric_type"], sort=False):
         wide = by_seed(group)
-        for a, b in combinations(wide.columns, 2):
+        for a, b in contrasts(list(wide.columns), against):
             pair = wide[[a, b]].dropna()
             if pair.empty:
                 continue
-            row = compare(pair[a].to_numpy(), pair[b].to_numpy(), 1 - alpha, resamples)
+            every = wide[a].dropna().to_numpy(), wide[b].dropna().to_numpy()
+            row = compare(pair[a].to_numpy(), pair[b].to_numpy(), 1 - alpha, resamples, every)
             row |= {"env": env, "metric_type": metric_type, "metric": METRIC}
             row |= {"method_a": a, "method_b": b}
             row["family"] = "study" if family == "study" else f"{env}, {metric_type}"
             rows.append(row)
     table = pd.DataFrame(rows, columns=_COLUMNS.split())
+    from statsmodels.stats.multitest import multipletests  # slow to import
+
     for _, members in table.groupby("family", sort=False):
         holm = multipletests(members["p_value"], alpha, method="holm")[1]
         table.loc[members.index, "p_value_holm"] = holm
@@ -163,12 +196,21 @@ def comparisons(
         table.loc[members.index, "power"] = [power(n, EFFECT, level) for n in members["n"]]
         table.loc[members.index, "n_for_80"] = seeds_needed(EFFECT, level)
     table["reject_null"] = table["p_value_holm"] <= alpha
-    return table.astype({"n_for_80": "int64"})
+    return table.astype(dict.fromkeys(["n_for_80", "n_a", "n_b"], "int64"))
+
+
+def contrasts(methods: Sequence[str], against: str | None) -> list[tuple[str, str]]:
+    """The pairs to compare: all of them in order, or each method with `against`."""
+    if against is None:
+        return list(combinations(methods, 2))
+    return [(method, against) for method in methods if method != against and against in methods]
 
 
 def interquartile_mean(values: np.ndarray, axis: int = -1) -> np.ndarray:
     """Mean after dropping the lowest and the highest floor(n/4) values."""
-    return stats.trim_mean(values, 0.25, axis=axis)
+    ordered = np.moveaxis(np.sort(values, axis=axis), axis, 0)
+    cut = len(ordered) // 4
+    return ordered[cut : len(ordered) - cut].mean(axis=0)
 
 
 @needs(endpoints="env method seed metric_type value")
@@ -195,7 +237,7 @@ def summary(endpoints: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
                 "median": np.median(values),
                 "min": values.min(),
                 "max": values.max(),
-                "iqr": stats.iqr(values),
+                "iqr": scipy.stats.iqr(values),
                 "sd": sd,
                 "sem": sd / np.sqrt(len(values)),
                 "ci_low": low,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.text import markdown_text
@@ -35,7 +35,7 @@ Published = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 @needs(
     comparisons="env metric_type method_a method_b n p_value_holm reject_null hodges_lehmann "
-    "ci_hl_low ci_hl_high dz sd_delta family",
+    "ci_hl_low ci_hl_high dz sd_delta family power n_for_80",
     summary="env metric_type method n mean sd",
 )
 def findings(
@@ -174,6 +174,6 @@ def welch_interval(
         variance**2 / (group["n"] - 1)
         for variance, group in zip(variances, (ours, theirs), strict=True)
     )
-    half = stats.t.ppf((1 + level) / 2, freedom) * np.sqrt(total)
+    half = scipy.stats.t.ppf((1 + level) / 2, freedom) * np.sqrt(total)
     difference = ours["mean"] - theirs["mean"]
     return float(difference - half), float(difference + half)

@@ -1,7 +1,7 @@
 """Confidence intervals for a location, each a pair (low, high)."""
 
 import numpy as np
-from scipy import stats
+import scipy
 
 Interval = tuple[float, float]
 
@@ -51,7 +51,7 @@ def t_interval(values: np.ndarray, level: float = 0.95) -> Interval:
     """mean +- t quantile (n - 1 degrees of freedom) x sd / sqrt(n); NaN for one value."""
     if len(values) < 2:
         return np.nan, np.nan
-    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values)
+    half = scipy.stats.t.ppf((1 + level) / 2, len(values) - 1) * scipy.stats.sem(values)
     return float(np.mean(values) - half), float(np.mean(values) + half)
 
 
@@ -68,7 +68,7 @@ def bootstrap_intervals(
     if np.ptp(values) == 0:
         point = float(values[0]), float(values[0])
         return point, point
-    draws = stats.bootstrap(
+    draws = scipy.stats.bootstrap(
         (values,),
         np.mean,
         n_resamples=resamples,
@@ -76,7 +76,7 @@ def bootstrap_intervals(
         method="BCa",
         rng=np.random.default_rng(0),
     )
-    again = stats.bootstrap(
+    again = scipy.stats.bootstrap(
         (values,),
         np.mean,
         n_resamples=0,

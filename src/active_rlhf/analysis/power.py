@@ -8,8 +8,7 @@ The effect is declared beforehand: power for the observed effect would only repe
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from scipy.optimize import brentq
+import scipy
 
 from active_rlhf.analysis.frames import needs
 
@@ -27,8 +26,8 @@ def power(n: int, dz: float, alpha: float) -> float:
     if smallest_p(n) > alpha:
         return 0.0
     pairs = n * 3 / np.pi
-    critical = stats.f.ppf(1 - alpha, 1, pairs - 1)  # t squared: both tails at once
-    return float(stats.ncf.sf(critical, 1, pairs - 1, pairs * dz**2))
+    critical = scipy.stats.f.ppf(1 - alpha, 1, pairs - 1)  # t squared: both tails at once
+    return float(scipy.stats.ncf.sf(critical, 1, pairs - 1, pairs * dz**2))
 
 
 def seeds_needed(dz: float, alpha: float, target: float = TARGET) -> int:
@@ -54,7 +53,7 @@ def detectable(n: int, alpha: float, target: float = TARGET) -> float:
     high = 0.5
     while power(n, high, alpha) < target:
         high *= 2
-    return float(brentq(lambda dz: power(n, dz, alpha) - target, 0.0, high))
+    return float(scipy.optimize.brentq(lambda dz: power(n, dz, alpha) - target, 0.0, high))
 
 
 def family_warning(n: int, m: int, alpha: float) -> str | None:

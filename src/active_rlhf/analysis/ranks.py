@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from active_rlhf.analysis.endpoints import by_seed, methods_of
 from active_rlhf.analysis.frames import needs
@@ -12,7 +12,7 @@ from active_rlhf.analysis.frames import needs
 
 def mean_ranks(values: np.ndarray) -> np.ndarray:
     """Mean rank of each column of values [blocks, methods]; 1 is best (largest), ties share."""
-    return stats.rankdata(-values, axis=1).mean(axis=0)
+    return scipy.stats.rankdata(-values, axis=1).mean(axis=0)
 
 
 def friedman(values: np.ndarray) -> tuple[float, float, float, float]:
@@ -23,7 +23,7 @@ def friedman(values: np.ndarray) -> tuple[float, float, float, float]:
     conservative. NaN for one block, or if every block is tied throughout.
     """
     n, k = values.shape
-    ranks = stats.rankdata(-values, axis=1)
+    ranks = scipy.stats.rankdata(-values, axis=1)
     spread = np.sum(ranks**2) - n * k * (k + 1) ** 2 / 4
     if n < 2 or spread == 0:
         return np.nan, np.nan, np.nan, np.nan
@@ -31,8 +31,8 @@ def friedman(values: np.ndarray) -> tuple[float, float, float, float]:
     chi2 = min(chi2, n * (k - 1))  # rounding may exceed the maximum, where F is infinite
     left = n * (k - 1) - chi2
     f = (n - 1) * chi2 / left if left > 0 else np.inf
-    p_f = stats.f.sf(f, k - 1, (k - 1) * (n - 1))
-    return float(chi2), float(stats.chi2.sf(chi2, k - 1)), float(f), float(p_f)
+    p_f = scipy.stats.f.sf(f, k - 1, (k - 1) * (n - 1))
+    return float(chi2), float(scipy.stats.chi2.sf(chi2, k - 1)), float(f), float(p_f)
 
 
 def critical_difference(k: int, n: int, alpha: float = 0.05) -> float:
@@ -41,7 +41,7 @@ def critical_difference(k: int, n: int, alpha: float = 0.05) -> float:
 
     q sqrt(k(k+1) / 6n), q the studentized range quantile (infinite df) / sqrt 2 (Demsar 2006).
     """
-    q = stats.studentized_range.ppf(1 - alpha, k, np.inf) / np.sqrt(2)
+    q = scipy.stats.studentized_range.ppf(1 - alpha, k, np.inf) / np.sqrt(2)
     return float(q * np.sqrt(k * (k + 1) / (6 * n)))
 
 

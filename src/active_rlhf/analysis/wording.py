@@ -1,7 +1,7 @@
 """How numbers, metrics and tests are worded, alike in tables, figures and findings."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from active_rlhf.analysis.endpoints import methods_of
-from active_rlhf.analysis.power import power_table
+from active_rlhf.analysis.power import EFFECT, family_warning
+from active_rlhf.study.ending import UNFINISHED
 
 # name and definition of each endpoint, see analysis/endpoints.py
 METRICS = {
@@ -29,8 +30,9 @@ class Terms:
 
     methods: display names in table order (empty: that of the data frame); interval: the kind around
     curves (bootstrap, t, sd); excluded: `env, method, seed, reason` of each run left out; asked:
-    environment -> teacher and label budget (empty: unknown). The other fields are the study's
-    settings of that name.
+    environment -> teacher and label budget (empty: unknown); variant: the one this is about;
+    partial: how much of an unfinished study is finished. The other fields are the study's settings
+    of that name.
     """
 
     methods: tuple[str, ...] = ()
@@ -40,18 +42,26 @@ class Terms:
     interval: str = "bootstrap"
     excluded: tuple[Mapping[str, Any], ...] = ()
     asked: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    variant: str = ""
+    partial: str = ""
 
     @classmethod
-    def of(cls, study: Mapping[str, Any]) -> "Terms":
-        """The terms of a loaded study."""
+    def of(cls, study: Mapping[str, Any], variant: str = "") -> "Terms":
+        """The terms of a loaded study, or of one of its variants."""
         names = study.get("methods") or {}
+        asked = study.get("asked") or {}
+        if study.get("variants"):
+            asked = asked.get(variant, {})
         return cls(
             methods=tuple(dict.fromkeys(names.values())),
             excluded=tuple(
                 {**run, "method": names.get(run["method"], run["method"])}
                 for run in study.get("exclude") or ()
+                if run["reason"] != UNFINISHED  # the coverage table has them
             ),
-            asked={env: tuple(asked) for env, asked in (study.get("asked") or {}).items()},
+            asked={env: tuple(own) for env, own in asked.items()},
+            variant=variant,
+            partial=partial if isinstance(partial := study.get("partial"), str) else "",
             interval=(study.get("figures") or {}).get("interval", cls.interval),
             **{
                 key: value
@@ -133,7 +143,7 @@ def listed(items: Sequence[str]) -> str:
 
 def family(comparisons: pd.DataFrame, terms: Terms) -> str:
     """Which tests Holm corrects together: 'Holm within environment × endpoint (6 tests)'."""
-    sizes = sorted(set(power_table(comparisons, terms.alpha)["tests"]))
+    sizes = sorted(set(comparisons["family"].value_counts()))
     scope = "the whole study" if terms.family == "study" else "environment × endpoint"
     tests = "1 test" if sizes == [1] else f"{listed([str(size) for size in sizes]) or 'no'} tests"
     return f"Holm within {scope} ({tests})"
@@ -143,38 +153,49 @@ def power_notes(comparisons: pd.DataFrame, terms: Terms) -> list[str]:
     """The power of these families of tests, and a warning if they cannot reject anything."""
     if comparisons.empty:
         return ["There is only one method, so nothing is tested."]
-    table = power_table(comparisons, terms.alpha).drop_duplicates(["n", "tests", "warning"])
-    notes = [text for text in table["warning"].unique() if text]
-    for row in table[table["rejection_possible"]].itertuples():
-        notes.append(
-            f"Power at n = {row.n} and Holm's first level {terms.alpha:g}/{row.tests}: "
-            f"{row.power:.2f} for an effect of dz = {row.dz:g}; "
-            f"80% takes {row.n_for_80} seeds."
+    warnings: list[str] = []
+    powers: list[str] = []
+    for _, rows in comparisons.groupby("family", sort=False):
+        tests, fewest = len(rows), rows.sort_values("n", kind="stable").iloc[0]
+        if warning := family_warning(int(rows["n"].max()), tests, terms.alpha):
+            warnings.append(warning)
+            continue
+        powers.append(
+            f"Power at n = {fewest['n']} and Holm's first level {terms.alpha:g}/{tests}: "
+            f"{fewest['power']:.2f} for an effect of dz = {EFFECT:g}; "
+            f"80% takes {fewest['n_for_80']} seeds."
         )
-    return notes
+    return list(dict.fromkeys([*warnings, *powers]))
 
 
 def teacher_and_budget(terms: Terms, *envs: str) -> str:
     """A sentence naming teacher and label budget on these environments (by default all).
 
-    Empty if they are unknown.
+    The variant comes first, in a study that has any. Empty if both are unknown.
     """
+    variant = f"Variant: {terms.variant}. " if terms.variant else ""
     cases: dict[tuple[str, int], list[str]] = {}
     for env, asked in terms.asked.items():
         if not envs or env in envs:
             cases.setdefault(asked, []).append(env)
     if len(cases) == 1:
         ((teacher, labels),) = cases
-        return f"Teacher: {teacher}; label budget: {labels:,} per run."
+        return f"{variant}Teacher: {teacher}; label budget: {labels:,} per run."
     each = [f"{teacher}, {n:,} on {listed(where)}" for (teacher, n), where in cases.items()]
-    return f"Teacher and label budget per run: {'; '.join(each)}." if each else ""
+    budgets = f"Teacher and label budget per run: {'; '.join(each)}." if each else ""
+    return (variant + budgets).strip()
 
 
-def excluded_runs(terms: Terms, env: str | None = None) -> str:
-    """A sentence naming the runs left out and why; empty if there are none."""
+def excluded_runs(terms: Terms, envs: Collection[str] | None = None) -> str:
+    """Sentences naming the runs left out in these environments and why, or else in all.
+
+    Of a partial study, how much is finished; empty if nothing is left out.
+    """
     runs = [
         f"{run['method']} seed {run['seed']} on {run['env']} ({run['reason']})"
         for run in terms.excluded
-        if env in (None, run["env"])
+        if envs is None or run["env"] in envs
     ]
-    return f"Left out: {'; '.join(runs)}." if runs else ""
+    partial = f"Partial study: {terms.partial}; the coverage table names what is missing."
+    left_out = f"Left out: {'; '.join(runs)}."
+    return " ".join([partial] * bool(terms.partial) + [left_out] * bool(runs))

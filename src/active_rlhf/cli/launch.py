@@ -8,15 +8,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from active_rlhf.study.ending import own_words
+
 LOG_LINES = 30  # of a failed command's log
 LOG_END = 65_536  # bytes in which to look for the last word on its jobs
 
 
 @contextmanager
-def launched(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The running command, whose output goes to `log`.
+def launched(
+    command: Sequence[str], log: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], list[int]]]:
+    """The running command, whose output goes to `log`, and the signals that came meanwhile.
 
-    Meanwhile SIGINT and SIGTERM are passed on to it and to all it started, as a terminal does.
+    SIGINT and SIGTERM are passed on to it and to all it started, as a terminal does.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
@@ -25,13 +29,16 @@ def launched(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[byt
             command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
 
+    received: list[int] = []
+
     def forward(number: int, _: object) -> None:
+        received.append(number)
         if process.poll() is None:
             os.killpg(process.pid, number)
 
     before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield process
+        yield process, received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -60,7 +67,10 @@ def jobs(log: Path) -> str:
 
 
 def failure(log: Path) -> str:
-    """The log from its first error on, or else its end."""
-    said = log.read_text(errors="replace").splitlines(keepends=True)
+    """Why the command failed: what the workflow says at its end, or else its first error."""
+    output = log.read_text(errors="replace")
+    said = output.splitlines(keepends=True)
     first = next((i for i, line in enumerate(said) if "Error" in line), len(said) - LOG_LINES)
-    return "".join(said[max(0, first) :][:LOG_LINES])
+    excerpt = "".join(said[max(0, first) :][:LOG_LINES])
+    where = f"the whole output of the command that failed is in {log}"
+    return f"{where}\n{own}" if (own := own_words(output)) else f"{excerpt}error: {where}\n"

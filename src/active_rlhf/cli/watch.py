@@ -1,12 +1,13 @@
 """Show the progress of a study's runs until all are done.
 
 A command after `--` is started, with its output in results/<study>/logs/snakemake.log; the exit
-code is then the command's.
+code is then the command's, or 130 after Ctrl-C.
 
 Example:
   active-rlhf watch config/demo.yaml -- snakemake --profile profiles/local
 """
 
+import signal
 import sys
 import time
 from argparse import ArgumentParser, Namespace
@@ -19,6 +20,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from active_rlhf.cli.launch import exit_code, failure, has_ended, jobs, launched
+from active_rlhf.study.ending import stopped
 from active_rlhf.study.loading import load_study
 from active_rlhf.study.progress import RunProgress, Snapshot, Watcher
 
@@ -41,11 +43,15 @@ def run(args: Namespace) -> int:
         _watch(watcher, console, _all_done, lambda: "")
         return 0
     log = results / "logs" / "snakemake.log"
-    with launched(args.command, log) as process:
+    with launched(args.command, log) as (process, received):
         _watch(watcher, console, lambda _, seconds: has_ended(process, seconds), lambda: jobs(log))
-    if process.returncode:
-        sys.stderr.write(failure(log))
-        sys.stderr.write(f"error: the command failed; its whole output is in {log}\n")
+    if not process.returncode:
+        return 0
+    if received:
+        last = watcher.look()
+        print(stopped(last.runs_done, last.runs_total), file=sys.stderr)
+        return 130 if signal.SIGINT in received else exit_code(process)
+    sys.stderr.write(failure(log))
     return exit_code(process)
 
 

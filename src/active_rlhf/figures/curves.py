@@ -2,10 +2,10 @@
 
 import numpy as np
 import pandas as pd
+import scipy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
-from scipy import stats
 
 from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.wording import Terms, excluded_runs, teacher_and_budget
@@ -59,7 +59,7 @@ def curve_panels(frame: pd.DataFrame, terms: Terms, x: str, x_label: str) -> Fig
         "Line: mean over runs (one per seed) of the running mean of 10 training episodes' true "
         f"returns. {band_note(frame['n'], terms)} No test.",
         teacher_and_budget(terms, *envs),
-        *(excluded_runs(terms, str(env)) for env in envs),
+        excluded_runs(terms, envs),
     )
     return figure
 
@@ -79,7 +79,7 @@ def band(curve: pd.DataFrame, terms: Terms) -> tuple[pd.Series, pd.Series]:
         return curve["ci_low"].mask(single), curve["ci_high"].mask(single)
     half = curve["sd"]
     if terms.interval == "t":
-        half = half * stats.t.ppf(1 - terms.alpha / 2, curve["n"] - 1) / np.sqrt(curve["n"])
+        half = half * scipy.stats.t.ppf(1 - terms.alpha / 2, curve["n"] - 1) / np.sqrt(curve["n"])
     return curve["mean"] - half, curve["mean"] + half
 
 

@@ -19,7 +19,7 @@ from active_rlhf.figures.style import blank, note, panels, styled, title, wrap
 
 @needs(
     comparisons="env metric_type method_a method_b n hodges_lehmann ci_hl_low ci_hl_high dz "
-    "reject_null family"
+    "reject_null family power n_for_80"
 )
 @styled
 def forest(
@@ -90,6 +90,6 @@ def forest(
         f"{TEST}; {family(families, terms)}. Shown: {terms.metric(metric_type, True)}.",
         *power_notes(families, terms),
         teacher_and_budget(terms, *envs),
-        *(excluded_runs(terms, str(name)) for name in envs),
+        excluded_runs(terms, envs),
     )
     return figure

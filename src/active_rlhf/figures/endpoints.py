@@ -63,6 +63,6 @@ def endpoint_distributions(
         f"their median; right: mean with {terms.level} t interval. "
         f"Shown: {terms.metric(metric_type, True)}. No test.",
         teacher_and_budget(terms, *envs),
-        *(excluded_runs(terms, env) for env in envs),
+        excluded_runs(terms, envs),
     )
     return figure

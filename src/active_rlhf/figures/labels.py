@@ -62,6 +62,6 @@ def reward_accuracy(sessions: pd.DataFrame, terms: Terms) -> Figure:
         "for each session. "
         f"{band_note(counts, terms)} No test.",
         teacher_and_budget(terms, *envs),
-        *(excluded_runs(terms, env) for env in envs),
+        excluded_runs(terms, envs),
     )
     return figure

@@ -72,6 +72,6 @@ def overhead_bars(runs: pd.DataFrame, terms: Terms, measure: str = "wall_s") -> 
         "Bar: seconds of each stage, as means over runs (one per seed); black line: from the "
         f"fastest to the slowest run. No interval, no test. "
         f"Host{'s' * (len(hosts) > 1)}: {', '.join(hosts)}.",
-        *(excluded_runs(terms, env) for env in envs),
+        excluded_runs(terms, envs),
     )
     return figure

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from active_rlhf.analysis.frames import needs
-from active_rlhf.analysis.wording import Terms, seeds, teacher_and_budget
+from active_rlhf.analysis.wording import Terms, excluded_runs, seeds, teacher_and_budget
 from active_rlhf.figures.curves import by_method, line
 from active_rlhf.figures.style import blank, legend, method_styles, note, panels, styled
 
@@ -60,6 +60,7 @@ def performance_profiles(
         bootstrap(terms),
         NORMALISED,
         teacher_and_budget(terms),
+        excluded_runs(terms),
     )
     return figure
 
@@ -88,5 +89,6 @@ def efficiency(frame: pd.DataFrame, aggregates: pd.DataFrame, terms: Terms) -> F
         bootstrap(terms),
         NORMALISED,
         teacher_and_budget(terms),
+        excluded_runs(terms),
     )
     return figure

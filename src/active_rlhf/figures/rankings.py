@@ -78,7 +78,7 @@ def improvement_matrix(
         f"{where}; {seeds(runs['n'])} seeds. Interval: {terms.level} percentile bootstrap, "
         "stratified by environment. No test.",
         teacher_and_budget(terms, *([] if env == "all" else [env])),
-        excluded_runs(terms, None if env == "all" else env),
+        excluded_runs(terms, None if env == "all" else [env]),
     )
     return figure
 
@@ -164,7 +164,7 @@ def critical_difference_diagram(
         f"by less than Nemenyi's critical difference at α = {terms.alpha:g}: not shown to differ. "
         "No interval.",
         teacher_and_budget(terms, *([] if env == "all" else [env])),
-        excluded_runs(terms, None if env == "all" else env),
+        excluded_runs(terms, None if env == "all" else [env]),
     )
     return figure
 

@@ -134,6 +134,7 @@ def save(
         for path in map(Path, paths):
             with atomic(path) as temporary:
                 figure.savefig(temporary, metadata=metadata.get(path.suffix))
+            figure.set_layout_engine("none")  # laid out by now; once more would take as long again
 
 
 def method_styles(frame: pd.DataFrame, terms: Terms) -> dict[str, MethodStyle]:

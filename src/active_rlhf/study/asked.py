@@ -1,11 +1,11 @@
 """Which teacher a study asks, and how often, as captions state it."""
 
 from active_rlhf.study import known
-from active_rlhf.study.matrix import asking
+from active_rlhf.study.matrix import asking, settings_of
 from active_rlhf.study.settings import Choice, Study
 
 
-def asked(study: Study) -> dict[str, tuple[str, int]]:
+def asked(study: Study, variant: str = "") -> dict[str, tuple[str, int]]:
     """Teacher and queries per run, by environment; empty if runs are imported or ask nothing.
 
     A teacher is named with those of its settings that differ from the defaults: `bpref (eps_mistake
@@ -13,9 +13,10 @@ def asked(study: Study) -> dict[str, tuple[str, int]]:
     """
     if not asking(study.selectors):
         return {}
+    found = {name: settings_of(study, name, variant) for name in study.environments}
     return {
         name: (_described(settings.teacher), settings.labels.total)
-        for name, settings in study.environments.items()
+        for name, settings in found.items()
     }
 
 

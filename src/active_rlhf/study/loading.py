@@ -147,6 +147,7 @@ def load_study(
         }
     )
     _check_exclusions(loaded, sources)
+    _check_contrasts(loaded, sources)
     every = [(e, method) for e in found for method in methods_trained(loaded)]
     wanted = every if cells is None else cells
     for environment, (_, own_sources) in found.items():
@@ -673,10 +674,21 @@ def _methods(study: Study, sources: Sources) -> dict[str, str] | None:
     return methods
 
 
+def _check_contrasts(study: Study, sources: Sources) -> None:
+    """The method that the others are compared with must be there."""
+    contrasts, names = study.statistics.contrasts, display_names(study) or {}
+    if contrasts is None:
+        return
+    allowed = [*names, *names.values()]
+    if allowed and contrasts.against not in allowed:
+        where = sources.where(("statistics", "contrasts", "against"))
+        raise ConfigError(unknown(where, "method", contrasts.against, dict.fromkeys(allowed)))
+
+
 def _check_exclusions(study: Study, sources: Sources) -> None:
     """Entries of `exclude` must name existing environments, methods and seeds."""
     names = display_names(study) or {}
-    allowed_names = {*names, *names.values(), *methods(study)}
+    allowed_names = {*names, *names.values(), *methods_trained(study)}
     for i, entry in enumerate(study.exclude):
         for key, kind, allowed in (
             ("env", "environment", environments(study)),

@@ -160,6 +160,26 @@ class Watcher:
         return left / at_once
 
 
+def unfinished(study: Study, results: Path) -> list[tuple[str, str, int]]:
+    """The runs of a study, as in `study_runs`, that have no whole result of the study's settings.
+
+    Code is not compared: what is finished may have been trained by an earlier version.
+    """
+
+    @cache
+    def spec(environment: str, selector: str) -> dict[str, Any]:
+        planned = resolve_run(study, environment, selector, study.seeds[0])
+        return settled_run(planned, results)[0].as_dict()
+
+    def is_finished(environment: str, selector: str, seed: int) -> bool:
+        folder = results / "runs" / folder_name(environment) / selector / str(seed)
+        result = _read_json(folder / "run.json") or {}
+        whole = {**spec(environment, selector), "seed": seed}
+        return result.get("status") == "complete" and result.get("spec") == whole
+
+    return [run for run in study_runs(study) if not is_finished(*run)]
+
+
 def _modified(path: Path) -> int:
     try:
         return path.stat().st_mtime_ns

@@ -10,7 +10,7 @@ Nothing here imports numerical code.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
 from active_rlhf.files import method_name
 from active_rlhf.study.sections import Section, setting
@@ -239,6 +239,12 @@ class Resources(Section):
     )
 
 
+class Against(Section):
+    """Comparisons with one method alone."""
+
+    against: str = setting(..., "a selector, or a method as tables show it", unit="name")
+
+
 class Statistics(Section):
     """Tests and intervals, and the endpoints they are about."""
 
@@ -252,6 +258,13 @@ class Statistics(Section):
         (),
         "further endpoints, by the same names, for the summary and the comparisons",
         unit="list of names",
+    )
+    contrasts: Against | None = setting(
+        None,
+        "which methods are compared: `all` pairs, or each with one, as in `{against: random}`, "
+        "which takes fewer tests and so leaves more power",
+        unit="`all` or `{against: <method>}`",
+        shown="`all`",
     )
     family: Literal["environment", "study"] = setting(
         "environment",
@@ -269,6 +282,11 @@ class Statistics(Section):
     bootstrap: int = setting(
         10_000, "resamples for each bootstrap interval", unit="resamples", ge=100
     )
+
+    @field_validator("contrasts", mode="before")
+    @classmethod
+    def _all_pairs(cls, given: Any) -> Any:
+        return None if given == "all" else given
 
 
 class Figures(Section):
@@ -446,6 +464,12 @@ class Study(Section):
         "required; tables, figures and the report name them. Files of such a run that exist "
         "already are left alone",
         unit="list",
+    )
+    partial: bool | str = setting(
+        False,
+        "where runs are missing, make figures and tables of those that are finished, each with a "
+        "line that says so (which then stands here in the stored config)",
+        unit="`true`, `false`",
     )
     published: dict[str, dict[str, Published]] | None = setting(
         None,

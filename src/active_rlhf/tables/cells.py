@@ -30,10 +30,12 @@ class Table:
 Column = tuple[str, list[Cell]]
 
 
-def table(name: str, caption: str, columns: list[Column], notes: Iterable[str]) -> Table:
+def table(
+    name: str, caption: str, columns: list[Column], notes: Iterable[str], left: int = 1
+) -> Table:
     heads, cells = zip(*columns, strict=True)
     notes = tuple(note for note in notes if note)
-    return Table(name, caption, heads, tuple(zip(*cells, strict=True)), notes)
+    return Table(name, caption, heads, tuple(zip(*cells, strict=True)), notes, left)
 
 
 def plain(texts: Iterable[str]) -> list[Cell]:

@@ -55,5 +55,5 @@ def costs(means: pd.DataFrame, terms: Terms, env: str = "") -> Table:
         f"Cost of a run, means {where}, and the change from {means['reference'].iloc[0]}. "
         f"No interval, no test. {hosts}",
         columns,
-        [excluded_runs(terms, None if env == cost.COMBINED else env)],
+        [excluded_runs(terms, None if env == cost.COMBINED else [env])],
     )

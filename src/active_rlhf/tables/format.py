@@ -4,12 +4,15 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jinja2
 
 from active_rlhf.analysis.text import latex_text, markdown_text
 from active_rlhf.files import atomic, folder_name
-from active_rlhf.tables.cells import Table
+
+if TYPE_CHECKING:  # the document of all tables needs no data frames
+    from active_rlhf.tables.cells import Table
 
 
 def _heading(text: str) -> str:
@@ -43,7 +46,7 @@ _TEMPLATES.filters |= {
 }
 
 
-def latex(table: Table, mark: str = "") -> str:
+def latex(table: "Table", mark: str = "") -> str:
     """A LaTeX table that needs the packages booktabs and graphicx, for `\\input`.
 
     mark: what it was made from (`marks.mark`), in a comment.
@@ -51,7 +54,7 @@ def latex(table: Table, mark: str = "") -> str:
     return _TEMPLATES.get_template("table.tex.jinja").render(table=table, mark=mark)
 
 
-def markdown(table: Table) -> str:
+def markdown(table: "Table") -> str:
     """The table in Markdown: caption, pipes, notes."""
     return _TEMPLATES.get_template("table.md.jinja").render(table=table)
 
@@ -72,7 +75,7 @@ def document(title: str, tables: Mapping[str, Sequence[str]], mark: str = "") ->
     return template.render(title=title, sections=sections, mark=mark)
 
 
-def write(table: Table, paths: Iterable[str | Path], mark: str = "") -> None:
+def write(table: "Table", paths: Iterable[str | Path], mark: str = "") -> None:
     """Write the table to each path, as LaTeX (.tex) or Markdown (.md)."""
     for path in paths:
         text = latex(table, mark) if Path(path).suffix == ".tex" else markdown(table)

@@ -40,6 +40,6 @@ def labels(frame: pd.DataFrame, terms: Terms, env: str) -> Table:
         [
             "No test is made here." if methods else "These runs do not record labels.",
             teacher_and_budget(terms, env),
-            excluded_runs(terms, env),
+            excluded_runs(terms, [env]),
         ],
     )

@@ -55,7 +55,11 @@ def _of_environment(comparisons: pd.DataFrame, terms: Terms, env: str, metric_ty
         "mean difference over its sd. P(a > b): how often a run of a is above one of b, unpaired. "
         "Bold: rejected.",
         columns,
-        [*power_notes(families, terms), teacher_and_budget(terms, env), excluded_runs(terms, env)],
+        [
+            *power_notes(families, terms),
+            teacher_and_budget(terms, env),
+            excluded_runs(terms, [env]),
+        ],
     )
 
 

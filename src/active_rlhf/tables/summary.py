@@ -54,7 +54,7 @@ def _of_environment(frame: pd.DataFrame, terms: Terms, env: str) -> Table:
         [
             "No test is made here; see the pairwise comparisons.",
             teacher_and_budget(terms, env),
-            excluded_runs(terms, env),
+            excluded_runs(terms, [env]),
         ],
     )
 

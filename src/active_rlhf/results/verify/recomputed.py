@@ -79,7 +79,9 @@ def statistics(folder: Folder) -> Findings:
         return
     exports = folder.root / "exports"
     stored = study.as_dict()
-    choices: dict[str, Any] = {key: stored.get(key) for key in ("methods", "exclude", "statistics")}
+    choices: dict[str, Any] = {
+        key: stored.get(key) for key in ("methods", "exclude", "partial", "statistics")
+    }
     references = baselines(study)
     of_exports = {
         "exports": {name: exports / f"{folder_name(name)}.csv" for name in trained}

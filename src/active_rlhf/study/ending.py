@@ -1,0 +1,66 @@
+"""The last lines of a study that ended before its end: why, and what to do."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+ERROR, STOPPED = "error: ", "stopped by the user: "
+UNFINISHED = "not finished"  # why a partial study leaves a run out
+SHOWN = 5  # different reasons
+LOG_END = 65_536  # bytes in which to look for a reason
+
+
+def reason(log: str | Path) -> str:
+    """Why a job failed, in one line: what its log says last as an error, or else at all."""
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, Path(log).stat().st_size - LOG_END))
+            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines()]
+    except OSError:
+        lines = []
+    said = [line for line in lines if line]
+    clear = [line.removeprefix(ERROR) for line in said if line.startswith(ERROR)]
+    if clear:
+        return clear[-1]
+    if said:
+        return f"{said[-1]} (an unexpected error; the whole of it is in {log})"
+    return f"ended without a word, as when memory runs out or it is killed; its log is {log}"
+
+
+def failure(jobs: Iterable[tuple[str, str | Path]], done: int, total: int) -> str:
+    """The reasons why jobs failed, last and alone, below a line that says what to do.
+
+    jobs: name and log of each; done, total: the study's runs.
+    """
+    names: dict[str, list[str]] = {}
+    for name, log in jobs:
+        names.setdefault(reason(log), []).append(name)
+    if not names:
+        return (
+            f"{ERROR}Snakemake ended for the reason above; mend it and run the same command again"
+        )
+    count = sum(map(len, names.values()))
+    shown = [
+        f"{ERROR}{text}" + (f" (in {len(of)} jobs)" if len(of) > 1 else "")
+        for text, of in list(names.items())[:SHOWN]
+    ]
+    which = f"{count} jobs" if count > 1 else f"The job {next(iter(names.values()))[0]}"
+    more = f"; {len(names) - SHOWN} further reasons are in the logs" * (len(names) > SHOWN)
+    todo = "Mend this, then run the same command again:"
+    first = f"{which} failed{more}. {_progress(done, total)}{todo}"
+    return "\n".join([first, *shown])
+
+
+def stopped(done: int, total: int) -> str:
+    """The one line that is left when somebody stops a study."""
+    return f"{STOPPED}{_progress(done, total)}The same command goes on from there."
+
+
+def own_words(output: str) -> str:
+    """What `failure` or `stopped` said at the end of a command's output; empty if neither did."""
+    last = output.rstrip("\n").rpartition("\n\n")[2]
+    known = any(line.startswith((ERROR, STOPPED)) for line in last.splitlines()[-SHOWN:])
+    return f"{last}\n" if known else ""
+
+
+def _progress(done: int, total: int) -> str:
+    return f"{done} of {total} runs are done. " if total else ""
