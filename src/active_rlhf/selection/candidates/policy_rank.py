@@ -42,7 +42,7 @@ def policy_rank(
             ge=0,
             le=100,
         ),
-    ] = 0.7,
+    ] = 1.0,
 ) -> np.ndarray:
     """Segments likely under the current policy, drawn by rank (PoLiCER).
 
