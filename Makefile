@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: benchmark help venv demo report figures thesis-dry test lint clean
+.PHONY: benchmark help venv demo report figures thesis-dry check test lint clean
 
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
@@ -42,8 +42,15 @@ figures: $(READY)  ## redo statistics, tables and figures, training nothing
 thesis-dry: $(READY)  ## show the jobs of the thesis study, starting none
 	snakemake --profile profiles/local --configfile config/thesis.yaml --dry-run --quiet rules
 
+# Caches and temporary files stay in this folder.
+check: export XDG_CACHE_HOME := $(CURDIR)/.cache
+check: export TMPDIR := $(CURDIR)/.cache/tmp
+check: $(READY) lint  ## style, types and the quick tests
+	mkdir -p $$TMPDIR
+	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m "not slow and not slurm"
+
 # Three at once also on two cores: some tests wait for SLURM.
-test: $(READY) lint  ## style, types and every test
+test: $(READY) lint  ## style, types and every test; says at the end what was left out and why
 	pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)  ## style and types of the package, style and checks of the workflow
@@ -57,4 +64,4 @@ benchmark: $(READY)  ## measure training and planning against their references, 
 	python benchmarks/training.py
 
 clean:  ## remove the demo's results and the tools' caches
-	rm -rf results/demo .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf results/demo .cache .pytest_cache .ruff_cache .mypy_cache .hypothesis

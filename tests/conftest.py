@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,29 @@ settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that take minutes come first, that no process is left alone with one at the end."""
+    """Files that take minutes come first, that no process is left alone with one at the end.
+
+    What needs a trained study is slow.
+    """
     items.sort(key=lambda item: item.path.parent.name not in ("faults", "slurm", "workflow"))
+    for item in items:  # whose study takes a minute, whatever the test does with it
+        if "trained" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end what was not tested, and what this machine lacks for it."""
+    reasons = Counter(
+        str(report.longrepr[2]).removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple)
+    )
+    chosen = terminalreporter.config.option.markexpr
+    lines = [f"{why} (tests: {count})" for why, count in reasons.most_common()]
+    lines += [f"whatever -m '{chosen}' leaves out"] if chosen else []
+    terminalreporter.section("left out" if lines else "nothing was left out")
+    for line in lines:
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
-"""What Snakemake shows of a study: a line for each job that ends, and whatever went wrong.
+"""What Snakemake shows of a study: a line for each job that ends, and anything that goes wrong.
 
 The profiles ask for it (`logger: brief`). Everything that Snakemake says is in its own log, below
-`.snakemake/log/`. It is a package of its own, as Snakemake finds such plugins by their names.
+`.snakemake/log/`. It is a separate package, as Snakemake finds such plugins by their names.
 """
 
 import os
@@ -11,8 +11,6 @@ from typing import Any
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
-
-from active_rlhf.study.ending import reason
 
 UNSEEN = {
     *(LogEvent.JOB_STARTED, LogEvent.JOB_ERROR, LogEvent.RESOURCES_INFO, LogEvent.SHELLCMD),
@@ -63,6 +61,8 @@ class LogHandler(LogHandlerBase):
             ended, self.ended = ", ".join(filter(None, self.ended)), []
             return f"{of['done']} of {of['total']} steps done: {ended}"
         elif event == LogEvent.JOB_ERROR and (_was_begun(of) or not of["indent"]):
+            from active_rlhf.study.ending import reason  # every Snakemake here loads this module
+
             more = f" ({of['rule_msg']})" if of["rule_msg"] else ""  # what a cluster says of it
             name, log = self.names.get(of["jobid"], of["rule_name"]), next(iter(of["log"]), "")
             return f"failed: {name}: {reason(log)}{more}"

@@ -23,6 +23,8 @@ from active_rlhf.study.loading import load_spec, load_study, resolve_run
 from active_rlhf.study.messages import ConfigError
 from active_rlhf.study.settings import VAE, Evaluation, Figures, Labels, Statistics
 
+pytestmark = pytest.mark.slow  # by the many tries
+
 CONFIG = Path(__file__).parents[2] / "config"
 ENVIRONMENT = "HalfCheetah-v5"
 STUDY: dict[str, Any] = {

@@ -25,6 +25,8 @@ from active_rlhf.analysis.study import statistics
 from active_rlhf.results.export import METRIC, ExportError, read_runs
 from active_rlhf.study.loading import load_study, resolve_run
 
+pytestmark = pytest.mark.slow  # by the many tries
+
 WORKFLOW = Path(__file__).parents[2] / "workflow"
 ENV = "Hopper-v5"
 NAMES = ["exp_name", "seed", METRIC, "global_step"]

@@ -26,6 +26,8 @@ from small_runs import ROLLOUT, SMALL, spec
 from active_rlhf.run.checkpoint import LATEST, PREVIOUS
 from active_rlhf.run.tracking import event_folder
 
+pytestmark = pytest.mark.slow  # by the many tries
+
 REPOSITORY = Path(__file__).parents[2]
 PENDULUM = spec("Pendulum-v1", "random")
 # Compiled and with a VAE; through gymnasium; through gymnasium with episodes that end early.

@@ -46,14 +46,12 @@ STUDY: dict[str, Any] = {
     "reward_model": {"hidden": [8, 8], "epochs": 1},
     "evaluation": {"every": 10_000, "episodes": 1},
 }
+DRAWN_FEW = "labels: 1 pairs of segments seen so far are too few to ask 4 queries"
+NO_HALF = "): TypeError: needs both state_dict and load_state_dict, or neither"
 # For each: the kind, the body of its function, and the message after the file's name. Sessions have
 # a pool of 16 pairs and ask 4 of them.
 CASES = {
-    "crash": (
-        "score",
-        "    return pairs.differences[0] / [][3]",
-        ", line 4): IndexError: list ind",
-    ),
+    "crash": ("score", "    return pairs.differences[0] / [][3]", ", line 4): IndexError: list in"),
     "many_lines": ("score", "    raise OSError('one\\ntwo')", ", line 4): OSError: one two"),
     "says_nothing": ("score", "    assert False", ", line 4): AssertionError; "),
     "deeper": (
@@ -64,22 +62,10 @@ CASES = {
     "leaves": ("score", "    import sys; sys.exit(3)", ", line 4): SystemExit: 3"),
     "endless": ("score", "    return endless(pairs)", ", line 4): RecursionError: maximum"),
     "nothing": ("score", "    pass", "): ValueError: gave scores (), not one per pair (16,)"),
-    "transposed": (
-        "score",
-        "    return pairs.differences.T",
-        "gave scores (16, 3), not one per pair (16,)",
-    ),
-    "nan_scores": (
-        "score",
-        "    return pairs.differences[0] * float('nan')",
-        "gave 16 scores that are not",
-    ),
+    "transposed": ("score", "    return pairs.differences.T", "gave scores (16, 3), not one per p"),
+    "nan_scores": ("score", "    return pairs.differences[0] * float('nan')", "gave 16 scores tha"),
     "texts": ("score", "    return ['a'] * len(pairs)", "gave 16 scores that are not finite"),
-    "writes": (
-        "score",
-        "    pairs.differences[:] = 0",
-        ", line 4): ValueError: assignment destination",
-    ),
+    "writes": ("score", "    pairs.differences[:] = 0", ", line 4): ValueError: assignment destin"),
     "undeclared": ("score", "    return pairs.latents", "declare it with latents=True, as in"),
     "too_few": ("picker", "    return [0, 1]", "must give 4 different indices below 16, not arr"),
     "twice": ("picker", "    return [0, 1, 1, 2]", "must give 4 different indices below 16"),
@@ -87,43 +73,23 @@ CASES = {
     "negative": ("picker", "    return [0, 1, 2, -1]", "must give 4 different indices below 16"),
     "fractions": ("picker", "    return [0.0, 1, 2, 3]", "must give 4 different indices below 16"),
     "picks_none": ("picker", "    pass", "must give 4 different indices below 16"),
-    "picks_badly": (
-        "picker",
-        "    return pool.nothing",
-        ", line 4): AttributeError: 'Pairs' object",
-    ),
+    "picks_badly": ("picker", "    return pool.nothing", ", line 4): AttributeError: 'Pairs' obje"),
     "lets_pass": ("filter", "    return [1, 2]", "gave int64 (2,), not a bool per pair (16,)"),
     "draws_badly": ("candidates", "    return [[1, 1]]", "gave a pair of a segment with itself"),
-    "draws_few": (
-        "candidates",
-        "    return [[1, 2]]",
-        "labels: 1 pairs of segments seen so far are too few to ask 4 queries",
-    ),
+    "draws_few": ("candidates", "    return [[1, 2]]", DRAWN_FEW),
     "answers_badly": ("teacher", "    return 1 / 0", ", line 4): ZeroDivisionError: division"),
     "no_answers": ("teacher", "    pass", "): AttributeError: 'NoneType' object has no attribute"),
-    "few_answers": (
-        "teacher",
-        "    return Answers([1.0], [1.0])",
-        "gave answers (1,), not one per",
-    ),
-    "odd_answers": (
-        "teacher",
-        "    return Answers([.3] * 4, [1] * 4)",
-        "an answer is 1, 0, 0.5 or",
-    ),
+    "few_answers": ("teacher", "    return Answers([1.0], [1.0])", "gave answers (1,), not one pe"),
+    "odd_answers": ("teacher", "    return Answers([.3] * 4, [1] * 4)", "an answer is 1, 0, 0.5 o"),
     "counts": (
         "class",
         "    count = 0\n    def __call__(self, *given):\n        self.count += 1\n"
         "        return Answers([1.0] * 4, [1.0] * 4)",
-        "changes itself (count) but has no state_dict and load_state_dict: after a resume",
+        "changes itself (count) but has no state_dict and",
     ),
     "not_made": ("class", "    def __init__(self):\n        [][0]", ", line 5): IndexError: list"),
     "not_called": ("class", "    pass", "): TypeError: needs __call__"),
-    "half": (
-        "class",
-        "    def __call__(self): ...\n    def state_dict(self): ...",
-        "): TypeError: needs both state_dict and load_state_dict, or neither",
-    ),
+    "half": ("class", "    def __call__(self): ...\n    def state_dict(self): ...", NO_HALF),
 }
 SAID_BY_THE_SELECTOR = {"draws_few"}  # not of the part
 DRIVER = """

@@ -123,12 +123,10 @@ def test_the_check_of_texts_finds_faults():
     assert len(faults(figure)) == 2
 
 
-def test_every_figure_states_n_interval_test_and_what_was_asked(figures):
+def test_every_figure_states_n_and_what_was_asked(figures):
     for name, figure in figures.items():
         text = " ".join(t.get_text().replace("\n", " ") for t in drawn(figure))
         assert "n = " in text, name
-        assert "interval" in text or "bootstrap" in text or "No band" in text, name
-        assert "test" in text.lower(), name
         assert ("Teacher: oracle; label budget: 500 per run." in text) == (name != "overhead"), name
 
 
@@ -213,10 +211,7 @@ def test_forest_fills_exactly_the_rejected():
     np.testing.assert_array_equal([line.get_xdata()[0] for line in points], rows["hodges_lehmann"])
 
 
-@given(
-    st.lists(st.integers(10, 60), min_size=2, max_size=8).map(sorted),
-    st.integers(1, 60),
-)
+@given(st.lists(st.integers(10, 60), min_size=2, max_size=8).map(sorted), st.integers(1, 60))
 def test_bars_of_ranks_against_brute_force(tenths, distance):
     """The maximal sets of neighbours in rank whose outermost members differ by less than CD."""
     ranks = np.array(tenths) / 8  # exact in binary, so that 'less than' means it

@@ -273,36 +273,6 @@ def test_no_file_and_a_folder(tmp_path):
         read_runs({ENV: tmp_path})
 
 
-@given(st.data())
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-def test_damaged_files_are_read_or_refused_in_one_line(tmp_path, data):
-    """Bytes cut, overwritten or inserted anywhere: a clean frame, or one line naming the file."""
-    text = study().to_csv(index=False).encode()
-    for _ in range(data.draw(st.integers(1, 3))):
-        at = data.draw(st.integers(0, len(text)))
-        gone = data.draw(st.integers(0, 40))
-        junk = data.draw(
-            st.one_of(
-                st.binary(max_size=8),
-                st.sampled_from([b",", b"\n", b'"', b"nan", b"1e999", b"__", b"-", b"9" * 30]),
-            )
-        )
-        text = text[:at] + junk + text[at + gone :]
-    path = tmp_path / "damaged.csv"
-    path.write_bytes(text)
-    try:
-        runs = read_runs({ENV: path})
-    except ExportError as error:
-        assert str(path) in str(error) and len(str(error).splitlines()) == 1
-    else:
-        assert np.isfinite(runs["return"]).all()
-        assert (runs.groupby(["method", "seed"], observed=True)["step"].diff().dropna() > 0).all()
-        seeds = runs.groupby("method", observed=True)["seed"].unique()
-        assert len({tuple(sorted(x)) for x in seeds}) == 1
-
-
 def test_records_share_names_order_and_exclusions(write):
     table = pd.DataFrame(
         {

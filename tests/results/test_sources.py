@@ -52,11 +52,7 @@ def test_modules_are_those_that_imports_lead_to_and_the_files_beside_them(house)
         ("inner/templates/page.jinja", "text.", True),
         ("near.py", NEAR.replace("return 1", "return 2"), True),
         ("near.py", NEAR.replace("from .inner import deep", ""), True),
-        (
-            "near.py",
-            NEAR.replace("Near", "Nearer").replace("one", "1") + "# end",
-            False,
-        ),
+        ("near.py", NEAR.replace("Near", "Nearer").replace("one", "1") + "# end", False),
         ("unused.py", "z = 3\n", False),
         ("inner/other.py", "z = 3\n", False),
     ],

@@ -32,10 +32,7 @@ LEAVES = st.one_of(
     st.integers(),
     st.floats(),
     st.text(),
-    arrays.arrays(
-        arrays.scalar_dtypes(),
-        arrays.array_shapes(min_dims=0, min_side=0, max_side=4),
-    ),
+    arrays.arrays(arrays.scalar_dtypes(), arrays.array_shapes(min_dims=0, min_side=0, max_side=4)),
 )
 TREES = st.recursive(
     LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20

@@ -171,13 +171,6 @@ def test_selectors_with_the_same_seed_start_from_the_same_behaviour(tmp_path):
     assert other["return"][0] != episodes[0]["return"][0]
 
 
-def test_the_teacher_answers_by_true_return_and_budgets_hold(tmp_path):
-    out = run(tmp_path, "random", teacher={"name": "oracle", "tie_threshold": 0.0})
-    ledger = Ledger.load(out / "labels.npz")
-    preferences = ledger.column("preferences")
-    assert set(preferences) <= {0.0, 1.0} and len(preferences) == 25
-
-
 @pytest.mark.parametrize("first_after", [0, 0.5])
 def test_no_selector_pays_for_loading_torch(first_after):
     """Nor do the first steps wait for it."""

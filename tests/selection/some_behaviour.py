@@ -19,10 +19,7 @@ def store(lengths: list[int], open_end: int = 0, seed: int = 0) -> SegmentStore:
     ended[np.cumsum(lengths, dtype=int) - 1] = bool(lengths)
     observations = generator.normal(size=(steps, OBSERVATIONS)).astype(np.float32)
     actions = 2 * generator.normal(size=(steps, ACTIONS)).astype(np.float32)
-    schema = {
-        "observation": ((OBSERVATIONS,), np.float32),
-        "action": ((ACTIONS,), np.float32),
-    }
+    schema = {"observation": ((OBSERVATIONS,), np.float32), "action": ((ACTIONS,), np.float32)}
     result = SegmentStore(steps, schema)
     nan, origins = np.full(steps, np.nan), [{} for _ in lengths]
     result.append(

@@ -15,7 +15,7 @@ from active_rlhf.selection.candidates.on_policy import on_policy_weights
 from active_rlhf.selection.candidates.pairing import pairs_across_clusters
 from active_rlhf.selection.composition import needs_latents, validate_composition
 from active_rlhf.selection.pairs import Pairs
-from active_rlhf.selection.presets import DESCRIPTIONS, PRESETS
+from active_rlhf.selection.presets import PRESETS
 from active_rlhf.selection.selector import STAGES, Selector
 
 LENGTH, SIZE, BATCH = 5, 30, 6
@@ -225,8 +225,7 @@ def test_too_little_behaviour_is_refused():
         select({}, context(store([7]), LENGTH, 40), 4)
 
 
-def test_presets_are_complete_described_and_json():
-    assert list(PRESETS) == list(DESCRIPTIONS)
+def test_presets_are_complete_and_json():
     for composition in PRESETS.values():
         assert validate_composition(composition) == composition
         assert json.loads(json.dumps(composition)) == composition
@@ -263,10 +262,7 @@ def test_what_a_composition_leaves_out_is_as_in_random():
         ({"score": ["range"]}, r"score: must be a name or a mapping with a name, not"),
         ({"picker": "dppp"}, "picker.name: unknown picker 'dppp', did you mean 'dpp'?"),
         ({"picker": 3}, "picker: must be a name or a mapping"),
-        (
-            {"picker": {"name": "top", "beta": 0.5}},
-            "picker: unknown setting 'beta': there are n",
-        ),
+        ({"picker": {"name": "top", "beta": 0.5}}, "picker: unknown setting 'beta': there are n"),
         ({"picker": {"name": "dpp", "beta": 1.5}}, "picker.beta: must be at most 1, not 1.5"),
         ({"picker": {"name": "dpp", "beta": True}}, "picker.beta: must be a number"),
         ({"picker": {"name": "dpp", "beta": float("nan")}}, "picker.beta: nan is not a usable"),
@@ -274,14 +270,8 @@ def test_what_a_composition_leaves_out_is_as_in_random():
         ({"candidates": "offline"}, "candidates.name: unknown candidates 'offline'"),
         ({"candidates": {"pairing": "x"}}, "candidates.pairing: unknown pairing 'x'"),
         ({"candidates": {"clusters": 3}}, "candidates: unknown setting 'clusters': there"),
-        (
-            {"candidates": {"pairing": "cross_cluster", "clusters": 1}},
-            "candidates.clusters: must be a whole number from 2 to 1000, not 1",
-        ),
-        (
-            {"candidates": {"name": "recent", "episodes": 2.5}},
-            "candidates.episodes: must be a whole",
-        ),
+        ({"candidates": {"pairing": "cross_cluster", "clusters": 1}}, "candidates.clusters: must"),
+        ({"candidates": {"name": "recent", "episodes": 2.5}}, "candidates.episodes: must be a who"),
         ({"filter": {"train_accuracy": 0.8}}, "filter.name: unknown filter nothing"),
         ({"filter": {"name": "consensual", "train_accuracy": 2}}, "filter.train_accuracy: must be"),
         ({"keep": 0}, "keep: must be a number above 0"),

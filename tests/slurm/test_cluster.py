@@ -191,7 +191,8 @@ def a_study_with_a_run_that_is_killed(folder: Path) -> None:
 
     finished = first_of(lambda run: run if (run / "run.json").exists() else None, runs)
     record = (finished / "run.json").read_bytes()
-    victim = first_of(training, [run for run in runs if run != finished])
+    same_job = [run for run in runs if run != finished and run.name == finished.name]
+    victim = first_of(training, same_job)
     devices = victim.environ()["CUDA_VISIBLE_DEVICES"]
     victim.kill()
     workflow.succeed()
@@ -199,13 +200,15 @@ def a_study_with_a_run_that_is_killed(folder: Path) -> None:
 
     assert devices in ("0", "1")
     assert (finished / "run.json").read_bytes() == record, "a finished run was trained again"
-    failed, completed = workflow.jobs()
-    for attempt, job in enumerate((failed, completed), start=1):
+    *seeds, again = workflow.jobs()
+    for attempt, job in ((1, seeds[0]), (1, seeds[1]), (2, again)):
         assert job["NumCPUs"] == "1" and job["TresPerNode"] == "gres:gpu:1"
         assert job["MinMemoryNode"] == f"{attempt * 1500}M"
-        assert job["TimeLimit"] == f"00:{attempt * 4 * 7}:00"  # four runs in the job
+        assert job["TimeLimit"] == f"00:{attempt * 2 * 7}:00"  # the runs of one seed
         assert (job["Partition"], job["Account"]) == ("standard", "project")
-    assert (failed["JobState"], completed["JobState"]) == ("FAILED", "COMPLETED")
+    assert sorted(job["JobState"] for job in seeds) == ["COMPLETED", "FAILED"]
+    assert again["JobState"] == "COMPLETED"
+    (failed,) = (job for job in seeds if job["JobState"] == "FAILED")
     logs = study.results / "logs"
     assert [path.stem for path in logs.glob("slurm/**/*.log")] == [failed["JobId"]]
     assert len(list(logs.glob("train/Hopper-v5/*/*.log"))) == len(runs)

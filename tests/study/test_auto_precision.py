@@ -76,8 +76,4 @@ def test_a_single_run_keeps_its_own(tmp_path):
     result = json.loads((tmp_path / "run.json").read_text())
     assert result["spec"]["reward_model"]["precision"] == "float32"
     speeds = measured()
-    assert result["precision"] == {
-        "taken": "float32",
-        "faster": speeds.faster,
-        "why": str(speeds),
-    }
+    assert result["precision"] == {"taken": "float32", "faster": speeds.faster, "why": str(speeds)}

@@ -6,18 +6,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from active_rlhf.agents.ppo.settings import PPOSettings
 from active_rlhf.cli import main
-from active_rlhf.rewards.settings import MLPSettings
 from active_rlhf.study import matrix
 from active_rlhf.study.loading import load_spec, load_study, merge, parse_set, resolve_run
 from active_rlhf.study.matrix import study_runs
 from active_rlhf.study.messages import ConfigError
 from active_rlhf.study.reading import parse_yaml, read_yaml
-from active_rlhf.study.settings import VAE, Evaluation, Figures, Labels, Statistics, Study
+from active_rlhf.study.settings import Study
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config"
@@ -474,67 +471,6 @@ def test_a_mistake_in_an_environment_file_names_that_file(tmp_path):
 def test_malformed_settings(text):
     with pytest.raises(ConfigError, match="not of the form key=value"):
         parse_set(text)
-
-
-JUNK = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.floats(),
-    st.text(max_size=8),
-    st.sampled_from(["duo", "HalfCheetah-v5", "dpp", 0, -1, 1e400, 10**400, [], {}, [[]], {"": 0}]),
-    st.dictionaries(st.text(max_size=4) | st.integers(), st.integers(), max_size=2),
-    st.lists(st.integers() | st.text(max_size=3), max_size=3),
-)
-
-
-def places(tree, path=()):
-    yield path
-    if isinstance(tree, dict):
-        for key in tree:
-            yield from places(tree[key], (*path, key))
-
-
-FULL = SMALL | {
-    "environments": {"HalfCheetah-v5": {"selectors": {"duo": {"keep": 0.5}}}},
-    "selectors": {"random": {}, "duo": {"keep": 0.4}, "hybrid": {"picker": {"beta": 0.1}}},
-    "agent": PPOSettings().as_dict(),
-    "reward_model": MLPSettings().as_dict(),
-    "vae": VAE().as_dict(),
-    "evaluation": Evaluation().as_dict(),
-    "labels": Labels().as_dict() | SMALL["labels"],
-    "teacher": HUMAN,
-    "statistics": Statistics().as_dict(),
-    "figures": Figures().as_dict(),
-    "methods": {"duo": "DUO"},
-    "exclude": [],
-    "threads": 1,
-}
-
-
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(
-    st.sampled_from(sorted(filter(None, places(FULL)), key=str)),
-    st.sampled_from(["put", "add"]),
-    JUNK,
-)
-def test_whatever_is_put_anywhere_works_or_gives_one_line(path, how, junk):
-    study = json.loads(json.dumps(FULL))
-    parent = study
-    for key in path[:-1]:
-        parent = parent[key]
-    if how == "put":
-        parent[path[-1]] = junk
-    elif isinstance(junk, dict) and isinstance(parent[path[-1]], dict):
-        parent[path[-1]] |= junk
-    try:
-        loaded = load_study("fuzz.yaml", data=study)
-    except ConfigError as error:
-        assert str(error).startswith("fuzz.yaml: ")
-        assert "\n" not in str(error)
-        return
-    for run in study_runs(loaded):
-        json.dumps(resolve_run(loaded, *run).as_dict(), allow_nan=False)
 
 
 # --- reading -------------------------------------------------------------------------------------

@@ -62,14 +62,11 @@ def test_a_silent_run_does_not_count_as_running_until_it_reports_again(study, tm
     assert len(watcher.look(NOW + 201).running) == 1
 
 
-def test_a_result_of_other_settings_is_not_done(study, tmp_path):
+def test_results_of_other_settings_and_half_written_files_are_passed_over(study, tmp_path):
     done(study, tmp_path, "random", 3, evaluation=Evaluation(every=1, episodes=1))
-    assert Watcher(study, tmp_path).look(NOW).runs_done == 0
-
-
-def test_half_written_files_are_skipped(study, tmp_path):
-    path = directory(tmp_path, "random", 3)
+    path = directory(tmp_path, "random", 11)
     path.mkdir(parents=True)
     (path / "progress.json").write_text('{"status": "runn')
     (path / "run.json").write_text("")
-    assert Watcher(study, tmp_path).look(NOW).steps_done == 0
+    snapshot = Watcher(study, tmp_path).look(NOW)
+    assert (snapshot.runs_done, snapshot.steps_done) == (0, 0)

@@ -275,10 +275,7 @@ def test_captions_state_n_test_family_interval_power_and_exclusions(family, test
     terms = Terms(family=family, excluded=EXCLUDED)
     table = comparisons(frames["endpoints"], family, resamples=100)
     scope = "the whole study" if family == "study" else "environment × endpoint"
-    for built in (
-        significance(table, terms, "Hopper-v5"),
-        significance(table, terms),
-    ):
+    for built in (significance(table, terms, "Hopper-v5"), significance(table, terms)):
         assert "n = 10 seeds" in built.caption
         assert "Wilcoxon signed-rank test, exact, two-sided, paired by seed" in built.caption
         assert f"Holm within {scope} ({tests} tests), α = 0.05" in built.caption

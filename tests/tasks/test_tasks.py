@@ -23,8 +23,7 @@ def start(name, compiled=True, options=None, task=True):
 
 
 @pytest.mark.parametrize(
-    ("name", "options"),
-    [*((name, {}) for name in ROBOTS), *((name, FALLS) for name in ROBOTS[1:])],
+    ("name", "options"), [*((name, {}) for name in ROBOTS), *((name, FALLS) for name in ROBOTS[1:])]
 )
 def test_rollout_replays_in_gymnasium_bit_for_bit(name, options):
     task, agent = start(name, options=options)

@@ -39,6 +39,8 @@ def repository(tmp_path_factory) -> Path:
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, copy / name, follow_symlinks=False)
     (copy / ".venv").symlink_to(REPOSITORY / ".venv")
+    for name in ("pyproject.toml", "constraints.txt"):
+        os.utime(copy / name, (0, 0))  # or make would set the environment up anew, for the copy
     for name in ("demo", "thesis"):
         environments = {"study": name, "environments": ["HalfCheetah-v5"]}
         selectors = {"selectors": ["random", "duo"]}
@@ -66,6 +68,7 @@ def use_published_files(repository: Path, published: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (REPOSITORY / ".venv").exists(), reason="set up by `make venv` only")
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ELSEWHERE])
 def test_command(command, repository, request):

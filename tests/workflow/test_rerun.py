@@ -29,43 +29,37 @@ def test_a_finished_study_has_nothing_to_do(study):
     assert "Nothing to be done" in study.snakemake().stderr
 
 
-def test_another_seed_trains_only_its_runs(study):
-    study.configure(seeds=[1, 2, 3])
-    assert study.runs_to_train() == {"random/3", "hybrid/3"}
+AGENT = TINY["agent"]
+CHANGES = {
+    "another seed": ({"seeds": [1, 2, 3]}, {"random/3", "hybrid/3"}),
+    "another selector": ({"selectors": ["random", "hybrid", "duo"]}, {"duo/1", "duo/2"}),
+    "a selector's setting": (
+        {"selectors": {"random": {}, "hybrid": {"picker": {"beta": 0.75}}}},
+        {"hybrid/1", "hybrid/2"},
+    ),
+    "a setting of the learner": ({"agent": AGENT | {"gamma": 0.9}}, ALL_RUNS),
+    "two values swapped": (
+        {"agent": AGENT | {"epochs": AGENT["minibatches"], "minibatches": AGENT["epochs"]}},
+        ALL_RUNS,
+    ),
+    "the same in other words": (
+        {"agent": dict(reversed(AGENT.items())) | {"learning_rate": 3e-4}, "total_steps": 4096.0},
+        set(),
+    ),
+    "tracking": (
+        {"tracking": "tensorboard", "checkpoint_every": 1, "resources": {"mem_mb": 9000}},
+        set(),
+    ),
+    "names in tables": ({"methods": {"hybrid": "Hybrid", "random": "Random"}}, set()),
+}
 
 
-def test_another_selector_trains_only_its_runs(study):
-    study.configure(selectors=["random", "hybrid", "duo"])
-    assert study.runs_to_train() == {"duo/1", "duo/2"}
-
-
-def test_a_selectors_setting_retrains_only_its_runs(study):
-    study.configure(selectors={"random": {}, "hybrid": {"picker": {"beta": 0.75}}})
-    assert study.runs_to_train() == {"hybrid/1", "hybrid/2"}
-
-
-def test_a_setting_of_the_learner_retrains_every_run(study):
-    study.configure(agent=TINY["agent"] | {"gamma": 0.9})
-    assert study.runs_to_train() == ALL_RUNS
-
-
-def test_swapping_two_values_is_a_change(study):
-    swapped = {"epochs": TINY["agent"]["minibatches"], "minibatches": TINY["agent"]["epochs"]}
-    study.configure(agent=TINY["agent"] | swapped)
-    assert study.runs_to_train() == ALL_RUNS
-
-
-def test_rewriting_the_same_config_changes_nothing(study):
-    reordered = dict(reversed(TINY["agent"].items()))
-    study.configure(agent=reordered | {"learning_rate": 0.0003}, total_steps=4096.0)
-    assert study.runs_to_train() == set()
-
-
-def test_tracking_retrains_nothing(study):
-    study.configure(
-        tracking="tensorboard", checkpoint_every=1, resources={"mem_mb": 9000, "account": "other"}
-    )
-    assert "train" not in study.plan()
+@pytest.mark.parametrize("case", CHANGES)
+def test_a_change_trains_the_runs_that_it_is_about(case, study):
+    changes, runs = CHANGES[case]
+    study.configure(**changes)
+    assert study.runs_to_train() == runs
+    assert case != "names in tables" or "rule statistics:" in study.planned
 
 
 def test_a_plot_style_redraws_and_trains_nothing(study):
@@ -78,12 +72,6 @@ def test_a_statistics_setting_computes_again_and_trains_nothing(study):
     plan = study.plan()
     assert plan.keys() >= {"statistics", *TABLES, *FIGURES}
     assert not {"train", "export"} & plan.keys()
-
-
-def test_display_names_train_nothing(study):
-    study.configure(methods={"hybrid": "Hybrid", "random": "Random"})
-    plan = study.plan()
-    assert "statistics" in plan and not {"train", "export"} & set(plan)
 
 
 def test_a_deleted_run_is_trained_again(study):

@@ -4,6 +4,7 @@ import atexit
 import hashlib
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from active_rlhf.results.sources import code_of
 from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.run.machine import library_versions
 from active_rlhf.run.schedule import steps_of_runs
-from active_rlhf.study.asked import asked
+from active_rlhf.study.asked import asked_within
 from active_rlhf.study.ending import failure, stopped
 from active_rlhf.study.loading import load_study, resolve_run, stored_study
 from active_rlhf.study.matrix import (
@@ -30,6 +31,8 @@ from active_rlhf.study.matrix import (
     excluded_in,
     methods_trained,
     methods,
+    methods_of,
+    shown_methods,
     study_runs,
 )
 from active_rlhf.study.messages import ConfigError
@@ -69,11 +72,18 @@ except InputError as error:
 
 RESULTS = f"results/{config['study']}"
 TRAINED = STUDY.environments
-# Selectors that use labels, and what they are called.
-ASKING = {name: (STUDY.methods or {}).get(name, name) for name in asking(STUDY.selectors)}
+# The methods of each variant, with their selectors; None in a study without variants.
+VARIANTS = {name: methods_of(STUDY, name) for name in STUDY.variants or {}} or None
+
+# Methods that use labels, and what they are called, by variant.
+ASKING = {
+    variant: {method: STUDY.methods[own[method]] for method in own if asking([own[method]])}
+    for variant, own in (VARIANTS or {"": methods_of(STUDY, "")}).items()
+    if asking(own.values())
+}
 
 # The teachers they ask and how often, for captions.
-ASKED = asked(STUDY)
+ASKED = asked_within(STUDY)
 
 # What the returns are normalised between, by environment; empty unless the study trains them.
 BASELINES = {
@@ -87,12 +97,17 @@ EXPORTS = {name: f"{RESULTS}/exports/{folder_name(name)}.csv" for name in TRAINE
 # The length of an environment's runs, in whole rollouts. For imported ones, that of the longest.
 TOTAL_STEPS = steps_of_runs(TRAINED)
 
-SCOPES = ["", *EXPORTS]  # what a table or figure is about: all environments, or one of them
+PLACES = ["", *EXPORTS]  # all environments, or one of them
+# What a table or figure is about: a place, within each variant where there are any.
+SCOPES = [f"{place}@{variant}" for variant in VARIANTS or () for place in PLACES] or PLACES
+WHOLE = [scope for scope in SCOPES if not scope.partition("@")[0]]  # over all environments
+EACH = [scope for scope in SCOPES if scope not in WHOLE]
 STATISTICS = {
     name: f"{RESULTS}/statistics/{name}.parquet"
     for name in (
         *("endpoints", "summary", "comparisons", "power", "improvement", "ranks", "bayes"),
         *("aggregates", "profiles", "efficiency", "labels", "label_curves", "curves"),
+        *(("variants",) if VARIANTS else ()),
     )
 }
 
@@ -178,7 +193,7 @@ def turn(wildcards):
 
 def settings(*keys, **more):
     """Parts of the config as one text; their order counts, as methods are listed in it."""
-    known = {**config, "asked": ASKED}
+    known = {**config, "asked": ASKED, "variants": VARIANTS}
     text = json.dumps({key: known.get(key) for key in keys} | more)
     text = text.replace("<", "\\u003c")  # reports embed it in a <script>, which it must not end
     return lambda wildcards: text  # Snakemake does not expand wildcards in what a function returns
@@ -250,7 +265,8 @@ def say_at_the_end(text):
 
 
 def place(kind, name, scope=""):
-    return "/".join(filter(None, (RESULTS, kind, folder_name(scope), name)))
+    environment, _, variant = scope.partition("@")
+    return "/".join(filter(None, (RESULTS, kind, variant, folder_name(environment), name)))
 
 
 def named(path):
@@ -262,17 +278,27 @@ def named(path):
 def table_names(scope):
     """Tables about a scope; what returns alone do not tell only for the study's own runs."""
     names = ["coverage"] if COVERAGE and not scope else []
-    names += ["summary", "significance_endpoint", "significance_auc"]
-    names += ["labels"] if scope and ASKING else []
-    names += ["aggregates"] if BASELINES and not scope else []
-    return names + (["overhead"] if TRAINED else [])
+    if scope in SCOPES:
+        names += ["summary", "significance_endpoint", "significance_auc"]
+        names += ["labels"] if scope in EACH and ASKING else []
+        names += ["aggregates"] if BASELINES and scope in WHOLE else []
+    elif scope:
+        names += ["variants_endpoint", "variants_auc"]
+    return names + (["overhead"] if TRAINED and scope in PLACES else [])
 
 
 def figure(name, scope="", category="Figures"):
     """The PNG of a figure, which the report shows, and its PDF."""
-    labels = {"result": name.replace("_", " "), "environment": scope or "all"}
+    environment, _, variant = scope.partition("@")
+    labels = {"result": name.replace("_", " "), "environment": environment or "all"}
+    labels |= {"variant": variant} if variant else {}
     png, pdf = (place("figures", f"{name}.{suffix}", scope) for suffix in ("png", "pdf"))
     return report(png, caption=f"../report/{name}.rst", category=category, labels=labels), pdf
+
+
+def figures(name, scopes):
+    """PNG and PDF of a figure for each scope, in turns."""
+    return [path for scope in scopes for path in figure(name, scope)]
 
 
 def tables(names, scopes=SCOPES):
@@ -284,10 +310,10 @@ def tables(names, scopes=SCOPES):
 
 
 # By scope, as in the document of all tables.
-TABLES = {scope: table_names(scope) for scope in SCOPES}
+TABLES = {scope: table_names(scope) for scope in dict.fromkeys([*PLACES, *SCOPES])}
 
 
 def tables_of(scope):
     """Markdown tables that the report's page about a scope shows; costs have their own page."""
-    scope = "" if scope == "all" else scope
+    scope = re.sub("^all(?=@|$)", "", scope)
     return [place("tables", f"{name}.md", scope) for name in TABLES[scope] if name != "overhead"]

@@ -1,15 +1,14 @@
 # One rule per family of figures. All draw from the statistics, so that none can contradict a table.
 
 # Settings that figures depend on.
-LOOK = ("study", "methods", "exclude", "partial", "asked", "statistics", "figures")
+LOOK = ("study", "methods", "variants", "exclude", "partial", "asked", "statistics", "figures")
 
 
 rule learning_curves:
     input:
         curves=STATISTICS["curves"],
     output:
-        png=[figure("learning_curves", scope)[0] for scope in SCOPES],
-        pdf=[figure("learning_curves", scope)[1] for scope in SCOPES],
+        figures("learning_curves", SCOPES),
     log:
         f"{RESULTS}/logs/figures/learning_curves.log",
     localrule: True
@@ -27,14 +26,14 @@ rule endpoints:
         endpoints=STATISTICS["endpoints"],
         summary=STATISTICS["summary"],
     output:
-        figure("endpoints"),
+        figures("endpoints", WHOLE),
     log:
         f"{RESULTS}/logs/figures/endpoints.log",
     localrule: True
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*LOOK),
+        study=settings(*LOOK, scopes=WHOLE),
         code=script_code("figures/endpoints.py"),
     script:
         "../scripts/figures/endpoints.py"
@@ -44,8 +43,7 @@ rule effects:
     input:
         comparisons=STATISTICS["comparisons"],
     output:
-        png=[figure("effects", scope)[0] for scope in SCOPES],
-        pdf=[figure("effects", scope)[1] for scope in SCOPES],
+        figures("effects", SCOPES),
     log:
         f"{RESULTS}/logs/figures/effects.log",
     localrule: True
@@ -64,15 +62,15 @@ rule rankings:
         summary=STATISTICS["summary"],
         ranks=STATISTICS["ranks"],
     output:
-        improvement=figure("improvement"),
-        critical_difference=figure("critical_difference"),
+        improvement=figures("improvement", WHOLE),
+        critical_difference=figures("critical_difference", WHOLE),
     log:
         f"{RESULTS}/logs/figures/rankings.log",
     localrule: True
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*LOOK),
+        study=settings(*LOOK, scopes=WHOLE),
         code=script_code("figures/rankings.py"),
     script:
         "../scripts/figures/rankings.py"
@@ -84,15 +82,15 @@ rule profiles:
         efficiency=STATISTICS["efficiency"],
         aggregates=STATISTICS["aggregates"],
     output:
-        profiles=figure("profiles"),
-        efficiency=figure("efficiency"),
+        profiles=figures("profiles", WHOLE),
+        efficiency=figures("efficiency", WHOLE),
     log:
         f"{RESULTS}/logs/figures/profiles.log",
     localrule: True
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*LOOK),
+        study=settings(*LOOK, scopes=WHOLE),
         code=script_code("figures/profiles.py"),
     script:
         "../scripts/figures/profiles.py"
@@ -103,18 +101,40 @@ rule label_efficiency:
         label_curves=STATISTICS["label_curves"],
         sessions=[f"{RESULTS}/exports/{folder_name(name)}.sessions.csv" for name in TRAINED],
     output:
-        label_efficiency=figure("label_efficiency"),
-        reward_accuracy=figure("reward_accuracy"),
+        label_efficiency=figures("label_efficiency", WHOLE),
+        reward_accuracy=figures("reward_accuracy", WHOLE),
     log:
         f"{RESULTS}/logs/figures/label_efficiency.log",
     localrule: True
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*LOOK, asking=ASKING, environments=list(TRAINED)),
+        study=settings(*LOOK, asking=ASKING, scopes=WHOLE, environments=list(TRAINED)),
         code=script_code("figures/label_efficiency.py"),
     script:
         "../scripts/figures/label_efficiency.py"
+
+
+if VARIANTS:
+
+    rule variants:
+        input:
+            summary=STATISTICS["summary"],
+            variants=STATISTICS["variants"],
+            endpoints=STATISTICS["endpoints"],
+        output:
+            map=figure("variants"),
+            ranks=figure("variant_ranks"),
+        log:
+            f"{RESULTS}/logs/figures/variants.log",
+        localrule: True
+        conda:
+            "../envs/active-rlhf.yaml"
+        params:
+            study=settings(*LOOK),
+            code=script_code("figures/variants.py"),
+        script:
+            "../scripts/figures/variants.py"
 
 
 rule run_time:
@@ -128,7 +148,7 @@ rule run_time:
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*LOOK),
+        study=settings(*LOOK, methods=shown_methods(STUDY)),
         code=script_code("figures/run_time.py"),
     script:
         "../scripts/figures/run_time.py"

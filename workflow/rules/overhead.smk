@@ -19,7 +19,7 @@ rule overhead:
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings("methods", "exclude"),
+        study=settings("exclude", methods=shown_methods(STUDY)),
         code=script_code("overhead.py"),
     script:
         "../scripts/overhead.py"

@@ -11,6 +11,7 @@ MADE = {
         *((rules.overhead, rules.run_time, rules.costs, rules.overhead_page) if TRAINED else ()),
         *((rules.label_efficiency, rules.labels) if ASKING else ()),
         *((rules.coverage,) if COVERAGE else ()),
+        *((rules.variants, rules.variant_tables) if VARIANTS else ()),
         # Only with baselines.
         *((rules.profiles, rules.aggregates) if BASELINES else ()),
     )
@@ -19,9 +20,11 @@ MADE = {
 for name in TRAINED:
     folder = folder_name(name)
     MADE |= dict.fromkeys(expand(rules.export.output, environment=folder), [f"runs/{folder}"])
-for scope in ("all", *EXPORTS):
-    page = f"{RESULTS}/report/tables/{folder_name(scope)}.html"
-    MADE[page] = [named(path) for path in tables_of(scope)]
+for scope in TABLES:
+    scope = scope if scope.partition("@")[0] else f"all{scope}"
+    if made := tables_of(scope):
+        page = f"{RESULTS}/report/tables/{folder_name(scope)}.html"
+        MADE[page] = [named(path) for path in made]
 
 
 rule provenance:

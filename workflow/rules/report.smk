@@ -10,7 +10,7 @@ rule config:
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*config),
+        study=settings(*config, **({"variants": config["variants"]} if VARIANTS else {})),
         code=script_code("config.py"),
     script:
         "../scripts/config.py"
@@ -77,7 +77,7 @@ use rule findings_page as tables_page with:
 
 use rule findings_page as overhead_page with:
     input:
-        [place("tables", "overhead.md", scope) for scope in SCOPES],
+        [place("tables", "overhead.md", scope) for scope in PLACES],
     output:
         report(
             f"{RESULTS}/report/overhead.html",

@@ -34,6 +34,7 @@ rule statistics:
             "methods",
             "exclude",
             "statistics",
+            "variants",
             exports=EXPORTS,
             total_steps=TOTAL_STEPS,
             baselines=BASELINES,

@@ -2,7 +2,7 @@
 # statistics.
 
 # Settings that tables and findings depend on.
-WORDS = ("study", "methods", "exclude", "partial", "asked", "statistics")
+WORDS = ("study", "methods", "variants", "exclude", "partial", "asked", "statistics")
 
 
 rule summary:
@@ -43,14 +43,14 @@ rule aggregates:
     input:
         aggregates=STATISTICS["aggregates"],
     output:
-        **tables(["aggregates"], [""]),
+        **tables(["aggregates"], WHOLE),
     log:
         f"{RESULTS}/logs/tables/aggregates.log",
     localrule: True
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*WORDS),
+        study=settings(*WORDS, scopes=WHOLE),
         code=script_code("tables/aggregates.py"),
     script:
         "../scripts/tables/aggregates.py"
@@ -60,14 +60,14 @@ rule labels:
     input:
         labels=STATISTICS["labels"],
     output:
-        **tables(["labels"], list(EXPORTS)),
+        **tables(["labels"], EACH),
     log:
         f"{RESULTS}/logs/tables/labels.log",
     localrule: True
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*WORDS, environments=list(EXPORTS)),
+        study=settings(*WORDS, scopes=EACH),
         code=script_code("tables/labels.py"),
     script:
         "../scripts/tables/labels.py"
@@ -77,41 +77,60 @@ rule costs:
     input:
         overhead=f"{RESULTS}/statistics/overhead.parquet",
     output:
-        **tables(["overhead"]),
+        **tables(["overhead"], PLACES),
     log:
         f"{RESULTS}/logs/tables/costs.log",
     localrule: True
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*WORDS, scopes=SCOPES),
+        study=settings(*WORDS, scopes=PLACES, methods=shown_methods(STUDY)),
         code=script_code("tables/costs.py"),
     script:
         "../scripts/tables/costs.py"
 
 
-if COVERAGE:
+# Of a study that is not finished.
+rule coverage:
+    input:
+        f"{RESULTS}/config.yaml",
+    output:
+        **tables(["coverage"], [""]),
+    log:
+        f"{RESULTS}/logs/tables/coverage.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*WORDS, coverage=COVERAGE),
+        code=script_code("tables/coverage.py"),
+    script:
+        "../scripts/tables/coverage.py"
 
-    rule coverage:
+
+if VARIANTS:
+
+    rule variant_tables:
         input:
-            f"{RESULTS}/config.yaml",
+            variants=STATISTICS["variants"],
+            summary=STATISTICS["summary"],
         output:
-            **tables(["coverage"], [""]),
+            **tables(["variants_endpoint", "variants_auc"], list(EXPORTS)),
         log:
-            f"{RESULTS}/logs/tables/coverage.log",
+            f"{RESULTS}/logs/tables/variants.log",
         localrule: True
         conda:
             "../envs/active-rlhf.yaml"
         params:
-            study=settings(*WORDS, coverage=COVERAGE),
-            code=script_code("tables/coverage.py"),
+            study=settings(*WORDS, environments=list(EXPORTS)),
+            code=script_code("tables/variants.py"),
         script:
-            "../scripts/tables/coverage.py"
+            "../scripts/tables/variants.py"
 
 
 rule document:
     input:
-        [place("tables", f"{name}.tex", scope) for scope in SCOPES for name in TABLES[scope]],
+        [place("tables", f"{name}.tex", scope) for scope in TABLES for name in TABLES[scope]],
     output:
         f"{RESULTS}/tables/tables.tex",
     log:
@@ -128,6 +147,7 @@ rule document:
 
 rule findings:
     input:
+        **({"variants": STATISTICS["variants"]} if VARIANTS else {}),
         comparisons=STATISTICS["comparisons"],
         summary=STATISTICS["summary"],
     output:

@@ -5,6 +5,7 @@ difference was shown', which does not mean that there is none: the interval tell
 remain possible.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ import scipy
 
 from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.text import markdown_text
+from active_rlhf.analysis.variants import within
 from active_rlhf.analysis.wording import (
     TEST,
     Terms,
@@ -79,10 +81,48 @@ def findings(
     return "\n\n".join(filter(None, paragraphs)) + "\n"
 
 
+def findings_of_study(tables: Mapping[str, pd.DataFrame], study: Mapping[str, Any]) -> str:
+    """The page of findings of a study: within each variant, then each selector's variants.
+
+    tables: the statistics `comparisons` and `summary`, and `variants` of a study that has any;
+    study: as for `Terms.of`, and `published`.
+    """
+    published, names = study.get("published"), study.get("variants")
+    pair = tables["comparisons"], tables["summary"]
+    if not names:
+        return findings(*pair, Terms.of(study), published)
+    parts = ["# Findings"]
+    for name in names:
+        comparisons, summary = (within(table, name) for table in pair)
+        own = findings(comparisons, summary, Terms.of(study, name), published)
+        title = f"# Within variant {markdown_text(name)}"
+        parts.append(re.sub("^#", "##", own.replace("# Findings", title, 1), flags=re.MULTILINE))
+    between = list(_between(tables["variants"], Terms.of(study)))
+    parts += ["## Variants of each selector", *between]
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+def _between(variants: pd.DataFrame, terms: Terms) -> Iterator[str]:
+    """Each selector's variants against its first, an endpoint and environment at a time."""
+    if variants.empty:
+        yield "No selector has two variants."
+        return
+    yield (
+        f"Each variant against the selector's first. {TEST}; Holm within selector × environment × "
+        f"endpoint, α = {terms.alpha:g}."
+    )
+    yield from power_notes(variants, terms)
+    for selector in variants["selector"].unique():
+        yield f"### {markdown_text(str(selector))}"
+        own = variants[variants["selector"] == selector]
+        for (env, metric_type), rows in own.groupby(["env", "metric_type"], sort=False):
+            yield from _differences(rows, str(env), str(metric_type), terms)
+
+
 def _paragraphs(rows: pd.DataFrame, summary: pd.DataFrame, terms: Terms) -> Iterator[str]:
     """One endpoint on one environment: means, differences that were shown, and those not shown."""
     env, metric_type = summary[["env", "metric_type"]].iloc[0]
-    where, metric = f"On {markdown_text(str(env))}", terms.metric(metric_type)
+    metric = terms.metric(metric_type)
     places = decimals([*summary["mean"], *summary["sd"]])
     order = [
         f"{markdown_text(str(row['method']))} {number(row['mean'], places)}"
@@ -90,7 +130,12 @@ def _paragraphs(rows: pd.DataFrame, summary: pd.DataFrame, terms: Terms) -> Iter
         for row in summary.sort_values("mean", ascending=False, kind="stable").to_dict("records")
     ]
     yield f"**{capital(metric)}** (mean ± sd, {seeds(summary['n'])}): {', '.join(order)}."
+    yield from _differences(rows, str(env), metric_type, terms)
 
+
+def _differences(rows: pd.DataFrame, env: str, metric_type: str, terms: Terms) -> Iterator[str]:
+    """The differences in one endpoint on one environment that were shown, and those not shown."""
+    where, metric = f"On {markdown_text(env)}", terms.metric(metric_type)
     places = decimals([*rows["hodges_lehmann"], *rows["sd_delta"]])
     shown, not_shown = [], []
     for row in rows.to_dict("records"):

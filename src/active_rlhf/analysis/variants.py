@@ -1,12 +1,14 @@
 """Variants of a study: everything within each, and each selector's variants against the first."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
 from active_rlhf.analysis.comparisons import comparisons
 from active_rlhf.analysis.endpoints import methods_of
 from active_rlhf.analysis.frames import needs
+from active_rlhf.analysis.wording import Terms
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -43,6 +45,14 @@ def across(endpoints: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_000
         table["family"] = [f"{selector}, {family}" for family in table["family"]]
         parts.append(table)
     return pd.concat(parts, ignore_index=True)
+
+
+def about(
+    study: Mapping[str, Any], scope_text: str, *frames: pd.DataFrame
+) -> tuple[str, Terms, list[pd.DataFrame]]:
+    """What a scope of a study means: its environment, its terms, and its part of the frames."""
+    env, variant = scope(scope_text)
+    return env, Terms.of(study, variant), [within(frame, variant) for frame in frames]
 
 
 def scope(text: str) -> tuple[str, str]:

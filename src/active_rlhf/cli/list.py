@@ -28,7 +28,7 @@ def run(args: Namespace) -> int:
         RANDOM_POLICY: "baseline: uniformly random actions",
     }
     for title, entries in (
-        ("environments (any other gymnasium id with Box spaces works too)", environments),
+        ("environments (others work too, by their gymnasium ids)", environments),
         ("selectors", DESCRIPTIONS | baselines),
         *(
             (f"{title} (`{kind}`)", {name: known.description(kind, name) for name in names})

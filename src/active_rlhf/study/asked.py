@@ -1,5 +1,7 @@
 """Which teacher a study asks, and how often, as captions state it."""
 
+from typing import Any
+
 from active_rlhf.study import known
 from active_rlhf.study.matrix import asking, settings_of
 from active_rlhf.study.settings import Choice, Study
@@ -18,6 +20,18 @@ def asked(study: Study, variant: str = "") -> dict[str, tuple[str, int]]:
         name: (_described(settings.teacher), settings.labels.total)
         for name, settings in found.items()
     }
+
+
+def asked_within(study: Study) -> dict[str, Any]:
+    """What `asked` says, by variant in a study that has any."""
+    if not study.variants:
+        return dict(asked(study))
+    return {variant: asked(study, _changed(study, variant)) for variant in study.variants}
+
+
+def _changed(study: Study, variant: str) -> str:
+    """The variant, or nothing if it is the study without changes."""
+    return variant if study.variants and study.variants[variant].environments else ""
 
 
 def _described(teacher: Choice) -> str:

@@ -154,7 +154,7 @@ def _horizon(environment: str, options: str, where: str) -> int:
         close = closest(environment, [*EPISODE_STEPS, *gymnasium.registry])
         raise ConfigError(
             f"{where}: unknown environment {environment!r}{close}; shipped: "
-            f"{', '.join(EPISODE_STEPS)}; other gymnasium ids with Box spaces work too"
+            f"{', '.join(EPISODE_STEPS)}; other gymnasium ids with Box observations work too"
         )
     try:
         env, horizon = make(environment, json.loads(options))

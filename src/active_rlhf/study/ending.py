@@ -1,4 +1,4 @@
-"""The last lines of a study that ended before its end: why, and what to do."""
+"""The last lines of a study that stopped early: why, and what to do."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +10,7 @@ LOG_END = 65_536  # bytes in which to look for a reason
 
 
 def reason(log: str | Path) -> str:
-    """Why a job failed, in one line: what its log says last as an error, or else at all."""
+    """Why a job failed, in one line: the last error in its log, or else the log's last line."""
     try:
         with open(log, "rb") as file:
             file.seek(max(0, Path(log).stat().st_size - LOG_END))
@@ -51,12 +51,12 @@ def failure(jobs: Iterable[tuple[str, str | Path]], done: int, total: int) -> st
 
 
 def stopped(done: int, total: int) -> str:
-    """The one line that is left when somebody stops a study."""
+    """The last line of a study that somebody stopped."""
     return f"{STOPPED}{_progress(done, total)}The same command goes on from there."
 
 
 def own_words(output: str) -> str:
-    """What `failure` or `stopped` said at the end of a command's output; empty if neither did."""
+    """The text of `failure` or `stopped` at the end of a command's output; empty without one."""
     last = output.rstrip("\n").rpartition("\n\n")[2]
     known = any(line.startswith((ERROR, STOPPED)) for line in last.splitlines()[-SHOWN:])
     return f"{last}\n" if known else ""

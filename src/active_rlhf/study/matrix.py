@@ -95,6 +95,20 @@ def settings_of(study: Study, environment: str, variant: str = "") -> Environmen
     return own.get(environment) or study.environments[environment]
 
 
+def shown_methods(study: Study) -> dict[str, str] | None:
+    """Method -> its name where variants stand side by side: `DUO (few)`; see `display_names`."""
+    names = study.methods or {}
+    if not study.variants:
+        return study.methods
+    return {
+        method: f"{names.get(selector, selector)} ({variant})"
+        if variant
+        else names.get(selector, selector)
+        for method in methods(study)
+        for selector, variant in [split(method)]
+    }
+
+
 def asking(names: Iterable[str]) -> list[str]:
     """Those selectors that ask for labels."""
     return [name for name in names if name not in BASELINES]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from active_rlhf.errors import InputError
 from active_rlhf.study.ending import UNFINISHED
-from active_rlhf.study.matrix import baselines, methods, methods_trained, study_runs
+from active_rlhf.study.matrix import baselines, methods, methods_trained, shown_methods, study_runs
 from active_rlhf.study.settings import Exclusion, Study, Variant
 
 Run = tuple[str, str, int]  # environment, method, seed, as in `study_runs`
@@ -79,7 +79,7 @@ def _within(
 
 def coverage(study: Study, missing: Collection[Run]) -> list[Cell]:
     """Each cell of the whole study, in its order, with the seeds that it has and lacks."""
-    shown = study.methods or {}
+    shown = shown_methods(study) or {}
     seeds: dict[tuple[str, str], list[int]] = {}
     for env, method, seed in study_runs(study):
         seeds.setdefault((env, method), []).append(seed)

@@ -467,8 +467,8 @@ class Study(Section):
     )
     partial: bool | str = setting(
         False,
-        "where runs are missing, make figures and tables of those that are finished, each with a "
-        "line that says so (which then stands here in the stored config)",
+        "if runs are missing, make figures and tables of the finished ones, each with a line "
+        "that says so (the stored config then has this setting)",
         unit="`true`, `false`",
     )
     published: dict[str, dict[str, Published]] | None = setting(

@@ -1,7 +1,7 @@
 """A table as data: rows of cells of plain Unicode text, which each format escapes by itself."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,11 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
     left: int = 1
+
+
+def of_scope(table: Table, variant: str) -> Table:
+    """The table under a name of its own among those of other variants."""
+    return replace(table, name=f"{table.name} {variant}") if variant else table
 
 
 Column = tuple[str, list[Cell]]

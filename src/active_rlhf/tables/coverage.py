@@ -1,4 +1,4 @@
-"""What is finished of a partial study."""
+"""The finished runs of a partial study."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

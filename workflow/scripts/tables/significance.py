@@ -2,19 +2,20 @@ import json
 from itertools import product
 
 from active_rlhf.analysis.files import read_table
-from active_rlhf.analysis.wording import Terms
+from active_rlhf.analysis.variants import about
 from active_rlhf.errors import logged
 from active_rlhf.results.marks import mark
+from active_rlhf.tables.cells import of_scope
 from active_rlhf.tables.format import write
 from active_rlhf.tables.significance import significance
 
 with logged(snakemake.log[0]):
     study, code = json.loads(snakemake.params.study), snakemake.params.code
-    terms = Terms.of(study)
     made_from = mark(study["study"], snakemake.input, snakemake.params.study, code)
     frame = read_table(snakemake.input[0])
     wanted = product(study["scopes"], ("endpoint", "auc"))
     for (scope, metric), *paths in zip(
         wanted, snakemake.output.tex, snakemake.output.md, strict=True
     ):
-        write(significance(frame, terms, scope, metric), paths, made_from)
+        env, terms, (own,) = about(study, scope, frame)
+        write(of_scope(significance(own, terms, env, metric), terms.variant), paths, made_from)

@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 
 from active_rlhf.analysis.files import read_table, write_table
-from active_rlhf.analysis.findings import findings
+from active_rlhf.analysis.findings import findings_of_study
 from active_rlhf.analysis.overhead import overhead, select
 from active_rlhf.analysis.study import statistics_of_exports
-from active_rlhf.analysis.wording import Terms
 from active_rlhf.files import folder_name
 from active_rlhf.results.collect import collect, gather_overhead
 from active_rlhf.results.export import read_csv
@@ -27,9 +26,9 @@ from active_rlhf.results.verify.folder import (
     guarded,
 )
 from active_rlhf.run.schedule import steps_of_runs
-from active_rlhf.study.asked import asked
+from active_rlhf.study.asked import asked_within
 from active_rlhf.study.loading import resolve_run
-from active_rlhf.study.matrix import baselines, excluded_in, methods
+from active_rlhf.study.matrix import baselines, excluded_in, methods, methods_of, shown_methods
 from active_rlhf.study.messages import show
 from active_rlhf.study.settings import Study
 
@@ -83,6 +82,7 @@ def statistics(folder: Folder) -> Findings:
         key: stored.get(key) for key in ("methods", "exclude", "partial", "statistics")
     }
     references = baselines(study)
+    choices["variants"] = {name: methods_of(study, name) for name in study.variants or {}} or None
     of_exports = {
         "exports": {name: exports / f"{folder_name(name)}.csv" for name in trained}
         or study.imported,
@@ -97,13 +97,11 @@ def statistics(folder: Folder) -> Findings:
         tables = statistics_of_exports(choices | of_exports)
         if trained:
             runs = read_csv(exports / "overhead.csv")
-            tables["overhead"] = overhead(select(runs, choices["methods"], choices["exclude"]))
+            tables["overhead"] = overhead(select(runs, shown_methods(study), choices["exclude"]))
         for name, table in tables.items():
             write_table(table, made / f"statistics/{name}.parquet")
-        pair = tables["comparisons"], tables["summary"]
-        page = findings(
-            *pair, Terms.of({**choices, "asked": asked(study)}), stored.get("published")
-        )
+        words = {"asked": asked_within(study), "published": stored.get("published")}
+        page = findings_of_study(tables, choices | words)
         (made / "findings.md").write_text(page, encoding="utf-8")
 
     yield from _again(folder, make)

@@ -1,0 +1,87 @@
+"""Every selector learns something trivial from every teacher, and unlearns it from its opposite."""
+
+from itertools import cycle, product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+from trivial import STEPS, true_reward
+
+from active_rlhf.run.loop import Run
+from active_rlhf.selection.presets import PRESETS
+from active_rlhf.study.loading import load_study, resolve_run
+
+TEACHERS: dict[str, dict[str, Any]] = {
+    "oracle": {},
+    "oracle without ties": {"tie_quantile": 0.0},
+    "bpref": {},
+    "bpref mistake": {"eps_mistake": 0.1},
+    "bpref noisy": {"beta": 1.0},
+    "bpref skip": {"eps_skip": 0.8},
+    "bpref myopic": {"gamma": 0.9},
+    "bpref equal": {"eps_equal": 0.1},
+    "human_simulated": {},
+}
+STUDY: dict[str, Any] = {
+    "study": "trivial",
+    "seeds": [1],
+    "environments": ["Trivial-v0"],
+    "parts": ["trivial.py"],
+    "total_steps": 14 * 160,
+    "agent": {"rollout_steps": 160, "epochs": 8, "minibatches": 4, "learning_rate": 3e-3},
+    "labels": {
+        **{"total": 60, "initial": 20, "sessions": 5, "first_after": 0.02},
+        **{"segment_length": 5, "oversampling": 5, "probe_pairs": 10},
+    },
+    "reward_model": {"hidden": [16], "learning_rate": 1e-2, "epochs": 20, "precision": "float32"},
+    "vae": {"latent": 2, "channels": [4], "segments": 64, "batch_size": 32, "epochs": 1},
+    "evaluation": {"every": 10_000, "episodes": 1},
+}
+
+
+def finished(selector: str, **changes: Any) -> Run:
+    data = STUDY | {"selectors": [selector]} | changes
+    study = load_study(Path(__file__).with_name("study.yaml"), data=data)
+    run = Run(resolve_run(study, "Trivial-v0", selector, 1))
+    while run.done < run.plan.rollouts:
+        run.advance()
+    return run
+
+
+def learned(selector: str, teacher: dict[str, Any]) -> tuple[float, float]:
+    """How the learned reward goes with the true one, and the mean return of the last episodes."""
+    run = finished(selector, teacher=teacher)
+    rng = np.random.default_rng(0)
+    seen = rng.uniform(-1, 1, (500, 2)).astype(np.float32)
+    actions = rng.uniform(-1, 1, (500, 1)).astype(np.float32)
+    correlation = stats.pearsonr(run.learner.model.rewards(seen, actions), true_reward(actions))[0]
+    return float(correlation), float(np.mean([e["return"] for e in run.episodes[-16:]]))
+
+
+CROSS = list(product(PRESETS, TEACHERS))
+# Each selector and each teacher once; the rest of the cross takes minutes.
+QUICK = list(zip(PRESETS, cycle(TEACHERS), strict=False))
+
+
+@pytest.mark.parametrize(
+    ("selector", "teacher"),
+    [pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow) for case in CROSS],
+)
+def test_learns_what_a_teacher_wants_and_the_opposite_from_its_opposite(selector, teacher):
+    name, settings = teacher.split()[0], TEACHERS[teacher]
+    right = learned(selector, {"name": name, **settings})
+    wrong = learned(selector, {"name": "inverted", "of": name, "given": settings})
+    assert right[0] > 0.3 and wrong[0] < -0.3
+    assert right[1] > 1.4 * STEPS and wrong[1] < 0.6 * STEPS  # a random policy earns 1 a step
+
+
+def test_a_perfect_reward_model_is_the_true_reward():
+    perfect = finished("duo", reward_model={"name": "perfect"})
+    true = finished("true_reward")
+    assert perfect.episodes[-1]["labels"] == 60 and true.labels == 0
+    assert [e["return"] for e in perfect.episodes] == [e["return"] for e in true.episodes]
+    assert true.episodes[-1]["return"] > 1.5 * STEPS
+    for name, array in true.agent.arrays().items():
+        np.testing.assert_array_equal(perfect.agent.arrays()[name], array)

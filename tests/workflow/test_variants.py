@@ -1,0 +1,64 @@
+"""A study with variants, trained and analysed: what is made, what an edit of one makes again."""
+
+import re
+
+import pandas as pd
+import pytest
+from studies import Study
+
+from active_rlhf.cli import main
+
+VARIANTS = {"base": {}, "mistake": {"teacher": "mistake"}, "few": {"labels": {"total": 10}}}
+CELLS = ["random", "duo", "random@mistake", "duo@mistake", "random@few", "duo@few"]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Study:
+    study = Study(tmp_path_factory.mktemp("variants"))
+    configure(study, VARIANTS)
+    done = study.snakemake()
+    assert done.returncode == 0, done.stdout + done.stderr
+    return study
+
+
+def configure(study: Study, variants: dict) -> None:
+    study.configure(selectors=["random", "duo"], variants=variants)
+
+
+@pytest.mark.slow
+def test_every_cell_is_trained_and_compared(study, capsys):
+    results = study.folder / "results/tiny"
+    assert {path.name for path in (results / "runs/Hopper-v5").iterdir()} == set(CELLS)
+    summary = pd.read_parquet(results / "statistics/summary.parquet")
+    assert set(zip(summary["variant"], summary["method"], strict=True)) == {
+        (variant, method) for variant in VARIANTS for method in ("random", "duo")
+    }
+    few = pd.read_csv(results / "exports/Hopper-v5.sessions.csv").query(
+        "exp_name.str.contains('few')"
+    )
+    assert few.groupby("exp_name")["asked"].sum().eq(10).all()
+    assert (results / "figures/few/Hopper-v5/learning_curves.pdf").is_file()
+    assert (results / "tables/Hopper-v5/variants_endpoint.tex").is_file()
+    page = (results / "findings.md").read_text()
+    titles = re.findall(r"^## (.+)$", page, re.MULTILINE)
+    assert titles == [
+        *(f"Within variant {name}" for name in sorted(VARIANTS)),
+        "Variants of each selector",
+    ]
+    assert "Variant: few. Teacher: oracle" in page and "label budget: 10 per run" in page
+    assert study.plan() == {}
+    assert main(["verify", str(results)]) == 0, capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_changing_one_variant_trains_its_runs_alone(study):
+    configure(study, VARIANTS | {"few": {"labels": {"total": 12}}})
+    assert study.runs_to_train() == {
+        f"{name}@few/{seed}" for name in ("random", "duo") for seed in (1, 2)
+    }
+    configure(study, VARIANTS | {"skip": {"teacher": "skip", "selectors": ["duo"]}})
+    assert study.runs_to_train() == {"duo@skip/1", "duo@skip/2"}
+    study.configure(selectors=["random", "duo"])  # base alone is a study without variants
+    assert study.runs_to_train() == set()
+    configure(study, VARIANTS)
+    assert study.plan() == {}
