@@ -6,7 +6,7 @@ import numpy as np
 
 from active_rlhf.parts import candidates
 from active_rlhf.selection.candidates import independent_pairs
-from active_rlhf.selection.candidates.recent import recent_weights
+from active_rlhf.selection.candidates.recent import Episodes, recent_weights
 from active_rlhf.selection.context import Context
 from active_rlhf.study.sections import setting
 
@@ -19,16 +19,7 @@ def motion(
     count: int,
     generator: np.random.Generator,
     *,
-    episodes: Annotated[
-        int,
-        setting(
-            ...,
-            "latest episodes to draw segments from, of those at least a segment long",
-            unit="episodes",
-            ge=1,
-            le=1_000_000,
-        ),
-    ] = 100,
+    episodes: Episodes = 100,
     drawn: Annotated[
         int, setting(..., "pairs drawn for each that is kept", unit="pairs", ge=1, le=1000)
     ] = 10,
