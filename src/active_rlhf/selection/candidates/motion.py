@@ -48,31 +48,38 @@ def motion(
     ids, index = np.unique(pairs, return_inverse=True)
     index = index.reshape(pairs.shape)
     states, bandwidth = scaled(context.segments(ids)[0])
-    own = overlaps(states, states, bandwidth)
+    every = np.arange(len(ids))
+    own = overlaps(states, every, every, bandwidth)
     order = np.argsort(own[index].max(axis=1), kind="stable")
     stay = np.sort(order[: max(count, int(np.ceil(moving * len(pairs))))])
     first, second = index[stay].T
-    shared = overlaps(states[first], states[second], bandwidth) / np.sqrt(own[first] * own[second])
-    return pairs[np.sort(stay[np.argsort(shared, kind="stable")[:count]])]
+    shared = overlaps(states, first, second, bandwidth) / np.sqrt(own[first] * own[second])
+    return np.asarray(pairs[np.sort(stay[np.argsort(shared, kind="stable")[:count]])])
 
 
 def scaled(states: np.ndarray) -> tuple[np.ndarray, float]:
-    """States [n, H, o] with mean 0 and sd 1 over all of them, without constant ones, and Scott's
-    bandwidth for the H states of a segment: H^(-1 / (d + 4)) in d dimensions."""
-    flat = states.reshape(-1, states.shape[-1])
-    mean, sd = flat.mean(axis=0, dtype=np.float64), flat.std(axis=0, dtype=np.float64)
+    """States [n, H, d] with mean 0 and sd 1 over all of them, float32, without those that never
+    change, and Scott's bandwidth for the H states of a segment: H^(-1 / (d + 4))."""
+    mean = states.mean(axis=(0, 1), dtype=np.float64).astype(np.float32)
+    moved = np.subtract(states, mean, dtype=np.float32)
+    sd = np.sqrt(np.einsum("nhj,nhj->j", moved, moved, dtype=np.float64) / moved[..., 0].size)
     vary = sd > 0
-    bandwidth = states.shape[1] ** (-1 / (int(vary.sum()) + 4))
-    return ((states[..., vary] - mean[vary]) / sd[vary]).astype(np.float32), bandwidth
+    if not vary.all():
+        moved = moved[..., vary]
+    moved /= sd[vary].astype(np.float32)
+    return moved, float(states.shape[1] ** (-1 / (moved.shape[-1] + 4)))
 
 
-def overlaps(first: np.ndarray, second: np.ndarray, bandwidth: float) -> np.ndarray:
-    """V [n] for states [n, H, d] of two segments each: the mean over all pairs of their states of
-    exp(-|x - y|^2 / (2 bandwidth^2))."""
+def overlaps(
+    states: np.ndarray, first: np.ndarray, second: np.ndarray, bandwidth: float
+) -> np.ndarray:
+    """V [m] between the segments `first` [m] and `second` [m] of those with states [n, H, d]: the
+    mean over all pairs of their states of exp(-|x - y|^2 / (2 bandwidth^2))."""
     found = np.empty(len(first))
     for begin in range(0, len(first), CHUNK):
-        x, y = (a[begin : begin + CHUNK].astype(np.float64) for a in (first, second))
+        part = slice(begin, begin + CHUNK)
+        x, y = (states[of[part]].astype(np.float64) for of in (first, second))
         square = (x * x).sum(-1)[:, :, None] + (y * y).sum(-1)[:, None] - 2 * x @ y.mT
         kernel = np.exp(-np.maximum(square, 0) / (2 * bandwidth**2))
-        found[begin : begin + CHUNK] = kernel.mean(axis=(1, 2))
+        found[part] = kernel.mean(axis=(1, 2))
     return found
