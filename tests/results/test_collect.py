@@ -13,6 +13,7 @@ from active_rlhf.files import sha256
 from active_rlhf.results.collect import export_name, gather_overhead
 from active_rlhf.results.export import ExportError, read_csv, read_runs
 from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.study.matrix import methods_trained
 
 ENVIRONMENT = "Hopper-v5"
 
@@ -66,6 +67,21 @@ def test_the_same_runs_give_the_same_bytes(study, results):
     assert names == [f"{ENVIRONMENT}{part}" for part in parts]
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+@pytest.mark.parametrize("selectors", [["random"], ["random", "true_reward"]])
+def test_evaluations_are_those_of_all_runs_and_of_each_once(tmp_path, selectors):
+    """Of the baselines too, whether or not one is a selector as well."""
+    study = load_study("tiny.yaml", data=STUDY | {"selectors": selectors, "baselines": True})
+    for name in methods_trained(study):
+        for seed in study.seeds:
+            spec = resolve_run(study, ENVIRONMENT, name, seed)
+            write_run(tmp_path / "runs" / ENVIRONMENT / name / str(seed), spec)
+    export_runs(study, ENVIRONMENT, tmp_path / "runs", tmp_path)
+    found = pd.read_csv(tmp_path / f"{ENVIRONMENT}.evaluations.csv")
+    runs = found["exp_name"].str.split("__").str[1:3].map(tuple)
+    names = ("random", "random_policy", "true_reward")
+    assert sorted(runs) == sorted([(n, s) for n in names for s in ("3", "11")] * 2)
 
 
 def test_excluded_runs_need_not_be_there_and_are_not_read(results):

@@ -10,6 +10,7 @@ import yaml
 from active_rlhf.agents.ppo.settings import PPOSettings
 from active_rlhf.cli import main
 from active_rlhf.study import matrix
+from active_rlhf.study.endpoints import measures
 from active_rlhf.study.loading import load_spec, load_study, merge, parse_set, resolve_run
 from active_rlhf.study.matrix import study_runs
 from active_rlhf.study.messages import ConfigError
@@ -39,6 +40,25 @@ def message(study, overrides=None, path="small.yaml"):
     assert "\n" not in str(error.value)
     assert re.match(rf"{re.escape(str(path))}(:\d+)?: ", str(error.value))
     return str(error.value).removeprefix(str(path)).partition(": ")[2]
+
+
+def test_the_endpoint_evaluation_needs_ten_episodes(tmp_path):
+    """Of every run; imported runs have none."""
+    few = {"evaluation": {"episodes": 9}}
+    assert measures(small()) == ["endpoint", "auc", "evaluation"]
+    assert measures(small(**few)) == ["endpoint", "auc"]
+    assert measures(small(statistics={"endpoint": "last"}, **few)) == ["endpoint", "auc", "final"]
+    assert measures(small(statistics={"endpoint": "evaluation"})) == ["endpoint", "auc", "final"]
+    said = "evaluation takes at least 10 episodes, but `evaluation.episodes` is 9 in HalfCheetah-v5"
+    for chosen in ({"endpoint": "evaluation"}, {"further": ["evaluation"]}):
+        assert said in message(SMALL | few | {"statistics": chosen})
+        variants = {"base": {}, "few": few}
+        assert said in message(SMALL | {"statistics": chosen, "variants": variants})
+    (tmp_path / "x.csv").touch()
+    study = {"study": "x", "imported": {"Hopper-v5": str(tmp_path / "x.csv")}}
+    chosen = {"statistics": {"endpoint": "evaluation"}}
+    said = message(study | chosen)
+    assert said == "statistics.endpoint: evaluation: imported runs have no evaluations"
 
 
 # --- the studies shipped -------------------------------------------------------------------------
