@@ -7,6 +7,7 @@ import numpy as np
 
 from active_rlhf import rewards, teachers
 from active_rlhf.agents import Agent
+from active_rlhf.agents.saved import bounds
 from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.behaviour.store import Segments, SegmentStore
 from active_rlhf.compute import precision
@@ -41,7 +42,8 @@ class PreferenceLearner:
         self.task, self.behaviour, self.streams, self.clock = task, behaviour, streams, clock
         sizes = task.observation_space.shape[0], choices(task.action_space)
         name, settings = spec.reward_model.name, spec.reward_model.settings
-        self.model = rewards.build(name, settings, *sizes, streams["reward_model"])
+        clipped_to = bounds(task.action_space) if self.labels.actions == "clipped" else None
+        self.model = rewards.build(name, settings, *sizes, streams["reward_model"], clipped_to)
         self.teacher = teachers.build(spec.teacher)
         self.selector = Selector(spec.selection)
         self.ledger = Ledger(spec.labels.total)
