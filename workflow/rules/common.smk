@@ -105,8 +105,9 @@ PLACES = ["", *EXPORTS]  # all environments, or one of them
 SCOPES = [f"{place}@{variant}" for variant in VARIANTS or () for place in PLACES] or PLACES
 WHOLE = [scope for scope in SCOPES if not scope.partition("@")[0]]  # over all environments
 EACH = [scope for scope in SCOPES if scope not in WHOLE]
+STATISTIC = f"{RESULTS}/statistics/{{}}.parquet"
 STATISTICS = {
-    name: f"{RESULTS}/statistics/{name}.parquet"
+    name: STATISTIC.format(name)
     for name in (
         *("endpoints", "summary", "comparisons", "power", "improvement", "ranks", "bayes"),
         *("aggregates", "profiles", "efficiency", "curves"),

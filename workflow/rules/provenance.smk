@@ -11,8 +11,8 @@ MADE = {
         *((rules.overhead, rules.run_time, rules.costs, rules.overhead_page) if TRAINED else ()),
         *((rules.reward_accuracy,) if ASKING else ()),
         *((rules.coverage,) if COVERAGE else ()),
-        *((rules.variants, rules.variant_tables) if VARIANTS else ()),
-        *((rules.budgets, rules.budget_tables) if BUDGETS else ()),
+        *((rules.variants, rules.variant_differences) if VARIANTS else ()),
+        *((rules.budgets, rules.labels_needed) if BUDGETS else ()),
         # Only with baselines.
         *((rules.profiles, rules.aggregates) if BASELINES else ()),
     )
