@@ -36,6 +36,8 @@ def reward_accuracy(sessions: pd.DataFrame, terms: Terms) -> Figure:
                 curve = pd.DataFrame(statistics_of(table.to_numpy(), terms.alpha))
                 x = runs.groupby("session")["labels"].mean()
                 line(axes, styles[method], x, curve["mean"], *band(curve, terms))
+            if rows[column].isna().all():  # such as where nothing is held out
+                axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", va="center")
             if i == 0:
                 axes.set_title(pairs)
             if i == len(envs) - 1:
