@@ -280,7 +280,7 @@ def table_names(scope):
     names = ["coverage"] if COVERAGE and not scope else []
     if scope in SCOPES:
         names += ["summary", "significance_endpoint", "significance_auc"]
-        names += ["labels"] if scope in EACH and ASKING else []
+        names += ["labels", "ledger"] if scope in EACH and ASKING else []
         names += ["aggregates"] if BASELINES and scope in WHOLE else []
     elif scope:
         names += ["variants_endpoint", "variants_auc"]

@@ -9,7 +9,7 @@ MADE = {
         *(rules.summary, rules.significance, rules.document, rules.findings, rules.findings_page),
         # Only for the study's own runs.
         *((rules.overhead, rules.run_time, rules.costs, rules.overhead_page) if TRAINED else ()),
-        *((rules.label_efficiency, rules.labels) if ASKING else ()),
+        *((rules.label_efficiency, rules.labels, rules.ledger) if ASKING else ()),
         *((rules.coverage,) if COVERAGE else ()),
         *((rules.variants, rules.variant_tables) if VARIANTS else ()),
         # Only with baselines.

@@ -25,8 +25,9 @@ OPTIONAL = (
     *("score_pool", "score_selected", "train_loss", "train_accuracy"),
     *("validation_loss", "validation_accuracy", "probe_accuracy", "reward_correlation"),
 )
+ANSWERS = ("first", "second", "equal", "skipped", "used")
 SESSIONS = (
-    *("session", "step", "asked", "answered", "tied", "skipped", "held_out", "labels", "pool"),
+    *("session", "step", "asked", *ANSWERS, "held_out", "labels", "pool", "shortlist"),
     *OPTIONAL,
 )
 

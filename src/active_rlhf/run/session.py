@@ -62,10 +62,10 @@ class PreferenceLearner:
         """
         selection = self._select(agent, asked)
         with self.clock.stage("teacher"):
-            self._ask(selection.pairs, recent_returns, held)
+            arrived = self._ask(selection.pairs, recent_returns, held)
         with self.clock.stage("reward_model"):
             measured = self._learn(agent)
-        self._record(selection, asked, held, measured)
+        self._record(selection, asked, held, arrived, measured)
 
     def _select(self, agent: Agent, asked: int) -> Selection:
         context = self._context(agent, self.labels.oversampling * asked)
@@ -109,8 +109,11 @@ class PreferenceLearner:
             selector_generator=self.streams["selector"],
         )
 
-    def _ask(self, pairs: np.ndarray, recent_returns: list[float], held: int) -> None:
-        """Put pairs to the teacher, `held` of them held out, and take available answers."""
+    def _ask(self, pairs: np.ndarray, recent_returns: list[float], held: int) -> np.ndarray:
+        """Put pairs to the teacher, `held` of them held out, and take available answers.
+
+        Returns the tickets of the queries that were answered now, int64 [k].
+        """
         generator = self.streams["teacher"]
         uniform = self.behaviour.draw(generator, 2 * TIE_PAIRS, self.length).reshape(-1, 2)
         returns = self.behaviour.returns(uniform, self.length)
@@ -131,8 +134,11 @@ class PreferenceLearner:
         held_out[self.streams["split"].permutation(len(pairs))[:held]] = True
         tickets = self.ledger.ask(pairs, session=len(self.records), held_out=held_out)
         self.teacher.ask(tickets, question, history, generator)
+        arrived = [np.empty(0, np.int64)]
         for answered, answers in self.teacher.collect():
             self.ledger.answer(answered, answers)
+            arrived.append(answered)
+        return np.concatenate(arrived)
 
     def _learn(self, agent: Agent) -> dict[str, float]:
         """Train the reward model on the answers so far; returns how well it then predicts."""
@@ -189,24 +195,25 @@ class PreferenceLearner:
         }
 
     def _record(
-        self, selection: Selection, asked: int, held: int, measured: dict[str, float]
+        self,
+        selection: Selection,
+        asked: int,
+        held: int,
+        arrived: np.ndarray,
+        measured: dict[str, float],
     ) -> None:
         session, step = len(self.records), self.behaviour.steps
-        ledger = self.ledger
-        now = ledger.column("sessions") == session
-        preference, answered = (ledger.column(c)[now] for c in ("preferences", "answered"))
         self.records.append(
             {
                 "session": session,
                 "step": step,
                 "asked": asked,
-                "answered": int(np.isfinite(preference).sum()),
-                "tied": int((preference == 0.5).sum()),
-                "skipped": int((np.isnan(preference) & answered).sum()),
-                "pending": ledger.pending,
+                **self.ledger.kinds(arrived),
+                "pending": self.ledger.pending,
                 "held_out": held,
                 "labels": self.ledger.asked,
                 "pool": selection.pool_size,
+                "shortlist": selection.shortlist_size,
                 "score_pool": selection.score_pool,
                 "score_selected": selection.score_selected,
                 **measured,
