@@ -19,7 +19,10 @@ MADE = {
 }
 for name in TRAINED:
     folder = folder_name(name)
-    MADE |= dict.fromkeys(expand(rules.export.output, environment=folder), [f"runs/{folder}"])
+    made_from = [f"runs/{folder}", *sorted({named(path) for path in probes_of(folder).values()})]
+    MADE |= dict.fromkeys(expand(rules.export.output, environment=folder), made_from)
+for name in PROBES:
+    MADE |= {f"{RESULTS}/probes/{name}.{suffix}": [] for suffix in ("npz", "json")}
 for scope in TABLES:
     scope = scope if scope.partition("@")[0] else f"all{scope}"
     if made := tables_of(scope):

@@ -53,8 +53,11 @@ def locked(out: Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def restore_result(out: Path, spec: Spec, code: str) -> bool:
-    """Whether exactly this run is complete; if so, its run.json exists afterwards."""
+def restore_result(out: Path, spec: Spec, code: str, probe: Path | None = None) -> bool:
+    """Whether exactly this run is complete; if so, its run.json exists afterwards.
+
+    probe: the probe set that it must have been measured on, if that matters.
+    """
     for name in (RESULT, COPY):
         try:
             text = (out / name).read_text(encoding="utf-8")
@@ -62,6 +65,8 @@ def restore_result(out: Path, spec: Spec, code: str) -> bool:
             if (found["spec"], found["code"]) != (spec.as_dict(), code):
                 continue
             if machine.other_versions(found["versions"]):
+                continue
+            if probe is not None and found.get("probe") != sha256(probe):
                 continue
         except (OSError, ValueError, LookupError, TypeError):
             continue
@@ -117,6 +122,7 @@ def write(run: Run, out: Path, code: str) -> None:
         "seconds": run.clock.seconds,
         "files": {name: sha256(out / name) for name in result_files(run.learner is not None)},
         **({"precision": _precision(run.spec)} if run.learner else {}),
+        **({"probe": run.learner.probe.sha256} if run.learner and run.learner.probe else {}),
         **run.cost.state_dict(),
         **machine.description(),
     }

@@ -10,7 +10,9 @@ from active_rlhf.agents import Agent
 from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.behaviour.store import Segments, SegmentStore
 from active_rlhf.compute import precision
+from active_rlhf.errors import InputError
 from active_rlhf.rewards import measures
+from active_rlhf.rewards.probe import MEASURES, ProbeSet
 from active_rlhf.run.clock import Clock
 from active_rlhf.run.finite import check
 from active_rlhf.run.schedule import RECENT_RETURNS
@@ -30,11 +32,31 @@ def choices(action_space: Any) -> int:
     return int(action_space.n) if hasattr(action_space, "n") else action_space.shape[0]
 
 
+def _loaded(path: Path, task: Task, length: int) -> ProbeSet:
+    """The probe set in a file, if its segments are of this task and length."""
+    probe = ProbeSet.load(path)
+    found = probe.observations.shape[2:], probe.actions.shape[3:]
+    needed = (length, *task.observation_space.shape), task.action_space.shape
+    if found != needed:
+        (steps, *seen), (wanted, *shape) = found[0], needed[0]
+        raise InputError(
+            f"{path}: a probe set of segments of {steps} steps, observations {tuple(seen)} and "
+            f"actions {found[1]}; this run needs {wanted}, {tuple(shape)} and {needed[1]}"
+        )
+    return probe
+
+
 class PreferenceLearner:
     """Selector, teacher, ledger and reward model of a run."""
 
     def __init__(
-        self, spec: Spec, task: Task, behaviour: SegmentStore, streams: Streams, clock: Clock
+        self,
+        spec: Spec,
+        task: Task,
+        behaviour: SegmentStore,
+        streams: Streams,
+        clock: Clock,
+        probe: Path | None = None,
     ):
         assert spec.labels and spec.teacher and spec.reward_model and spec.selection
         self.spec, self.labels, self.length = spec, spec.labels, spec.labels.segment_length
@@ -46,6 +68,7 @@ class PreferenceLearner:
         self.selector = Selector(spec.selection)
         self.ledger = Ledger(spec.labels.total)
         self.vae = SegmentVAE(sizes[0], self.length, streams["vae"], spec.vae) if spec.vae else None
+        self.probe = _loaded(probe, task, self.length) if probe else None
         self.train_accuracy: float | None = None
         self.records: list[dict[str, Any]] = []
         self.timings: list[dict[str, Any]] = []
@@ -157,7 +180,6 @@ class PreferenceLearner:
                 preferences=training.preferences,
             )
         self._calibrate()
-        probed = self._probe()
         measured = {}
         validated = self.behaviour.gather(validation.pairs, self.length)
         for name, labels, shown in (
@@ -169,30 +191,14 @@ class PreferenceLearner:
             measured[f"{name}_accuracy"] = measures.accuracy(p, labels.preferences)
         accuracy = measured["train_accuracy"]
         self.train_accuracy = None if np.isnan(accuracy) else accuracy
-        return measured | probed
+        nothing = dict.fromkeys(MEASURES, float("nan"))
+        return measured | (self.probe.measured(model) if self.probe else nothing)
 
     def _calibrate(self) -> None:
-        """Scale the members' outputs alike, on segments drawn uniformly from all behaviour.
-
-        The probe is another draw, so measuring more changes nothing else.
-        """
+        """Scale the members' outputs alike, on segments drawn uniformly from all behaviour."""
         stream = self.streams["calibration"]
         drawn = self.behaviour.draw(stream, CALIBRATION_SEGMENTS, self.length)
         self.model.calibrate(self.model.member_rewards(*self.behaviour.gather(drawn, self.length)))
-
-    def _probe(self) -> dict[str, float]:
-        """Measures of the model on segments drawn uniformly from the run's own behaviour."""
-        drawn = self.behaviour.draw(self.streams["probe"], 2 * self.labels.probe_pairs, self.length)
-        members = self.model.member_rewards(*self.behaviour.gather(drawn, self.length))
-        predicted = self.model.combined(members).sum(-1)
-        true = self.behaviour.returns(drawn, self.length)
-        by_pair = members.reshape(len(members), -1, 2, self.length)
-        probability = measures.first_preferred(by_pair).mean(0)
-        answer = 0.5 + 0.5 * np.sign(-np.diff(true.reshape(-1, 2))[:, 0])
-        return {
-            "probe_accuracy": measures.accuracy(probability, answer),
-            "reward_correlation": measures.correlation(predicted, true),
-        }
 
     def _record(
         self,
