@@ -275,6 +275,16 @@ FORGED: dict[str, tuple[Callable[[Path], None], str, str]] = {
         f"{RUN}/labels.npz",
         "not readable (ValueError: Object arrays cannot be loaded",
     ),
+    "probe set of a run": (
+        result(probe="0" * 64),
+        RUN,
+        "measured on another probe set than the study has now",
+    ),
+    "probe set": (
+        text("probes/Hopper-v5.json", '"pairs": 20', '"pairs": 21'),
+        "probes/Hopper-v5.json",
+        "is of another probe set than the config's",
+    ),
     "spec": (text(f"{RUN}/run.json", '"epochs": 2', '"epochs": 3'), RUN, "agent.epochs is 3"),
     "export": (
         table("exports/Hopper-v5.csv", cell("charts/episodic_return", 9e3)),

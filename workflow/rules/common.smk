@@ -172,7 +172,9 @@ def probe_file(environment, method):
 
 
 def probes_of(environment):
-    """The probe set of each method of an environment."""
+    """The probe set of each method of an environment; none of what is not one of the study's."""
+    if environment_of(environment) not in TRAINED:
+        return {}
     found = {name: probe_file(environment, name) for name in methods(STUDY)}
     return {name: path for name, paths in found.items() for path in paths}
 

@@ -31,8 +31,8 @@ rule probe:
 
 rule train:
     input:
-        # A probe set made again retrains nothing: what it changes is measured, not learned.
-        lambda wildcards: list(map(ancient, probe_file(wildcards.environment, wildcards.selector))),
+        # If it is made again, the jobs of finished runs start, but find that they have nothing to do.
+        lambda wildcards: probe_file(wildcards.environment, wildcards.selector),
     output:
         f"{RESULTS}/runs/{{environment}}/{{selector}}/{{seed}}/run.json",
     log:

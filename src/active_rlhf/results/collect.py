@@ -142,8 +142,8 @@ def require_probe(directory: Path, result: Mapping[str, Any], known: str) -> Non
     """Raise ExportError unless a run was measured on the probe set with this hash."""
     if result.get("probe") != known:
         raise ExportError(
-            f"{directory}: the run was measured on another probe set than is in the study's "
-            f"probes/, so it cannot stand beside the others; {REMEDY}"
+            f"{directory}: the run was measured on another probe set than the study has now, and "
+            "cannot stand beside others; snakemake --forcerun train trains it again"
         )
 
 

@@ -53,8 +53,8 @@ def train(
     `out/progress.json`.
 
     `probe` is the file of a probe set (`run.probe.make`), on which the reward model is measured
-    after each session; without it these measures are missing. It changes nothing else. A run that
-    was measured on another set is not this one.
+    after each session; without it these measures are missing. It changes nothing else, so a
+    complete run that was measured on another set is left alone; a half-trained one starts afresh.
 
     `stopping` is asked before each rollout; once it says yes, a checkpoint is written and Stopped
     is raised. Raises RunLocked if another process is training the run; FloatingPointError, naming
@@ -74,7 +74,7 @@ def train(
         if products:
             decide(out, products)
         code = code_fingerprint(spec)  # of the files as they were when the run began
-        complete = not force and directory.restore_result(out, spec, code, probe)
+        complete = not force and directory.restore_result(out, spec, code)
         if force or complete:
             shutil.rmtree(out / CHECKPOINT, ignore_errors=True)
         if complete:

@@ -85,7 +85,7 @@ class Labels(Section):
     probe_pairs: int = setting(
         200,
         "pairs of the probe set, on which all reward models of an environment are measured; see "
-        "[docs/provenance.md](../docs/provenance.md)",
+        "[docs/statistics.md](../docs/statistics.md#the-probe-set)",
         unit="pairs",
         ge=1,
     )
