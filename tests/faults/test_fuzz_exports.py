@@ -317,7 +317,8 @@ class Files(dict):
     """What a script finds as `snakemake.input` or `.output`: by name, by place or as a whole."""
 
     def __getitem__(self, key: Any) -> Any:
-        return list(self.values())[key] if isinstance(key, int) else super().__getitem__(key)
+        whole = isinstance(key, int | slice)
+        return list(self.values())[key] if whole else super().__getitem__(key)
 
     def __iter__(self) -> Any:
         return iter(self.values())
@@ -406,8 +407,8 @@ def analysed(folder: Path, files: dict[str, str], study: dict[str, Any], figures
         path.write_text(files[env])
     scopes = ["", *files]
     study |= {"exports": {env: str(path) for env, path in exports.items()}, "scopes": scopes}
-    names = [*("summary", "comparisons", "labels", "aggregates"), *("curves", "endpoints")]
-    names += ["improvement", "ranks", "label_curves", "profiles", "efficiency", "power", "bayes"]
+    names = ["summary", "comparisons", "aggregates", "curves", "endpoints", "improvement"]
+    names += ["ranks", "profiles", "efficiency", "power", "bayes"]
     made = Files({name: str(folder / "statistics" / f"{name}.parquet") for name in names})
     log = folder / "log"
 
@@ -434,16 +435,17 @@ def analysed(folder: Path, files: dict[str, str], study: dict[str, Any], figures
     page = Files(findings=str(folder / "findings.md"))
     assert script("findings", study, of("comparisons", "summary"), page, log)
     if figures:
-        drawn = ("png", "pdf")
         for name, frame in (("learning_curves", "curves"), ("effects", "comparisons")):
-            assert script(f"figures/{name}", study, of(frame), each(name, kinds=drawn), log)
-        points = Files(zip(drawn, pair("endpoints"), strict=True))
-        assert script("figures/endpoints", study, of("endpoints", "summary"), points, log)
+            paths = [path for scope in scopes for path in pair(f"{scope}/{name}")]
+            drawn = Files(enumerate(paths))
+            assert script(f"figures/{name}", study, of(frame), drawn, log)
+        whole = study | {"scopes": [""]}
+        points = Files(enumerate(pair("endpoints")))
+        assert script("figures/endpoints", whole, of("endpoints", "summary"), points, log)
         ranked = ("improvement", "critical_difference")
         ranking = Files({name: pair(name) for name in ranked})
-        assert script(
-            "figures/rankings", study, of("improvement", "summary", "ranks"), ranking, log
-        )
+        inputs = of("improvement", "summary", "ranks")
+        assert script("figures/rankings", whole, inputs, ranking, log)
     return True
 
 

@@ -23,7 +23,7 @@ from active_rlhf.analysis.wording import Terms
 from active_rlhf.figures.curves import band, learning_curves
 from active_rlhf.figures.effects import forest
 from active_rlhf.figures.endpoints import endpoint_distributions
-from active_rlhf.figures.labels import label_efficiency, reward_accuracy
+from active_rlhf.figures.labels import reward_accuracy
 from active_rlhf.figures.overhead import overhead_bars
 from active_rlhf.figures.profiles import efficiency, performance_profiles
 from active_rlhf.figures.rankings import (
@@ -57,7 +57,6 @@ def draw_all(methods: list[str], envs: list[str], n: int) -> dict[str, Figure]:
         "profiles": performance_profiles(frames["profiles"], frames["aggregates"], terms),
         "improvement": improvement_matrix(frames["improvement"], *tables),
         "ranks": critical_difference_diagram(frames["ranks"], terms),
-        "labels": label_efficiency(frames["label_curves"], terms),
         "accuracy": reward_accuracy(sessions(methods, envs, n), terms),
         "overhead": overhead_bars(costs, terms),
     }
@@ -252,7 +251,6 @@ def test_bars_add_up_to_the_time_of_a_run(measure, clock):
 def test_missing_results_are_stated():
     frames, terms = study(names(2), ENVS[:1], 2)
     for figure in (
-        label_efficiency(frames["label_curves"].iloc[:0], terms),
         reward_accuracy(sessions(names(2), ENVS[:1], 1).iloc[:0], terms),
         performance_profiles(frames["profiles"].iloc[:0], frames["aggregates"], terms),
         efficiency(frames["efficiency"].iloc[:0], frames["aggregates"], terms),

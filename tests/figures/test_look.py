@@ -13,7 +13,7 @@ from active_rlhf.analysis.frames import FrameError
 from active_rlhf.figures.curves import learning_curves
 from active_rlhf.figures.effects import forest
 from active_rlhf.figures.endpoints import endpoint_distributions
-from active_rlhf.figures.labels import label_efficiency, reward_accuracy
+from active_rlhf.figures.labels import reward_accuracy
 from active_rlhf.figures.profiles import efficiency, performance_profiles
 from active_rlhf.figures.rankings import critical_difference_diagram, improvement_matrix
 from active_rlhf.figures.style import look, method_styles, save
@@ -65,7 +65,6 @@ def test_formats_follow_from_the_names_and_bytes_from_the_figure(tmp_path):
         (learning_curves, "curves"),
         (forest, "comparisons"),
         (endpoint_distributions, "endpoints summary"),
-        (label_efficiency, "label_curves"),
         (efficiency, "efficiency aggregates"),
         (performance_profiles, "profiles aggregates"),
         (improvement_matrix, "improvement summary"),

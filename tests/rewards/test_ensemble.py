@@ -62,13 +62,17 @@ def test_a_choice_is_seen_as_one_hot(name):
     )
 
 
+@pytest.mark.parametrize("sample", ["session", "epoch", "none"])
 @given(st.integers(1, 60), st.integers(1, 40), st.integers(1, 3), st.integers(0, 99))
-def test_a_bootstrap_sample_is_visited_as_often_as_it_was_drawn(pairs, batch_size, epochs, seed):
+def test_a_sample_is_visited_as_often_as_it_was_drawn(sample, pairs, batch_size, epochs, seed):
     generator, twin = np.random.default_rng(seed), np.random.default_rng(seed)
-    drawn = np.sort(twin.integers(pairs, size=pairs))
-    seen = list(bootstrap(pairs, batch_size, epochs, generator))
+    drawn = np.arange(pairs)
+    seen = list(bootstrap(pairs, batch_size, epochs, generator, sample))
     assert len(seen) == epochs
-    for epoch in seen:
+    for number, epoch in enumerate(seen):
+        if sample == "epoch" or (sample == "session" and number == 0):
+            drawn = np.sort(twin.integers(pairs, size=pairs))
+        twin.permutation(np.unique(drawn))
         assert len(epoch) == batches(pairs, batch_size)
         assert max(len(part) for part, _ in epoch) <= batch_size
         times = [np.round(weights * pairs / len(epoch)).astype(int) for _, weights in epoch]

@@ -39,21 +39,36 @@ def tensors_of(member):
     return tensors(member.weights), tensors(member.biases)
 
 
-def test_steps_equal_torch_adam_on_the_bootstrap_sample():
-    """Two epochs of full-batch steps, weight decay and clipping included."""
+def layers_of(model):
+    """The same of the first network of an ensemble in torch."""
+    linear = [layer for layer in model.networks[0] if isinstance(layer, torch.nn.Linear)]
+    weights, biases = ([getattr(a, n).detach().numpy() for a in linear] for n in ("weight", "bias"))
+    return tensors([weight.T for weight in weights]), tensors(biases)
+
+
+@pytest.mark.parametrize("bootstrap", ["session", "epoch", "none"])
+@pytest.mark.parametrize("name", ["mlp", "torch_mlp"])
+def test_steps_equal_torch_adam_on_the_drawn_sample(name, bootstrap):
+    """Two epochs of full-batch steps on the draws, weight decay and clipping included."""
     observations, actions, preferences = labelled(60)
     preferences[:7] = 0.5
     change = {"members": 1, "batch_size": 60, "weight_decay": 0.1, "max_grad_norm": 0.05}
-    model = ensemble(**change, epochs=2)
-    weights, biases = tensors_of(model.members[0])
+    model = ensemble(name, **change, epochs=2, bootstrap=bootstrap)
+    weights, biases = tensors_of(model.members[0]) if name == "mlp" else layers_of(model)
     drawn = np.random.default_rng()
     drawn.bit_generator.state = model.generator.bit_generator.state
-    rows = drawn.integers(60, size=60)
-    inputs = torch.from_numpy(model.inputs(observations, actions))[rows]
-    target = torch.from_numpy(preferences[rows]).float()
+    shown = torch.from_numpy(model.inputs(observations, actions))
     adam = torch.optim.Adam([*weights, *biases], lr=1e-3, weight_decay=0.1)
-    losses = []
-    for _ in range(2):
+    losses, rows = [], np.arange(60)
+    for epoch in range(2):
+        if bootstrap == "epoch" or (bootstrap == "session" and epoch == 0):
+            rows = drawn.integers(60, size=60)
+        drawn.permutation(np.unique(rows))  # the order of the pairs, and what dropout is drawn from
+        if name == "mlp":
+            drawn.integers(2**32, size=(1, 2), dtype=np.uint32)
+        else:
+            drawn.integers(2**63)
+        inputs, target = shown[rows], torch.from_numpy(preferences[rows]).float()
         adam.zero_grad()
         h = inputs
         for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
@@ -66,8 +81,9 @@ def test_steps_equal_torch_adam_on_the_bootstrap_sample():
         adam.step()
         losses.append(loss.item())
     assert model.fit(observations, actions, preferences) == pytest.approx(losses[-1], rel=1e-5)
-    for ours, theirs in zip(model.members[0].weights, weights, strict=True):
-        np.testing.assert_allclose(ours, theirs.detach(), atol=5e-6)
+    trained = tensors_of(model.members[0])[0] if name == "mlp" else layers_of(model)[0]
+    for ours, theirs in zip(trained, weights, strict=True):
+        np.testing.assert_allclose(ours.detach(), theirs.detach(), atol=5e-6)
 
 
 def test_gradient_flows_only_through_kept_units():

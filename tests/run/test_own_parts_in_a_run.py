@@ -37,7 +37,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from active_rlhf.parts import picker, score, teacher
+from active_rlhf.parts import picker, reward_model, score, teacher
 from active_rlhf.teachers import Answers
 
 
@@ -83,7 +83,14 @@ class Turning:
         self.turn = state["turn"]
 
 
-@score
+@reward_model
+class Blind:
+    """One without a last hidden layer."""
+
+    def __init__(self, observations, actions, generator): ...
+
+
+@score(features=True)
 def by_features(pairs, *, power: float = 1.0):
     """Distance of the segments' features."""
     between = pairs.features[:, :, 0] - pairs.features[:, :, 1]
@@ -121,6 +128,14 @@ def test_a_spec_holds_their_settings_and_where_they_are(folder):
         ({"teacher": {"name": "tiring", "before": 1}}, "setting of tiring 'before'"),
         ({"selectors": {"mine": {"score": {"name": "by_features", "power": "x"}}}}, "score.power"),
         ({"teacher": {"name": "tirin"}}, "did you mean 'tiring'?"),
+        (
+            {"reward_model": "blind"},
+            "reward_model: blind has no features(observations, actions) for score by_features",
+        ),
+        (
+            {"reward_model": "blind", "selectors": {"mine": {"picker": "d_optimal"}}},
+            "reward_model: blind has no features(observations, actions) for picker d_optimal",
+        ),
     ],
 )
 def test_their_settings_are_checked_with_the_study(folder, changes, said):

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from some_behaviour import log_probabilities, store, unordered
+from some_behaviour import context, log_probabilities, store, unordered
 
 from active_rlhf.selection.candidates import independent_pairs
+from active_rlhf.selection.candidates.motion import motion, overlaps, scaled
 from active_rlhf.selection.candidates.on_policy import on_policy_weights
 from active_rlhf.selection.candidates.pairing import pairs_across_clusters
+from active_rlhf.selection.candidates.policy_rank import policy_rank, rank_chances
 from active_rlhf.selection.candidates.recent import recent_weights
 
 LENGTH = 5
@@ -108,6 +110,94 @@ def test_a_pair_is_any_ordered_pair_of_segments_with_equal_chance():
 def test_weights_without_two_segments_are_refused():
     with pytest.raises(ValueError, match=r"labels\.segment_length: .*: 1 seen"):
         independent_pairs(store([5, 9]), LENGTH, 3, np.array([1.0, 0.0]), np.random.default_rng(0))
+
+
+def test_chances_fall_with_the_rank():
+    scores = np.array([-3.0, -1.0, -3.0, 0.5])  # of ranks 3, 2, 4, 1
+    expected = np.array([3, 2, 4, 1]) ** -0.7
+    np.testing.assert_allclose(rank_chances(scores, 0.7), expected / expected.sum())
+    assert rank_chances(scores, 0).tolist() == [0.25] * 4
+
+
+def test_policy_rank_draws_segments_of_the_last_episodes_by_rank_without_replacement():
+    """The chance of every pair by enumeration: its segments drawn one after the other."""
+    behaviour = store([9, 6, 6], seed=3)  # the last two have windows 9 10 15 16
+    made, ids = context(behaviour, LENGTH, 1), [9, 10, 15, 16]
+    likely = [log_probabilities(*(a[0] for a in made.segments(np.array([i])))).mean() for i in ids]
+    order = np.argsort(-np.array(likely)).tolist()
+    p = {ids[k]: rank**-1.5 for rank, k in enumerate(order, 1)}
+    p = {i: chance / sum(p.values()) for i, chance in p.items()}
+    generator = np.random.default_rng(0)
+    seen = [
+        tuple(policy_rank(made, 1, generator, episodes=2, power=1.5)[0].tolist())
+        for _ in range(4000)
+    ]
+    pairs = list(permutations(ids, 2))
+    either = [p[a] * p[b] * (1 / (1 - p[a]) + 1 / (1 - p[b])) / 2 for a, b in pairs]
+    counts = [seen.count(pair) for pair in pairs]
+    assert sum(counts) == 4000
+    assert stats.chisquare(counts, 4000 * np.array(either)).pvalue > 1e-3
+
+
+def test_policy_rank_pairs_each_segment_once_and_the_likely_ones_most():
+    behaviour = store([30] * 8, open_end=12)
+    made = context(behaviour, LENGTH, 20)
+    pairs = policy_rank(made, 20, np.random.default_rng(0), ranked=4, power=5.0)
+    assert pairs.shape == (20, 2) and len(np.unique(pairs)) == 40
+    everything = np.array(windows(behaviour, LENGTH))
+    flat = [a.reshape(-1, a.shape[-1]) for a in made.segments(everything)]
+    likely = log_probabilities(*flat).reshape(-1, LENGTH).mean(1)
+    assert likely[np.isin(everything, pairs)].mean() > likely.mean() + likely.std()
+    assert policy_rank(made, 10**4, np.random.default_rng(0)).shape == (len(everything) // 2, 2)
+    with pytest.raises(ValueError, match=r"labels\.segment_length: .*: 1 seen"):
+        policy_rank(context(store([5]), LENGTH, 1), 1, np.random.default_rng(0))
+
+
+def test_overlap_is_the_mean_kernel_over_all_pairs_of_states():
+    raw = np.random.default_rng(0).normal(3, 5, (6, 4, 3)) * [1, 100, 0]
+    states, bandwidth = scaled(raw.astype(np.float32))
+    assert states.shape == (6, 4, 2) and bandwidth == pytest.approx(4 ** (-1 / 6))
+    np.testing.assert_allclose(states, stats.zscore(raw[..., :2], axis=(0, 1)), rtol=1e-4)
+    expected = [
+        np.mean([np.exp(-((x - y) ** 2).sum() / 2 / bandwidth**2) for x in a for y in b])
+        for a, b in zip(states[:3], states[3:], strict=True)
+    ]
+    found = overlaps(states, np.arange(3), np.arange(3, 6), bandwidth)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("moving", [0.3, 1.0])
+def test_motion_keeps_moving_pairs_and_of_these_the_most_different(moving):
+    behaviour = store([40, 30, 50], seed=2)
+    made = context(behaviour, LENGTH, 8)
+    drawn = independent_pairs(behaviour, LENGTH, 80, None, np.random.default_rng(5))
+    states, bandwidth = scaled(made.segments(np.unique(drawn))[0])
+
+    def overlap(a, b):
+        return overlaps(states, *np.searchsorted(np.unique(drawn), [[a], [b]]), bandwidth)[0]
+
+    def still(pair):
+        return max(overlap(i, i) for i in pair)
+
+    def shared(pair):
+        a, b = pair
+        return overlap(a, b) / np.sqrt(overlap(a, a) * overlap(b, b))
+
+    stay = sorted(drawn.tolist(), key=still)[: round(80 * moving)]
+    expected = sorted(stay, key=shared)[:8]
+    pairs = motion(made, 8, np.random.default_rng(5), moving=moving)
+    assert pairs.tolist() == [pair for pair in drawn.tolist() if pair in expected]
+
+
+def test_motion_asks_about_segments_that_move_and_in_different_ways():
+    """Of ten episodes two stand still, four walk one way and four the other."""
+    way = np.repeat([0.0, 1.0, -1.0], [2, 4, 4])
+    behaviour = store([40] * 10)
+    walk = 3 * np.tile(np.arange(40.0), 10) * np.repeat(way, 40)
+    states = np.column_stack([behaviour.observations[:], walk])
+    made = context(behaviour, 20, 30, segments=lambda ids: (states[ids[..., None] + range(20)], 0))
+    pairs = motion(made, 30, np.random.default_rng(0))
+    assert (np.sort(way[pairs // 40], axis=1) == [-1, 1]).all()
 
 
 def blobs(sizes, seed=0):

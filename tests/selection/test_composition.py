@@ -20,7 +20,7 @@ from active_rlhf.selection.selector import STAGES, Selector
 
 LENGTH, SIZE, BATCH = 5, 30, 6
 BEHAVIOUR = store([20, 15, 25, 18, 22], open_end=9)
-GENERATORS = ["uniform", "on_policy", {"name": "recent", "episodes": 2}]
+GENERATORS = ["uniform", "on_policy", {"name": "recent", "episodes": 2}, "policy_rank", "motion"]
 PAIRINGS = [{}, {"pairing": "cross_cluster", "clusters": 3}]
 
 
@@ -232,11 +232,14 @@ def test_presets_are_complete_and_json():
 
 
 def test_b_prefs_selectors_draw_from_the_last_hundred_episodes():
-    """B-Pref's buffer holds no more; imitation's presets and the thesis's draw from all."""
+    """B-Pref's buffer holds no more, nor that of methods built on it; others draw from all."""
     made = context(store([LENGTH] * 300), LENGTH, SIZE)
     recent = {name for name in PRESETS if select(PRESETS[name], made, BATCH).pairs.min() >= 1000}
     k_centers = {"k_center", "k_center_disagreement", "k_center_entropy"}
-    assert recent == {"uniform", "disagreement", "entropy", *k_centers}
+    assert recent == {
+        *("uniform", "disagreement", "entropy", "policy_rank", "motion"),
+        *k_centers,
+    }
     assert {PRESETS[name]["picker"]["actions"] for name in k_centers} == {False}
 
 

@@ -17,11 +17,16 @@ PICKERS = parts.known("picker")
 class Pool:
     """What pickers look at, made up."""
 
-    def __init__(self, scores, step_differences=None, latents=None, points=None, asked=None):
+    def __init__(
+        self, scores, step_differences=None, latents=None, points=None, asked=None, predicted=()
+    ):
         self.scores, self.step_differences, self.latents = scores, step_differences, latents
         if points is not None:
             self.points, self.action_points = points[..., :4], points[..., 4:]
             self.labelled_points, self.labelled_action_points = asked[..., :4], asked[..., 4:]
+        names = ("features", "differences", "labelled_features", "labelled_differences", "answers")
+        for name, value in zip(names, predicted, strict=False):
+            setattr(self, name, value)
 
     def __len__(self):
         return len(self.scores)
@@ -39,7 +44,54 @@ def made_up(m, seed=0, asked=3):
         latents=generator.normal(size=(m, 2, 3)),
         points=generator.normal(size=(m, 2, 6)),
         asked=generator.normal(size=(asked, 2, 6)),
+        predicted=(
+            *(generator.normal(size=(2, m, 2, 4)), generator.normal(size=(2, m))),
+            *(generator.normal(size=(2, asked, 2, 4)), generator.normal(size=(2, asked))),
+            generator.choice([0.0, 0.5, 1.0, np.nan], asked),
+        ),
     )
+
+
+def information(features, differences):
+    """Fisher information [E, k, k] of the last layers, summed over pairs, one after the other."""
+    total = np.zeros((len(features), *2 * features.shape[-1:]))
+    for e, (member, gaps) in enumerate(zip(features, differences, strict=True)):
+        for (a, b), gap in zip(member, gaps, strict=True):
+            p = 1 / (1 + np.exp(-gap))
+            total[e] += p * (1 - p) * np.outer(a - b, a - b)
+    return total
+
+
+@pytest.mark.parametrize("past", [False, True])
+@pytest.mark.parametrize("seed", range(8))
+def test_d_optimal_increases_the_log_determinant_of_the_information_most(seed, past):
+    pool, prior = made_up(9, seed, asked=5), 0.3
+    new = [information(pool.features[:, i, None], pool.differences[:, i, None]) for i in range(9)]
+    known = prior * np.mean([np.trace(a, axis1=1, axis2=2) for a in new], axis=0) / 4
+    known = known[:, None, None] * np.eye(4)
+    if past:
+        counts = np.isfinite(pool.answers)
+        known += information(
+            pool.labelled_features[:, counts], pool.labelled_differences[:, counts]
+        )
+    expected = []
+    for _ in range(6):
+        left = [i for i in range(9) if i not in expected]
+        after = {i: np.linalg.slogdet(known + new[i])[1].mean() for i in left}
+        expected.append(max(after, key=after.get))
+        known = known + new[expected[-1]]
+    assert pick("d_optimal", pool, 6, prior=prior, past=past).tolist() == expected
+
+
+def test_d_optimal_takes_no_pair_whose_answer_is_foreseen_and_of_equals_the_better_scored():
+    """Three kinds of pairs, several of each, the answers to the third foreseen."""
+    kind = np.repeat(np.arange(3), [4, 3, 2])
+    features = np.stack([np.eye(3)[kind], np.zeros((9, 3))], axis=1)[None]
+    scores = np.array([0, 3, 1, 2, 5, 4, 6, 7, 8.0])
+    sure = np.where(kind == 2, 12.0, 0.0)[None]
+    nothing = np.empty((1, 0, 2, 3)), np.empty((1, 0)), np.empty(0)
+    pool = Pool(scores, predicted=(features, sure, *nothing))
+    assert pick("d_optimal", pool, 4, prior=0.1).tolist() == [6, 1, 4, 3]
 
 
 @pytest.mark.parametrize("name", PICKERS)

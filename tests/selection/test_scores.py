@@ -15,14 +15,25 @@ from active_rlhf import parts
 SCORES = parts.known("score")
 
 
-def scored(name, members):
-    return parts.part("score", name).start({})(SimpleNamespace(differences=members))
+SEED = 3
+OF_RETURNS = {"delta_ucb", "thompson_gap"}  # they look for large gaps, not for disagreement
+DOUBTS = sorted(set(SCORES) - OF_RETURNS)
 
 
-differences = arrays(
-    np.float64,
-    array_shapes(min_dims=2, max_dims=2, max_side=6),
-    elements=st.floats(-30, 30, width=32),
+def scored(name, returns, ids=None, **settings):
+    """The scores of pairs with the members' returns [E, m, 2], or the differences of these."""
+    if returns.ndim == 2:
+        returns = np.stack([returns, np.zeros_like(returns)], axis=-1)
+    ids = np.arange(2 * returns.shape[1]).reshape(-1, 2) if ids is None else ids
+    pairs = SimpleNamespace(returns=returns, ids=ids, generator=np.random.default_rng(SEED))
+    pairs.differences = returns[..., 0] - returns[..., 1]
+    return parts.part("score", name).start(settings)(pairs)
+
+
+numbers = st.floats(-30, 30, width=32)
+differences = arrays(np.float64, array_shapes(min_dims=2, max_dims=2, max_side=6), elements=numbers)
+both_returns = arrays(
+    np.float64, st.tuples(st.integers(1, 5), st.integers(1, 6), st.just(2)), elements=numbers
 )
 
 
@@ -46,21 +57,64 @@ def direct(name, members):
     return share * (1 - share)
 
 
-@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("name", DOUBTS)
 @given(differences)
 def test_score_is_its_formula(name, members):
     expected = [direct(name, column) for column in members.T.tolist()]
     np.testing.assert_allclose(scored(name, members), expected, rtol=1e-7, atol=1e-12)
 
 
+@given(both_returns, st.floats(0, 3))
+def test_delta_ucb_is_the_best_upper_bound_against_the_lowest_lower_one(returns, beta):
+    expected = []
+    for pair in np.moveaxis(returns, 1, 0):
+        mean, sd = pair.mean(0), pair.std(0)
+        bounds = [(m + beta * s, m - beta * s) for m, s in zip(mean, sd, strict=True)]
+        expected.append(max(bounds[0][0] - bounds[1][1], bounds[1][0] - bounds[0][1]))
+    found = scored("delta_ucb", returns, beta=beta)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+    direct = np.abs(np.diff(returns.mean(0))[:, 0]) + beta * returns.std(0).sum(-1)
+    np.testing.assert_allclose(found, direct, rtol=1e-9, atol=1e-9)
+
+
+@given(both_returns, st.floats(0, 3), st.integers(0, 99))
+def test_thompson_gap_is_that_of_one_sample_against_another(returns, beta, seed):
+    """Segments may be in several pairs, and have one return in each sample."""
+    ids = np.random.default_rng(seed).integers(5, size=returns.shape[1:])
+    z = np.random.default_rng(SEED).uniform(-1, 1, (2, len(np.unique(ids))))
+    place = {segment: k for k, segment in enumerate(sorted(np.unique(ids).tolist()))}
+    expected = []
+    for pair, names in zip(np.moveaxis(returns, 1, 0), ids.tolist(), strict=True):
+        first, second = (
+            [pair[:, i].mean() + beta * z[s, place[names[i]]] * pair[:, i].std() for i in (0, 1)]
+            for s in (0, 1)
+        )
+        expected.append(max(first[0] - second[1], first[1] - second[0]))
+    found = scored("thompson_gap", returns, ids, beta=beta)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@given(st.integers(0, 99))
+def test_gaps_are_large_where_disagreement_is_small(seed):
+    """Two pairs: one whose members agree on a large gap, one where they only disagree."""
+    spread = np.random.default_rng(seed).normal(0, 0.5, (4, 2))
+    returns = np.stack([np.array([10.0, -10.0]) + 0 * spread, spread], axis=1)
+    for name in OF_RETURNS:
+        assert np.argmax(scored(name, returns)) == 0
+    assert np.argmax(scored("disagreement", returns)) == 1
+
+
 @pytest.mark.parametrize("name", SCORES)
-@given(differences)
-def test_score_does_not_depend_on_the_order_of_a_pair(name, members):
-    members = np.where(members == 0, 1e-3, members)  # a member without opinion votes for neither
-    np.testing.assert_allclose(scored(name, -members), scored(name, members), atol=1e-12)
+@given(both_returns)
+def test_score_does_not_depend_on_the_order_of_a_pair(name, returns):
+    level = returns[..., :1] == returns[..., 1:]
+    returns = np.where(level, [1e-3, 0.0], returns)  # without opinion a member votes for neither
+    ids = np.arange(2 * returns.shape[1]).reshape(-1, 2)
+    swapped = scored(name, returns[..., ::-1], ids[:, ::-1])
+    np.testing.assert_allclose(swapped, scored(name, returns, ids), atol=1e-12)
 
 
-@pytest.mark.parametrize("name", sorted(set(SCORES) - {"entropy"}))
+@pytest.mark.parametrize("name", sorted(set(DOUBTS) - {"entropy"}))
 def test_agreeing_members_leave_nothing_to_learn(name):
     members = np.tile(np.array([-40.0, -1, 0.3, 700]), (3, 1))
     np.testing.assert_allclose(scored(name, members), 0, atol=1e-15)

@@ -17,10 +17,10 @@ from active_rlhf.analysis.text import latex_text, markdown_text
 from active_rlhf.analysis.wording import Terms, decimals, number, p_value
 from active_rlhf.files import folder_name
 from active_rlhf.tables.aggregates import aggregates
+from active_rlhf.tables.budgets import budgets
 from active_rlhf.tables.cells import Cell, Table
 from active_rlhf.tables.costs import costs
 from active_rlhf.tables.format import document, latex, markdown, write
-from active_rlhf.tables.labels import labels
 from active_rlhf.tables.significance import significance
 from active_rlhf.tables.summary import summary
 
@@ -42,7 +42,7 @@ def build_all(methods: list[str], envs: list[str], n: int, hosts: int = 1) -> li
             significance(frames["comparisons"], terms, env, "auc"),
             costs(means, terms, env),
         ]
-    return built + [labels(frames["labels"], terms, env) for env in envs]
+    return built
 
 
 def column(table: Table, head: str) -> list[str]:
@@ -314,13 +314,14 @@ def test_one_method_is_compared_with_nothing():
 
 def test_labels_that_were_not_enough_are_not_reached():
     frame = pd.DataFrame(
-        [("E", m, 0.5, 10.0, 3, r, v, lo, hi) for m, r, v, lo, hi in
-         [("A", 3, 50.0, 40.0, 60.0), ("B", 1, np.inf, 70.0, np.inf)]],
-        columns=["env", "method", "share", "threshold", "n", "reached", "median", "ci_low",
+        [("E", "endpoint", m, 0.5, 10.0, 3, v, lo, hi) for m, v, lo, hi in
+         [("A", 50.0, 40.0, 60.0), ("B", np.inf, 70.0, np.inf)]],
+        columns=["env", "metric_type", "method", "share", "threshold", "n", "labels", "ci_low",
                  "ci_high"],
     )  # fmt: skip
-    table = labels(frame, Terms(), "E")
-    assert column(table, "50%: return 10.0") == ["50 [40, 60] 3/3", "∞ [70, ∞] 1/3"]
+    table = budgets(frame, Terms(), "E")
+    assert column(table, "50%: 10.0") == ["50 [40, 60]", "∞ [70, ∞]"]
+    assert any("does not rise" in note for note in budgets(frame, Terms(), "F").notes)
 
 
 # --- overhead -----------------------------------------------------------------------------------

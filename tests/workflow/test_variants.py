@@ -62,3 +62,18 @@ def test_changing_one_variant_trains_its_runs_alone(study):
     assert study.runs_to_train() == set()
     configure(study, VARIANTS)
     assert study.plan() == {}
+
+
+@pytest.mark.slow
+def test_variants_of_the_budget_alone_show_the_label_efficiency(study, capsys):
+    """The last test of this study, as it analyses it otherwise."""
+    configure(study, {name: VARIANTS[name] for name in ("base", "few")})
+    assert study.runs_to_train() == set()
+    done = study.snakemake()
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = study.folder / "results/tiny"
+    table = pd.read_parquet(results / "statistics/budgets.parquet")
+    assert sorted(set(table["labels"])) == [10, 16]
+    assert (results / "figures/budgets.pdf").is_file()
+    assert "Labels with which" in (results / "tables/Hopper-v5/budgets.md").read_text()
+    assert main(["verify", str(results)]) == 0, capsys.readouterr().out

@@ -27,6 +27,7 @@ from active_rlhf.study.loading import load_study, resolve_run, stored_study
 from active_rlhf.study.matrix import (
     asking,
     baselines,
+    budgets,
     excluded,
     excluded_in,
     methods_trained,
@@ -75,6 +76,8 @@ RESULTS = f"results/{config['study']}"
 TRAINED = STUDY.environments
 # The methods of each variant, with their selectors; None in a study without variants.
 VARIANTS = {name: methods_of(STUDY, name) for name in STUDY.variants or {}} or None
+# The label budgets of variants that differ in nothing else; else None.
+BUDGETS = budgets(STUDY)
 
 # Methods that use labels, and what they are called, by variant.
 ASKING = {
@@ -110,12 +113,14 @@ PLACES = ["", *EXPORTS]  # all environments, or one of them
 SCOPES = [f"{place}@{variant}" for variant in VARIANTS or () for place in PLACES] or PLACES
 WHOLE = [scope for scope in SCOPES if not scope.partition("@")[0]]  # over all environments
 EACH = [scope for scope in SCOPES if scope not in WHOLE]
+STATISTIC = f"{RESULTS}/statistics/{{}}.parquet"
 STATISTICS = {
-    name: f"{RESULTS}/statistics/{name}.parquet"
+    name: STATISTIC.format(name)
     for name in (
         *("endpoints", "summary", "comparisons", "power", "improvement", "ranks", "bayes"),
-        *("aggregates", "profiles", "efficiency", "labels", "label_curves", "curves"),
+        *("aggregates", "profiles", "efficiency", "curves"),
         *(("variants",) if VARIANTS else ()),
+        *(("budgets", "labels_needed") if BUDGETS else ()),
     )
 }
 
@@ -304,10 +309,10 @@ def table_names(scope):
     names = ["coverage"] if COVERAGE and not scope else []
     if scope in SCOPES:
         names += ["summary", "significance_endpoint", "significance_auc"]
-        names += ["labels", "ledger"] if scope in EACH and ASKING else []
+        names += ["ledger"] if scope in EACH and ASKING else []
         names += ["aggregates"] if BASELINES and scope in WHOLE else []
     elif scope:
-        names += ["variants_endpoint", "variants_auc"]
+        names += ["variants_endpoint", "variants_auc", *(["budgets"] if BUDGETS else [])]
     return names + (["overhead"] if TRAINED and scope in PLACES else [])
 
 

@@ -96,45 +96,58 @@ rule profiles:
         "../scripts/figures/profiles.py"
 
 
-rule label_efficiency:
+rule reward_accuracy:
     input:
-        label_curves=STATISTICS["label_curves"],
-        sessions=[f"{RESULTS}/exports/{folder_name(name)}.sessions.csv" for name in TRAINED],
+        [f"{RESULTS}/exports/{folder_name(name)}.sessions.csv" for name in TRAINED],
     output:
-        label_efficiency=figures("label_efficiency", WHOLE),
-        reward_accuracy=figures("reward_accuracy", WHOLE),
+        figures("reward_accuracy", WHOLE),
     log:
-        f"{RESULTS}/logs/figures/label_efficiency.log",
+        f"{RESULTS}/logs/figures/reward_accuracy.log",
     localrule: True
     conda:
         "../envs/active-rlhf.yaml"
     params:
         study=settings(*LOOK, asking=ASKING, scopes=WHOLE, environments=list(TRAINED)),
-        code=script_code("figures/label_efficiency.py"),
+        code=script_code("figures/reward_accuracy.py"),
     script:
-        "../scripts/figures/label_efficiency.py"
+        "../scripts/figures/reward_accuracy.py"
 
 
-if VARIANTS:
+rule variants:
+    input:
+        summary=STATISTICS["summary"],
+        variants=STATISTIC.format("variants"),
+        endpoints=STATISTICS["endpoints"],
+    output:
+        map=figure("variants"),
+        ranks=figure("variant_ranks"),
+    log:
+        f"{RESULTS}/logs/figures/variants.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*LOOK),
+        code=script_code("figures/variants.py"),
+    script:
+        "../scripts/figures/variants.py"
 
-    rule variants:
-        input:
-            summary=STATISTICS["summary"],
-            variants=STATISTICS["variants"],
-            endpoints=STATISTICS["endpoints"],
-        output:
-            map=figure("variants"),
-            ranks=figure("variant_ranks"),
-        log:
-            f"{RESULTS}/logs/figures/variants.log",
-        localrule: True
-        conda:
-            "../envs/active-rlhf.yaml"
-        params:
-            study=settings(*LOOK),
-            code=script_code("figures/variants.py"),
-        script:
-            "../scripts/figures/variants.py"
+
+rule budgets:
+    input:
+        STATISTIC.format("budgets"),
+    output:
+        figure("budgets"),
+    log:
+        f"{RESULTS}/logs/figures/budgets.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*LOOK),
+        code=script_code("figures/budgets.py"),
+    script:
+        "../scripts/figures/budgets.py"
 
 
 rule run_time:

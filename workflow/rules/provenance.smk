@@ -9,9 +9,10 @@ MADE = {
         *(rules.summary, rules.significance, rules.document, rules.findings, rules.findings_page),
         # Only for the study's own runs.
         *((rules.overhead, rules.run_time, rules.costs, rules.overhead_page) if TRAINED else ()),
-        *((rules.label_efficiency, rules.labels, rules.ledger) if ASKING else ()),
+        *((rules.reward_accuracy, rules.ledger) if ASKING else ()),
         *((rules.coverage,) if COVERAGE else ()),
-        *((rules.variants, rules.variant_tables) if VARIANTS else ()),
+        *((rules.variants, rules.variant_differences) if VARIANTS else ()),
+        *((rules.budgets, rules.labels_needed) if BUDGETS else ()),
         # Only with baselines.
         *((rules.profiles, rules.aggregates) if BASELINES else ()),
     )

@@ -35,6 +35,7 @@ rule statistics:
             "exclude",
             "statistics",
             "variants",
+            budgets=BUDGETS,
             exports=EXPORTS,
             total_steps=TOTAL_STEPS,
             baselines=BASELINES,

@@ -56,23 +56,6 @@ rule aggregates:
         "../scripts/tables/aggregates.py"
 
 
-rule labels:
-    input:
-        labels=STATISTICS["labels"],
-    output:
-        **tables(["labels"], EACH),
-    log:
-        f"{RESULTS}/logs/tables/labels.log",
-    localrule: True
-    conda:
-        "../envs/active-rlhf.yaml"
-    params:
-        study=settings(*WORDS, scopes=EACH),
-        code=script_code("tables/labels.py"),
-    script:
-        "../scripts/tables/labels.py"
-
-
 rule ledger:
     input:
         [f"{RESULTS}/exports/{folder_name(name)}.sessions.csv" for name in TRAINED],
@@ -125,24 +108,39 @@ rule coverage:
         "../scripts/tables/coverage.py"
 
 
-if VARIANTS:
+rule variant_differences:
+    input:
+        variants=STATISTIC.format("variants"),
+        summary=STATISTICS["summary"],
+    output:
+        **tables(["variants_endpoint", "variants_auc"], list(EXPORTS)),
+    log:
+        f"{RESULTS}/logs/tables/variant_differences.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*WORDS, environments=list(EXPORTS)),
+        code=script_code("tables/variant_differences.py"),
+    script:
+        "../scripts/tables/variant_differences.py"
 
-    rule variant_tables:
-        input:
-            variants=STATISTICS["variants"],
-            summary=STATISTICS["summary"],
-        output:
-            **tables(["variants_endpoint", "variants_auc"], list(EXPORTS)),
-        log:
-            f"{RESULTS}/logs/tables/variants.log",
-        localrule: True
-        conda:
-            "../envs/active-rlhf.yaml"
-        params:
-            study=settings(*WORDS, environments=list(EXPORTS)),
-            code=script_code("tables/variants.py"),
-        script:
-            "../scripts/tables/variants.py"
+
+rule labels_needed:
+    input:
+        STATISTIC.format("labels_needed"),
+    output:
+        **tables(["budgets"], list(EXPORTS)),
+    log:
+        f"{RESULTS}/logs/tables/labels_needed.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*WORDS, environments=list(EXPORTS)),
+        code=script_code("tables/labels_needed.py"),
+    script:
+        "../scripts/tables/labels_needed.py"
 
 
 rule document:
@@ -164,7 +162,7 @@ rule document:
 
 rule findings:
     input:
-        **({"variants": STATISTICS["variants"]} if VARIANTS else {}),
+        **({"variants": STATISTIC.format("variants")} if VARIANTS else {}),
         comparisons=STATISTICS["comparisons"],
         summary=STATISTICS["summary"],
     output:

@@ -14,14 +14,14 @@ from active_rlhf.analysis.aggregate import (
     profiles,
 )
 from active_rlhf.analysis.bayes import bayes
+from active_rlhf.analysis.budgets import budgets, labels_needed
 from active_rlhf.analysis.comparisons import comparisons, summary
 from active_rlhf.analysis.curves import curves
 from active_rlhf.analysis.endpoints import endpoints, methods_of
 from active_rlhf.analysis.frames import FrameError, require_runs
-from active_rlhf.analysis.labels import label_curves, labels_needed
 from active_rlhf.analysis.power import power_table
 from active_rlhf.analysis.ranks import ranks
-from active_rlhf.analysis.variants import across, joined
+from active_rlhf.analysis.variants import across, excluded_within, joined
 from active_rlhf.results.export import METRIC, read_records, read_runs
 
 
@@ -62,8 +62,6 @@ def statistics(
         "ranks": ranks(values, alpha),
         "bayes": bayes(values),
         "power": power_table(pairs, alpha),
-        "labels": labels_needed(runs, alpha, resamples),
-        "label_curves": label_curves(runs, alpha, resamples),
         "curves": curves(runs, alpha, resamples),
     }
 
@@ -73,9 +71,10 @@ def statistics_of_exports(study: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
 
     study: `methods`, `exclude` and `statistics` as in the config; `exports`, `baselines` (both
     paths) and `total_steps` (empty for imported runs), each by environment; `references`, the two
-    baselines whose returns count as 0 and 1; and `variants`, the methods of each with their
-    selectors, or None. With variants, each table has a column `variant`, and `variants` compares
-    them.
+    baselines whose returns count as 0 and 1; `variants`, the methods of each with their selectors,
+    or None; and `budgets`, variant -> environment -> labels, if variants differ in these alone.
+    With variants, each table has a column `variant`, and `variants` compares them; with budgets,
+    `budgets` and `labels_needed` hold the label efficiency.
 
     Raises ExportError for runs that cannot be compared.
     """
@@ -106,14 +105,18 @@ def statistics_of_exports(study: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         return tables[""]
     whole = joined(tables)
     between = across(whole["endpoints"], choices["alpha"], choices["bootstrap"])
-    return whole | {"variants": between}
+    more = {"variants": between}
+    if totals := study.get("budgets"):
+        given = whole["endpoints"], totals, choices["alpha"], choices["bootstrap"]
+        more |= {"budgets": budgets(*given), "labels_needed": labels_needed(*given)}
+    return whole | more
 
 
 def _runs(study: Mapping[str, Any], methods: Mapping[str, str]) -> pd.DataFrame:
     """The runs of these methods; those of a variant know nothing of what others exclude."""
     exclude, steps = study["exclude"], study["total_steps"]
     if study.get("variants"):
-        exclude = [run for run in exclude if run["method"] in methods]
+        exclude = excluded_within(exclude, methods)
     return read_runs(study["exports"], methods, exclude, steps, untrained=bool(steps))
 
 

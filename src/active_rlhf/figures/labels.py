@@ -1,4 +1,4 @@
-"""Label efficiency: return, and accuracy of the reward model, against labels."""
+"""Accuracy of the reward model against labels."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -7,22 +7,10 @@ from active_rlhf.analysis.curves import band as statistics_of
 from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.labels import ACCURACIES
 from active_rlhf.analysis.wording import Terms, excluded_runs, seeds, teacher_and_budget
-from active_rlhf.figures.curves import band, band_note, by_method, curve_panels, line
+from active_rlhf.figures.curves import band, band_note, by_method, line
 from active_rlhf.figures.style import blank, figure_width, legend, method_styles, note, styled, wrap
 
 PAIRS = dict(zip(ACCURACIES, ("training pairs", "held-out pairs", "probe pairs"), strict=True))
-
-
-@needs(label_curves="env method labels n mean sd ci_low ci_high")
-@styled
-def label_efficiency(label_curves: pd.DataFrame, terms: Terms) -> Figure:
-    """Mean return against labels used, with `terms.interval`; a panel for each environment.
-
-    Takes the statistic `label_curves`.
-    """
-    if label_curves.empty:
-        return blank("These runs do not record labels.")
-    return curve_panels(label_curves, terms, "labels", "labels")
 
 
 @needs(sessions="env method seed session labels train_accuracy validation_accuracy probe_accuracy")

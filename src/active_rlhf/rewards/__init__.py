@@ -44,7 +44,11 @@ class RewardModel(Protocol):
 
     def features(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """For segments [N, H, .], float32 [E, N, k]: inputs of each member's last layer, which is
-        linear, summed over steps."""
+        linear, summed over steps.
+
+        A model without such a layer leaves this out; selectors whose parts declare `features` are
+        then refused.
+        """
 
     def calibrate(self, member_rewards: np.ndarray) -> None:
         """Scale each member's output so that these [E, ...] have mean 0 and sd 1."""

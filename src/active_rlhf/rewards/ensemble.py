@@ -11,6 +11,7 @@ import numpy as np
 from active_rlhf.agents.kernels import OBSERVATION_CLIP, VARIANCE_FLOOR
 from active_rlhf.compute.layers import standardise
 from active_rlhf.rewards.measures import first_preferred
+from active_rlhf.rewards.settings import Sample
 
 if TYPE_CHECKING:
     from active_rlhf.agents.normalise import Moments
@@ -96,19 +97,27 @@ def batches(pairs: int, batch_size: int) -> int:
 
 
 def bootstrap(
-    pairs: int, batch_size: int, epochs: int, generator: np.random.Generator
+    pairs: int,
+    batch_size: int,
+    epochs: int,
+    generator: np.random.Generator,
+    sample: Sample = "session",
 ) -> Iterator[list[tuple[np.ndarray, np.ndarray]]]:
     """The minibatches of each epoch over one member's bootstrap sample of the pairs.
+
+    The sample, as many draws with replacement as there are pairs, is the same in all epochs
+    (`session`) or another in each (`epoch`); with `none` it is every pair once.
 
     A minibatch consists of positions of pairs [m] and their weights [m]. A pair drawn k times is
     visited once with weight k: the same expected gradient and number of steps as a pass over all
     draws, for a third less work. Weights sum to 1 per minibatch on average, so the mean over
     minibatches of the weighted sums of losses is the mean loss of a draw.
     """
-    counts = np.bincount(generator.integers(pairs, size=pairs), minlength=pairs)
-    drawn = np.flatnonzero(counts)
-    number = batches(pairs, batch_size)
-    bounds = np.linspace(0, len(drawn), number + 1).astype(np.int64)
-    for _ in range(epochs):
+    counts, number = np.ones(pairs, np.int64), batches(pairs, batch_size)
+    for epoch in range(epochs):
+        if sample == "epoch" or (sample == "session" and epoch == 0):
+            counts = np.bincount(generator.integers(pairs, size=pairs), minlength=pairs)
+        drawn = np.flatnonzero(counts)
+        bounds = np.linspace(0, len(drawn), number + 1).astype(np.int64)
         parts = np.split(generator.permutation(drawn), bounds[1:-1])
         yield [(part, counts[part] * (number / pairs)) for part in parts]

@@ -183,7 +183,7 @@ class MLPEnsemble(Ensemble):
                 yield e, part, hidden[-1][:count]
 
     def fit(self, observations: np.ndarray, actions: np.ndarray, preferences: np.ndarray) -> float:
-        """Train every member for `epochs` epochs on its own bootstrap sample of the labels.
+        """Train every member for `epochs` epochs on its own sample of the labels.
 
         observations [n, 2, H, o] raw, actions [n, 2, H, a], preferences [n] (1 first, 0 second,
         .5 equal). Returns the mean loss of the last epoch over draws and members.
@@ -197,7 +197,9 @@ class MLPEnsemble(Ensemble):
         step = self._step if compiles() else self._step_in_torch
         losses = []
         for e in range(len(self.members)):
-            for epoch in bootstrap(n, settings.batch_size, settings.epochs, generator):
+            for epoch in bootstrap(
+                n, settings.batch_size, settings.epochs, generator, settings.bootstrap
+            ):
                 keys = generator.integers(
                     2**32, size=(number, len(settings.hidden)), dtype=np.uint32
                 )

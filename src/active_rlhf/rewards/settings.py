@@ -7,6 +7,7 @@ from pydantic import Field
 from active_rlhf.study.sections import Section, setting
 
 Width = Annotated[int, Field(ge=1)]
+Sample = Literal["session", "epoch", "none"]  # when a member draws its sample of the labels
 
 
 class NetworkSettings(Section):
@@ -22,6 +23,12 @@ class NetworkSettings(Section):
         0.1, "probability that a hidden unit is dropped in training", unit="probability", ge=0, lt=1
     )
     epochs: int = setting(5, "passes over all labels so far", unit="passes per session", ge=1)
+    bootstrap: Sample = setting(
+        "session",
+        "when each member draws its own sample of the labels, with replacement: once per "
+        "`session`, anew in each `epoch`, or `none`: all members learn from all labels",
+        unit="`session`, `epoch`, `none`",
+    )
     batch_size: int = setting(32, "pairs in one training step", unit="pairs", ge=1)
     max_grad_norm: float = setting(
         1.0, "largest norm of a gradient; larger ones are scaled down", unit="norm", gt=0

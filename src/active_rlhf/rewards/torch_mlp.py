@@ -68,14 +68,18 @@ class TorchMLP(Ensemble):
         torch.manual_seed(int(self.generator.integers(2**63)))
 
     def fit(self, observations: np.ndarray, actions: np.ndarray, preferences: np.ndarray) -> float:
-        """Train every member for `epochs` epochs on its own bootstrap sample of the labels."""
+        """Train every member for `epochs` epochs on its own sample of the labels."""
         settings = self.settings
         inputs = torch.from_numpy(self.inputs(observations, actions))
         answers = torch.from_numpy(preferences).float()
         losses: list[list[float]] = []
         for member, optimiser in zip(self.networks.train(), self.optimisers, strict=True):
             for epoch in bootstrap(
-                len(preferences), settings.batch_size, settings.epochs, self.generator
+                len(preferences),
+                settings.batch_size,
+                settings.epochs,
+                self.generator,
+                settings.bootstrap,
             ):
                 self._seed()
                 last_epoch = []

@@ -54,11 +54,19 @@ def validate_composition(composition: Any) -> dict[str, Any]:
 def needs_latents(composition: Any) -> bool:
     """Whether the selector uses VAE latents, in which case the run trains a VAE."""
     complete = validate_composition(composition)
-    return complete["candidates"]["pairing"] == "cross_cluster" or any(
-        part(role, complete[role]["name"]).has("latents", settings(complete[role]))
+    across = complete["candidates"]["pairing"] == "cross_cluster"
+    return across or bool(declaring("latents", complete))
+
+
+def declaring(trait: str, composition: Any) -> list[str]:
+    """The parts of the selector, as in `picker dpp`, that are declared with this trait."""
+    complete = validate_composition(composition)
+    return [
+        f"{role} {complete[role]['name']}"
         for role in ROLES
         if complete[role] not in (None, NONE)
-    )
+        and part(role, complete[role]["name"]).has(trait, settings(complete[role]))
+    ]
 
 
 def settings(choice: Mapping[str, Any]) -> dict[str, Any]:

@@ -76,15 +76,24 @@ class Pairs:
     @_once(1)
     def rewards(self) -> np.ndarray:
         """Each member's predicted reward of every step, float64 [E, m, 2, H]."""
-        ids, index = np.unique(self.ids, return_inverse=True)
-        rewards = self._context.member_rewards(ids).astype(np.float64)
-        return rewards[:, index.reshape(self.ids.shape)]
+        return self._rewards(self.ids)
 
     @_once(1)
     def differences(self) -> np.ndarray:
         """Each member's predicted return of the first minus the second segment, [E, m]."""
         returns = self.rewards.sum(axis=-1)
         return np.asarray(returns[..., 0] - returns[..., 1])
+
+    @_once(1)
+    def returns(self) -> np.ndarray:
+        """Each member's predicted return of both segments, [E, m, 2].
+
+        Its rewards are scaled to mean 0 and sd 1 over the pool: preferences leave open where a
+        member's rewards have their zero, so as they are they cannot be compared between members.
+        """
+        rewards = self.rewards
+        mean, sd = (f(rewards, axis=(1, 2, 3), keepdims=True) for f in (np.mean, np.std))
+        return np.asarray(((rewards - mean) / np.where(sd > 0, sd, 1)).sum(axis=-1))
 
     @_once(0)
     def step_differences(self) -> np.ndarray:
@@ -97,10 +106,36 @@ class Pairs:
     @_once(1)
     def features(self) -> np.ndarray:
         """Each member's last hidden layer, summed over the segment, float64 [E, m, 2, k]: its
-        predicted return is linear in them."""
-        ids, index = np.unique(self.ids, return_inverse=True)
-        features = self._context.features(ids).astype(np.float64)
-        return features[:, index.reshape(self.ids.shape)]
+        predicted return is linear in them.
+
+        Declare a part that uses them with features=True, as in `@picker(features=True)`: a study
+        with a reward model that has none is then refused before it runs.
+        """
+        return self._features(self.ids)
+
+    @property
+    def labelled_features(self) -> np.ndarray:
+        """[E, l, 2, k] the same of the pairs asked so far."""
+        return self._features(self.labelled)
+
+    @property
+    def labelled_differences(self) -> np.ndarray:
+        """[E, l] predicted return differences of the pairs asked so far."""
+        returns = self._rewards(self.labelled).sum(axis=-1)
+        return np.asarray(returns[..., 0] - returns[..., 1])
+
+    def _rewards(self, pairs: np.ndarray) -> np.ndarray:
+        return self._of_segments(self._context.member_rewards, pairs)
+
+    def _features(self, pairs: np.ndarray) -> np.ndarray:
+        return self._of_segments(self._context.features, pairs)
+
+    def _of_segments(
+        self, predict: Callable[[np.ndarray], np.ndarray], pairs: np.ndarray
+    ) -> np.ndarray:
+        """What the model says of each segment of pairs [m, 2], float64 [E, m, 2, ...]."""
+        ids, index = np.unique(pairs, return_inverse=True)
+        return predict(ids).astype(np.float64)[:, index.reshape(pairs.shape)]
 
     # --- what the segments contain ---
 
@@ -154,6 +189,11 @@ class Pairs:
         return self._latents()
 
     # --- the session ---
+
+    @property
+    def generator(self) -> np.random.Generator:
+        """The selector's random stream, which its picker draws from too."""
+        return self._context.selector_generator
 
     @property
     def labelled(self) -> np.ndarray:

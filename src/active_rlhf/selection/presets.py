@@ -64,6 +64,28 @@ _COMPOSITIONS: dict[str, tuple[str, dict[str, Any]]] = {
         "imitation: largest variance of the members' answers",
         {"score": "vote", "picker": "top"},
     ),
+    # Of the methods below only the query selection: PoLiCER's and SENIOR's further parts change the
+    # learner, not what is asked.
+    "policy_rank": (
+        "PoLiCER's sampling (Heo et al. 2026): segments by rank of their policy likelihood",
+        {"candidates": "policy_rank"},
+    ),
+    "motion": (
+        "after SENIOR (Ni et al. 2025): pairs of segments with much and distinct motion",
+        {"candidates": "motion"},
+    ),
+    "delta_ucb": (
+        "ActiveUltraFeedback (Melikidze et al. 2026): best upper against lowest lower bound",
+        {"score": "delta_ucb", "picker": "top"},
+    ),
+    "thompson_gap": (
+        "ActiveUltraFeedback: best of one Thompson sample against the worst of another",
+        {"score": "thompson_gap", "picker": "top"},
+    ),
+    "d_optimal": (
+        "Shen et al. 2025: most Fisher information about the reward networks' last layers",
+        {"picker": "d_optimal"},
+    ),
 }
 PRESETS = {name: validate_composition(parts) for name, (_, parts) in _COMPOSITIONS.items()}
 DESCRIPTIONS = {name: text for name, (text, _) in _COMPOSITIONS.items()}

@@ -84,6 +84,10 @@ def check_run(
                 f"under random actions episodes last {min(seen)} to {longest} steps, so that none "
                 f"holds two segments of {length}; set at most {max(1, typical - 1)}",
             )
+    wanting = [part for composition in compositions for part in uses_features(composition)]
+    model = settings.reward_model.name
+    if wanting and not hasattr(parts.part("reward_model", model).make, "features"):
+        fail("reward_model", f"{model} has no features(observations, actions) for {wanting[0]}")
     latents = any(map(uses_latents, compositions))
     if latents and settings.vae.batch_size > settings.vae.segments:
         fail("vae.batch_size", f"more than vae.segments = {settings.vae.segments}")
@@ -94,6 +98,13 @@ def uses_latents(composition: Composition) -> bool:
     from active_rlhf.selection.composition import needs_latents
 
     return needs_latents(composition.model_dump())
+
+
+def uses_features(composition: Composition) -> list[str]:
+    """The parts of a selector that look at the reward model's last hidden layer."""
+    from active_rlhf.selection.composition import declaring
+
+    return declaring("features", composition.model_dump())
 
 
 def _episode_steps(environment: str, options: dict[str, Any] | None, sources: Sources) -> int:

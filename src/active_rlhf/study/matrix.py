@@ -109,6 +109,35 @@ def shown_methods(study: Study) -> dict[str, str] | None:
     }
 
 
+def budgets(study: Study) -> dict[str, dict[str, int]] | None:
+    """Variant -> environment -> queries of a run, if variants differ in the label budget alone.
+
+    The first session's share and the number of sessions belong to the budget.
+    """
+    if not study.variants or len(study.variants) < 2:
+        return None
+    settings = {
+        variant: {env: settings_of(study, env, variant) for env in study.environments}
+        for variant in study.variants
+    }
+    alike = {"total": 1, "initial": 1, "sessions": 1}
+    rest = [
+        {env: one.model_copy(update={"labels": one.labels.model_copy(update=alike)})}
+        for every in settings.values()
+        for env, one in every.items()
+    ]
+    by_env = {env: [each[env] for each in rest if env in each] for env in study.environments}
+    totals = {
+        variant: {env: one.labels.total for env, one in every.items()}
+        for variant, every in settings.items()
+    }
+    differ = all(
+        len({own[env] for own in totals.values()}) == len(totals) for env in study.environments
+    )
+    same = all(one == every[0] for every in by_env.values() for one in every)
+    return totals if same and differ else None
+
+
 def asking(names: Iterable[str]) -> list[str]:
     """Those selectors that ask for labels."""
     return [name for name in names if name not in BASELINES]

@@ -16,7 +16,7 @@ from active_rlhf.parts import picker
 from active_rlhf.selection.pairs import Pairs, by_score, filled
 
 
-@picker  # or @picker(latents=True) for one that looks at pool.latents
+@picker  # or @picker(latents=True, features=True) for one that looks at pool.latents and features
 def template_name(
     pool: Pairs,
     batch: int,

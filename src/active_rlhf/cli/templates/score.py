@@ -17,7 +17,7 @@ from active_rlhf.selection.pairs import Pairs
 from active_rlhf.selection.scores import probabilities
 
 
-@score  # or @score(latents=True) for one that looks at pairs.latents
+@score  # or @score(latents=True, features=True) for one that looks at pairs.latents and features
 def template_name(
     pairs: Pairs,
     *,

@@ -28,7 +28,14 @@ from active_rlhf.results.verify.folder import (
 from active_rlhf.run.schedule import steps_of_runs
 from active_rlhf.study.asked import asked_within
 from active_rlhf.study.loading import resolve_run
-from active_rlhf.study.matrix import baselines, excluded_in, methods, methods_of, shown_methods
+from active_rlhf.study.matrix import (
+    baselines,
+    budgets,
+    excluded_in,
+    methods,
+    methods_of,
+    shown_methods,
+)
 from active_rlhf.study.messages import show
 from active_rlhf.study.settings import Study
 
@@ -83,6 +90,7 @@ def statistics(folder: Folder) -> Findings:
     }
     references = baselines(study)
     choices["variants"] = {name: methods_of(study, name) for name in study.variants or {}} or None
+    choices["budgets"] = budgets(study)
     of_exports = {
         "exports": {name: exports / f"{folder_name(name)}.csv" for name in trained}
         or study.imported,

@@ -30,12 +30,8 @@ def independent_pairs(
     Raises InputError if fewer than two segments can be drawn.
     """
     _, lengths, _ = store.episodes()
-    windows = np.maximum(lengths - length + 1, 0)
-    available = int(windows.sum() if weights is None else windows[weights > 0].sum())
-    if available < 2:
-        raise InputError(
-            f"labels.segment_length: no two segments of {length} steps to compare: {available} seen"
-        )
+    each = np.maximum(lengths - length + 1, 0)
+    available = _enough(int(each.sum() if weights is None else each[weights > 0].sum()), length)
     count = min(count, available * (available - 1) // 2)
     pairs = np.empty((0, 2), np.int64)
     for _ in range(ROUNDS):
@@ -44,6 +40,27 @@ def independent_pairs(
         if len(pairs) == count:
             break
     return pairs
+
+
+def windows(store: "SegmentStore", length: int, weights: np.ndarray) -> np.ndarray:
+    """Ids int64 [n] of all segments of `length` steps of the episodes with `weights` above zero.
+
+    Raises InputError if there are fewer than two.
+    """
+    starts, lengths, _ = store.episodes()
+    each = np.where(weights > 0, np.maximum(lengths - length + 1, 0), 0)
+    before = np.cumsum(each) - each
+    _enough(int(each.sum()), length)
+    ids: np.ndarray = np.arange(each.sum()) + np.repeat(starts - before, each)
+    return ids
+
+
+def _enough(available: int, length: int) -> int:
+    if available < 2:
+        raise InputError(
+            f"labels.segment_length: no two segments of {length} steps to compare: {available} seen"
+        )
+    return available
 
 
 def _distinct(pairs: np.ndarray) -> np.ndarray:

@@ -12,6 +12,17 @@ from active_rlhf.study.sections import setting
 if TYPE_CHECKING:
     from active_rlhf.behaviour.store import SegmentStore
 
+Episodes = Annotated[
+    int,
+    setting(
+        ...,
+        "latest episodes that count, of those at least a segment long",
+        unit="episodes",
+        ge=1,
+        le=1_000_000,
+    ),
+]
+
 
 @candidates
 def recent(
@@ -19,16 +30,7 @@ def recent(
     count: int,
     generator: np.random.Generator,
     *,
-    episodes: Annotated[
-        int,
-        setting(
-            ...,
-            "latest episodes that count, of those at least a segment long",
-            unit="episodes",
-            ge=1,
-            le=1_000_000,
-        ),
-    ] = 10,
+    episodes: Episodes = 10,
 ) -> np.ndarray:
     """Segments of the last episodes, all equally likely."""
     weights = recent_weights(context.store, context.segment_length, episodes)

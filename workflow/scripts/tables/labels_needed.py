@@ -1,19 +1,18 @@
 import json
 
 from active_rlhf.analysis.files import read_table
-from active_rlhf.analysis.variants import about
+from active_rlhf.analysis.wording import Terms
 from active_rlhf.errors import logged
 from active_rlhf.results.marks import mark
-from active_rlhf.tables.cells import of_scope
+from active_rlhf.tables.budgets import budgets
 from active_rlhf.tables.format import write
-from active_rlhf.tables.labels import labels
 
 with logged(snakemake.log[0]):
     study, code = json.loads(snakemake.params.study), snakemake.params.code
+    terms = Terms.of(study)
     made_from = mark(study["study"], snakemake.input, snakemake.params.study, code)
     frame = read_table(snakemake.input[0])
-    for scope, *paths in zip(
-        study["scopes"], snakemake.output.tex, snakemake.output.md, strict=True
+    for env, *paths in zip(
+        study["environments"], snakemake.output.tex, snakemake.output.md, strict=True
     ):
-        env, terms, (own,) = about(study, scope, frame)
-        write(of_scope(labels(own, terms, env), terms.variant), paths, made_from)
+        write(budgets(frame, terms, env), paths, made_from)

@@ -1,0 +1,14 @@
+import json
+
+from active_rlhf.analysis.files import read_table
+from active_rlhf.analysis.wording import Terms
+from active_rlhf.errors import logged
+from active_rlhf.figures.budgets import budgets
+from active_rlhf.figures.style import save
+from active_rlhf.results.marks import mark
+
+with logged(snakemake.log[0]):
+    study, code = json.loads(snakemake.params.study), snakemake.params.code
+    made_from = mark(study["study"], snakemake.input, snakemake.params.study, code)
+    frame = read_table(snakemake.input[0])
+    save(budgets(frame, Terms.of(study)), snakemake.output, made_from)
