@@ -155,7 +155,7 @@ def test_editing_code_retrains_the_runs_that_use_it(editable, file, runs):
     {
         # Scripts, each the one of its rule (and of its variants).
         "workflow/scripts/export.py": {"export", *ANALYSIS},
-        "workflow/scripts/statistics.py": ANALYSIS - COSTS - {"reward_accuracy"},
+        "workflow/scripts/statistics.py": ANALYSIS - COSTS - {"reward_accuracy", "ledger"},
         "workflow/scripts/overhead.py": COSTS | {"document"},
         "workflow/scripts/figures/effects.py": {"effects"},
         "workflow/scripts/tables/significance.py": {"significance", "document", "tables_page"},
