@@ -56,6 +56,23 @@ rule aggregates:
         "../scripts/tables/aggregates.py"
 
 
+rule ledger:
+    input:
+        [f"{RESULTS}/exports/{folder_name(name)}.sessions.csv" for name in TRAINED],
+    output:
+        **tables(["ledger"], EACH),
+    log:
+        f"{RESULTS}/logs/tables/ledger.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*WORDS, asking=ASKING, scopes=EACH, environments=list(TRAINED)),
+        code=script_code("tables/ledger.py"),
+    script:
+        "../scripts/tables/ledger.py"
+
+
 rule costs:
     input:
         overhead=f"{RESULTS}/statistics/overhead.parquet",

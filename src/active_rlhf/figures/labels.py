@@ -47,9 +47,9 @@ def reward_accuracy(sessions: pd.DataFrame, terms: Terms) -> Figure:
     legend(figure, styles)
     note(
         figure,
-        "Line: mean over runs (one per seed) of the share of pairs that the reward model orders as "
-        "the teacher does, after each session. Probe pairs are drawn anew from the run's behaviour "
-        "for each session. "
+        "Line: mean over runs (one per seed) of the share of pairs that the reward model orders "
+        "right after each session: as the teacher does or, of probe pairs, as their true returns "
+        "do. Probe pairs are the same for all runs of an environment. "
         f"{band_note(counts, terms)} No test.",
         teacher_and_budget(terms, *envs),
         excluded_runs(terms, envs),

@@ -89,8 +89,13 @@ class Labels(Section):
         10, "candidate pairs per query that a selector chooses from", unit="pairs per query", ge=1
     )
     probe_pairs: int = setting(
-        200, "pairs, drawn uniformly, on which the reward model is measured", unit="pairs", ge=1
+        200,
+        "pairs of the probe set, on which all reward models of an environment are measured; see "
+        "[docs/statistics.md](../docs/statistics.md#the-probe-set)",
+        unit="pairs",
+        ge=1,
     )
+    probe_seed: Seed = setting(0, "of the probe set; the study's seeds do not matter to it")
 
 
 class VAE(Section):
