@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from active_rlhf.analysis.study import Baselines
 from active_rlhf.results.export import read_runs
 
 METHODS = {
@@ -63,3 +64,25 @@ def make_runs():
         return runs.astype({"method": pd.CategoricalDtype(methods, ordered=True)})
 
     return make
+
+
+@pytest.fixture
+def evaluate():
+    """Evaluations of runs: halfway, and at the end, 50 above the last episode."""
+
+    def made(runs, episodes=10):
+        last = runs.groupby(["env", "method", "seed"], observed=True, sort=False).last()
+        last = last.reset_index()[["env", "method", "seed", "step", "return"]]
+        half = last.assign(step=last["step"] // 2, return_mean=0.0)
+        ends = last.assign(return_mean=last["return"] + 50)
+        return pd.concat([half, ends]).sort_values("step").assign(episodes=episodes)
+
+    return made
+
+
+@pytest.fixture
+def baselines(make_runs, evaluate):
+    """A policy that learns nothing, and one that learns fast."""
+    runs = make_runs(("nothing", "fast"), seeds=5)
+    runs.loc[runs["method"] == "nothing", "return"] *= 0.02
+    return Baselines("nothing", "fast", runs, evaluate(runs))

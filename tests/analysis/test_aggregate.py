@@ -20,10 +20,14 @@ from active_rlhf.analysis.aggregate import (
     profile,
     profiles,
     resampled,
+    resampled_ends,
+    scales,
 )
 from active_rlhf.analysis.endpoints import endpoints
 
 BASELINES = {"A": (-100.0, 900.0), "B": (0.0, 1000.0)}
+FIXED = {env: (np.array([low]), np.array([high])) for env, (low, high) in BASELINES.items()}
+SCALES = {"endpoint": FIXED, "auc": FIXED}
 RLIABLE = {
     "iqm": metrics.aggregate_iqm,
     "median": metrics.aggregate_median,
@@ -80,7 +84,7 @@ def bootstrap_by_loops(function, *scores: np.ndarray, reps: int = 2000) -> np.nd
 
 
 def test_aggregates_and_intervals_are_rliables(values):
-    table = aggregates(values, BASELINES, resamples=4000)
+    table = aggregates(values, SCALES, resamples=4000)
     table = table[table["metric_type"] == "endpoint"].set_index(["method", "statistic"])
     scores = {m: matrix(values, m) for m in ("Random", "Hybrid")}
     estimates = {m: [RLIABLE[name](x) for name in STATISTICS] for m, x in scores.items()}
@@ -99,7 +103,7 @@ def test_aggregates_and_intervals_are_rliables(values):
 
 
 def test_profiles_are_shares_of_runs_above(values):
-    table = profiles(values, BASELINES, resamples=200)
+    table = profiles(values, SCALES, resamples=200)
     one = table[(table["method"] == "DUO") & (table["metric_type"] == "auc")]
     scores = matrix(values, "DUO", "auc")
     expected = [np.mean(scores > threshold) for threshold in THRESHOLDS]
@@ -141,23 +145,62 @@ def test_improvement_where_an_environment_lacks_a_method(values):
     pd.testing.assert_frame_equal(alone, pooled)
 
 
-def test_normalisation_puts_the_baselines_at_zero_and_one(values):
-    frame = normalised(values, {"A": (3.0, 5.0)})
-    assert set(frame["env"]) == {"A"}
-    raw = values[values["env"] == "A"]["value"]
-    assert (frame["value"] * 2 + 3).to_numpy() == pytest.approx(raw.to_numpy())
+def test_normalisation_puts_the_baselines_at_zero_and_one():
+    found = normalised(np.array([3.0, 5.0, 9.0]), np.array([3.0, 1.0]), np.array([5.0, 9.0]))
+    assert found == pytest.approx(np.array([[0, 1, 3], [0.25, 0.5, 1]]))
+
+
+def test_each_endpoint_is_normalised_by_the_baselines_of_that_endpoint(make_runs):
+    runs = make_runs(seeds=7)
+    table = aggregates(endpoints(runs), scales(endpoints(runs), "Random", "Hybrid"), resamples=50)
+    means = table[table["statistic"] == "mean"].set_index(["metric_type", "method"])["value"]
+    for metric_type in ("endpoint", "auc"):
+        assert means[metric_type, "Random"] == pytest.approx(0)
+        assert means[metric_type, "Hybrid"] == pytest.approx(1)
+
+
+def test_both_baselines_are_resampled(values):
+    """Against a loop that draws methods and baselines anew, with baselines that vary much."""
+    rng = np.random.default_rng(3)
+    raw = values[(values["method"] == "DUO") & (values["metric_type"] == "endpoint")]
+    runs = [group["value"].to_numpy() for _, group in raw.groupby("env")]
+    low, high = rng.normal(0, 60, (2, 5)), rng.normal(900, 150, (2, 6))
+    found = aggregates(
+        raw, {"endpoint": dict(zip("AB", zip(low, high, strict=True), strict=True))}, resamples=4000
+    )
+
+    def loop(*drawn):
+        ends = [(drawn[e].mean(), drawn[2 + e].mean()) for e in range(2)]
+        scores = [(drawn[4 + e] - a) / (b - a) for e, (a, b) in enumerate(ends)]
+        return stats.trim_mean(np.concatenate(scores), 0.25)
+
+    ends = bootstrap_by_loops(loop, *low, *high, *runs)
+    row = found[found["statistic"] == "iqm"].iloc[0]
+    assert [row["ci_low"], row["ci_high"]] == pytest.approx(list(ends), abs=0.1 * np.ptp(ends))
+    fixed = {
+        env: (np.array([a.mean()]), np.array([b.mean()]))
+        for env, a, b in zip("AB", low, high, strict=True)
+    }
+    narrow = (
+        aggregates(raw, {"endpoint": fixed}, resamples=4000).query("statistic == 'iqm'").iloc[0]
+    )
+    assert narrow["value"] == pytest.approx(row["value"])
+    width = row["ci_high"] - row["ci_low"]
+    assert width > 1.1 * (narrow["ci_high"] - narrow["ci_low"])
 
 
 def test_without_a_usable_scale_there_is_no_aggregate(make_runs, values):
-    for baselines in ({}, {"A": (5.0, 5.0), "B": (2.0, 1.0)}):
-        assert aggregates(values, baselines).empty
-        assert profiles(values, baselines).empty
-        assert efficiency(make_runs(), baselines).empty
+    apart, alike = np.array([8.0, 9.0]), np.array([0.0, 9.5])
+    assert set(resampled_ends({"A": (np.zeros(2), apart), "B": (alike, apart)}, 100)) == {"A"}
+    for scale in ({}, {"A": (apart, apart), "B": (apart, alike)}):
+        assert aggregates(values, {"endpoint": scale}).empty
+        assert profiles(values, {"endpoint": scale}).empty
+        assert efficiency(make_runs(), scale).empty
 
 
 def test_efficiency_ends_at_the_iqm_of_final_returns(make_runs):
     runs = make_runs(seeds=7)
-    ends = efficiency(runs, BASELINES, resamples=300).query("progress == 1").set_index("method")
+    ends = efficiency(runs, FIXED, resamples=300).query("progress == 1").set_index("method")
     scores = {m: matrix(endpoints(runs), m) for m in ("Random", "DUO", "Hybrid")}
     for method, x in scores.items():
         assert ends["iqm"][method] == pytest.approx(metrics.aggregate_iqm(x))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from active_rlhf.analysis.bayes import ROPE, bayes, pooled_sd, signed_rank_posterior
+from active_rlhf.analysis.bayes import bayes, signed_rank_posterior
 from active_rlhf.analysis.endpoints import endpoints
 
 D = np.random.default_rng(4).normal(0.4, 1.0, 7)
@@ -39,27 +39,42 @@ def test_posterior_in_clear_cases():
     assert signed_rank_posterior(np.r_[D, -D], 0.0)[0] == pytest.approx(0.5, abs=0.02)
 
 
+SCALE = {
+    "A": (np.array([-10.0, 10.0]), np.array([800.0])),
+    "B": (np.array([0.0]), np.array([400.0])),
+}
+
+
 def test_table(make_runs):
     values = endpoints(make_runs(seeds=6))
-    table = bayes(values).query("metric_type == 'endpoint'")
+    table = bayes(values, {"endpoint": SCALE}, rope=0.02).query("metric_type == 'endpoint'")
     assert list(table["env"]) == ["A", "B", "all"] * 3
     pick = values.query("metric_type == 'endpoint'")
     scaled = []
-    for env in ("A", "B"):
+    for env, width in (("A", 800), ("B", 400)):
         wide = pick[pick["env"] == env].pivot(index="seed", columns="method", values="value")
-        a, b = wide["Random"].to_numpy(), wide["Hybrid"].to_numpy()
-        sd = np.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1)) / 2)
-        assert pooled_sd(a, b) == pytest.approx(sd)
-        scaled.append((a - b) / sd)
+        d = (wide["Random"] - wide["Hybrid"]).to_numpy()
+        scaled.append(d / width)
         row = table.query(f"env == '{env}' and method_a == 'Random' and method_b == 'Hybrid'")
-        assert row["rope"].iloc[0] == pytest.approx(ROPE * sd)
-        posterior = signed_rank_posterior(a - b, ROPE * sd)
+        assert row["rope"].iloc[0] == pytest.approx(0.02 * width)
+        posterior = signed_rank_posterior(d, 0.02 * width)
         assert row[["p_a", "p_rope", "p_b"]].iloc[0].tolist() == pytest.approx(list(posterior))
     row = table.query("env == 'all' and method_a == 'Random' and method_b == 'Hybrid'").iloc[0]
-    pooled = signed_rank_posterior(np.concatenate(scaled), ROPE)
+    pooled = signed_rank_posterior(np.concatenate(scaled), 0.02)
     assert row[["p_a", "p_rope", "p_b"]].tolist() == pytest.approx(list(pooled))
-    assert row["n"] == 12 and row["rope"] == ROPE
+    assert row["n"] == 12 and row["rope"] == 0.02
+    assert set(table["note"]) == {""}
 
 
-def test_pairs_without_spread_or_seeds_are_left_out(make_runs):
-    assert bayes(endpoints(make_runs(seeds=1))).empty
+@pytest.mark.parametrize(
+    ("seeds", "scales", "note"),
+    [
+        (5, {"endpoint": SCALE, "auc": SCALE}, "fewer than 6 seeds"),
+        (6, {}, "no baselines to declare practical equivalence by"),
+    ],
+)
+def test_a_posterior_that_is_not_shown_says_why(make_runs, seeds, scales, note):
+    table = bayes(endpoints(make_runs(seeds=seeds)), scales)
+    alone = table[table["env"] != "all"]
+    assert set(alone["note"]) == {note} and len(alone) == 2 * 2 * 3
+    assert alone[["p_a", "p_rope", "p_b"]].isna().all(axis=None)

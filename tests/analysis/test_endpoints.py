@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from active_rlhf.analysis import endpoints as module
 from active_rlhf.analysis.endpoints import ENDPOINTS, auc, common_range, endpoints
+from active_rlhf.analysis.frames import FrameError
+from active_rlhf.errors import InputError
 from active_rlhf.results.export import ExportError
 
 RETURNS = np.array([3.0, -1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0, 5.0, 3.0, 5.0, 8.0])
@@ -70,7 +72,7 @@ def test_runs_without_common_steps_are_an_error():
 def test_rows_by_endpoint_then_environment_method_and_seed(make_runs):
     table = endpoints(make_runs(seeds=2), "last", ["best"])
     assert list(table) == ["env", "method", "seed", "metric_type", "value"]
-    assert list(table["metric_type"].unique()) == ["endpoint", "auc", "best"]
+    assert list(table["metric_type"].unique()) == ["endpoint", "auc", "final", "best"]
     block = table[table["metric_type"] == "auc"]
     assert list(block["env"]) == ["A"] * 6 + ["B"] * 6
     assert list(block["method"].astype(str))[:6] == ["Random"] * 2 + ["DUO"] * 2 + ["Hybrid"] * 2
@@ -79,6 +81,39 @@ def test_rows_by_endpoint_then_environment_method_and_seed(make_runs):
     row = table.query("env == 'B' and method == 'DUO' and seed == 1").set_index("metric_type")
     assert row["value"]["endpoint"] == one["return"].iloc[-1]
     assert row["value"]["best"] == one["return"].max()
+
+
+@pytest.mark.parametrize(
+    ("main", "others"), [("final", ["evaluation"]), ("evaluation", ["final"]), ("last", "both")]
+)
+def test_final_and_evaluation_stand_beside_each_other(make_runs, evaluate, main, others):
+    runs = make_runs(seeds=2)
+    table = endpoints(runs, main, evaluations=evaluate(runs))
+    others = ["final", "evaluation"] if others == "both" else others
+    assert list(table["metric_type"].unique()) == ["endpoint", "auc", *others]
+    one = runs[(runs["env"] == "B") & (runs["method"] == "DUO") & (runs["seed"] == 1)]["return"]
+    row = table.query("env == 'B' and method == 'DUO' and seed == 1").set_index("metric_type")
+    known = {"final": one.tail(10).mean(), "last": one.iloc[-1], "evaluation": one.iloc[-1] + 50}
+    for name, where in ({main: "endpoint"} | {name: name for name in others}).items():
+        assert row["value"][where] == pytest.approx(known[name])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda f: f[f["seed"] != 1], "method Random, seed 1: there is none"),
+        (lambda f: f[f["return_mean"] == 0], "the last is at step 20000, before the run's end at"),
+        (lambda f: f.assign(episodes=9), "the last has 9 episodes, fewer than 10"),
+        (lambda f: f.assign(return_mean=np.nan), "return_mean nan is not a finite number"),
+        (lambda f: f.drop(columns="episodes"), "evaluations has no column episodes"),
+    ],
+)
+def test_evaluations_that_do_not_count_are_refused(make_runs, evaluate, change, said):
+    runs = make_runs(seeds=2)
+    with pytest.raises(FrameError, match=said):
+        endpoints(runs, evaluations=change(evaluate(runs)))
+    with pytest.raises(InputError, match="needs the runs' evaluations"):
+        endpoints(runs, "evaluation")
 
 
 def test_published_final_returns(published_runs):

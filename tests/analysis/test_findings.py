@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +63,23 @@ def test_sentences_are_the_comparisons(effect):
         assert int(match["n"]) == 10
         if match["p"].startswith("="):
             assert float(match["p"][2:]) == pytest.approx(row["p_value_holm"], abs=5e-4)
+
+
+@pytest.mark.parametrize("opposed", [True, False])
+def test_a_sentence_says_where_final_and_evaluation_order_methods_differently(opposed):
+    frames, terms = study(names(2), ENVS, 6, 1.0)
+    summary = frames["summary"]
+    more = summary[summary["metric_type"] == "endpoint"].assign(metric_type="evaluation")
+    turned = (more["env"] == ENVS[1]) & opposed
+    more["mean"] = np.where(turned, -more["mean"], more["mean"])
+    text = findings(frames["comparisons"], pd.concat([summary, more], ignore_index=True), terms)
+    said = [line for line in text.splitlines() if "order the means" in line]
+    a, b = names(2)
+    sentence = (
+        f"On {ENVS[1]} the two returns order the means of the methods differently: {b}, {a} by "
+        f"final return, but {a}, {b} by evaluation return."
+    )
+    assert said == ([sentence] if opposed else [])
 
 
 @pytest.mark.parametrize("effect", [0.0, 0.2])

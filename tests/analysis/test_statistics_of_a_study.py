@@ -10,7 +10,7 @@ from active_rlhf.analysis.files import TableError, read_table, write_table
 from active_rlhf.analysis.study import statistics
 from active_rlhf.results.export import read_csv
 
-BASELINES = {"A": (0.0, 1000.0), "B": (0.0, 1200.0)}
+GIVEN = {"A": (0.0, 1000.0), "B": (0.0, 1200.0)}
 DOCUMENT = Path(__file__).parents[2] / "docs" / "statistics.md"
 
 
@@ -20,10 +20,22 @@ def documented() -> dict[str, list[str]]:
     return {name: columns.split(", ") for name, columns in rows}
 
 
-def test_every_table_has_the_documented_columns(make_runs):
-    tables = statistics(make_runs(), resamples=50, baselines=BASELINES)
-    assert {name: list(table) for name, table in tables.items()} == documented()
+def test_every_table_has_the_documented_columns(make_runs, evaluate, baselines):
+    runs = make_runs()
+    given = {"evaluations": evaluate(runs), "baselines": baselines}
+    tables = statistics(runs, endpoint="evaluation", resamples=50, **given)
+    assert {name: list(table) for name, table in tables.items()}.items() <= documented().items()
     assert not any(table.empty for table in tables.values())
+    for name in ("summary", "comparisons", "aggregates", "profiles", "improvement", "ranks"):
+        assert set(tables[name]["metric_type"]) == {"endpoint", "auc", "final"}
+
+
+def test_given_numbers_normalise_the_main_endpoint_alone(make_runs):
+    tables = statistics(make_runs(), resamples=50, baselines=GIVEN)
+    assert set(tables["aggregates"]["metric_type"]) == {"endpoint"}
+    assert len(tables["efficiency"]) and tables["efficiency"]["progress"].max() == 1
+    last = statistics(make_runs(), endpoint="last", resamples=50, baselines=GIVEN)
+    assert last["efficiency"].empty  # it ends at final returns, for which nothing was given
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 3])
@@ -40,9 +52,9 @@ def test_small_studies_give_all_tables_without_a_warning(make_runs, seeds, metho
     assert not tables["comparisons"]["reject_null"].any()
 
 
-def test_same_runs_same_numbers(make_runs):
-    once = statistics(make_runs(), resamples=50, baselines=BASELINES)
-    again = statistics(make_runs(), resamples=50, baselines=BASELINES)
+def test_same_runs_same_numbers(make_runs, baselines):
+    once = statistics(make_runs(), resamples=50, baselines=baselines)
+    again = statistics(make_runs(), resamples=50, baselines=baselines)
     for name in once:
         pd.testing.assert_frame_equal(once[name], again[name], check_exact=True)
 
@@ -56,7 +68,7 @@ def test_another_environment_does_not_change_a_comparison(make_runs):
 
 
 def test_tables_read_back_as_they_were_and_the_csv_says_the_same(make_runs, tmp_path):
-    for name, table in statistics(make_runs(seeds=3), resamples=50, baselines=BASELINES).items():
+    for name, table in statistics(make_runs(seeds=3), resamples=50, baselines=GIVEN).items():
         path = tmp_path / "new folder" / f"{name}.parquet"
         write_table(table, path)
         pd.testing.assert_frame_equal(read_table(path), table, check_exact=True)

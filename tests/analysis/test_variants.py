@@ -27,7 +27,7 @@ VARIANTS = {
 def study(tmp_path):
     """Exports of two environments, and what the workflow says of them."""
     g = np.random.default_rng(0)
-    exports = {}
+    exports, evaluations = {}, {}
     for env in ("A-v1", "B-v1"):
         rows = [
             (f"{env}__{method}__{seed}__1", seed, g.normal(len(method), 2), step)
@@ -38,13 +38,25 @@ def study(tmp_path):
         ]
         columns = ["exp_name", "seed", "charts/episodic_return", "global_step"]
         exports[env] = tmp_path / f"{env}.csv"
-        pd.DataFrame(rows, columns=columns).to_csv(exports[env], index=False)
-    choices = {"endpoint": "final", "further": [], "family": "environment", "alpha": 0.05}
+        frame = pd.DataFrame(rows, columns=columns)
+        frame.to_csv(exports[env], index=False)
+        names = {"charts/episodic_return": "return_mean", "global_step": "step"}
+        frame = frame[frame["global_step"] == 2000].rename(columns=names).assign(episodes=10)
+        evaluations[env] = tmp_path / f"{env}.evaluations.csv"
+        frame.to_csv(evaluations[env], index=False)
+    choices = {
+        "endpoint": "final",
+        "further": [],
+        "family": "environment",
+        "alpha": 0.05,
+        "rope": 0.05,
+    }
     return {
         "methods": {"random": "Random", "duo": "DUO"},
         "exclude": [],
         "statistics": choices | {"bootstrap": 100},
         "exports": exports,
+        "evaluations": evaluations,
         "baselines": {},
         "total_steps": {"A-v1": 2000, "B-v1": 2000},
         "references": [],
@@ -75,6 +87,18 @@ def test_what_is_excluded_is_missed_by_its_own_variant_alone(study):
     fewer = summary[summary["n"] == len(SEEDS) - 1]
     found = fewer[["env", "variant", "method"]].itertuples(index=False, name=None)
     assert set(found) == {("A-v1", "base", "DUO"), ("A-v1", "few", "Random")}
+
+
+def test_evaluations_are_those_of_the_variant(study):
+    values = statistics_of_exports(study)["endpoints"]
+    names = {method: key for key, method in study["methods"].items()}
+    rows = values[values["metric_type"] == "evaluation"]
+    assert len(rows) == 2 * 5 * len(SEEDS)
+    for env, path in study["evaluations"].items():
+        known = pd.read_csv(path).set_index("exp_name")["return_mean"]
+        for row in rows[rows["env"] == env].itertuples():
+            suffix = "" if row.variant == "base" else f"@{row.variant}"
+            assert row.value == known[f"{env}__{names[row.method]}{suffix}__{row.seed}__1"]
 
 
 def test_variants_are_compared_with_the_first_of_their_selector(study):

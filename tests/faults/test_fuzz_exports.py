@@ -23,6 +23,7 @@ from run_files import STUDY, export_runs, write_run
 from active_rlhf.analysis.files import write_table
 from active_rlhf.analysis.study import statistics
 from active_rlhf.results.export import METRIC, ExportError, read_runs
+from active_rlhf.study.endpoints import beside
 from active_rlhf.study.loading import load_study, resolve_run
 
 pytestmark = pytest.mark.slow  # by the many tries
@@ -363,7 +364,8 @@ def odd_studies(draw: Any) -> tuple[dict[str, str], dict[str, Any]]:
         st.sampled_from([0.0, 1e-320, 1e50, -1e50]),
     ]
     labels = draw(st.sampled_from([None, lambda k: k, lambda k: 3, lambda k: -k % 16]))
-    files = {}
+    judged = draw(st.booleans())
+    files, judged_files = {}, {}
     for env in envs:
         values = draw(st.sampled_from(kinds))
         rows = [
@@ -375,21 +377,30 @@ def odd_studies(draw: Any) -> tuple[dict[str, str], dict[str, Any]]:
         frame = pd.DataFrame(rows, columns=[*NAMES, "labels"])
         frame["labels"] = frame["labels"].map(labels or float)
         files[env] = frame.to_csv(index=False, columns=[*NAMES, *(["labels"] if labels else [])])
+        if judged:
+            last = frame.groupby("exp_name", sort=False).last().reset_index()
+            last = last.rename(columns={METRIC: "return_mean", "global_step": "step"})
+            judged_files[env] = last.assign(episodes=10).to_csv(index=False)
     out = {"env": envs[0], "method": parts[0], "seed": seeds[0], "reason": "ü | y"}
     study = {
         "study": "odd",
         "methods": draw(st.sampled_from([None, {part: f"{part} |" for part in parts}])),
         "exclude": draw(st.sampled_from([[], [], [out]])),
         "statistics": {
-            "endpoint": draw(st.sampled_from(["final", "last", "ema", "best", "last_steps"])),
+            "endpoint": draw(
+                st.sampled_from(["final", "last", "ema", "best", "last_steps"])
+                | st.just("evaluation" if judged else "final")
+            ),
             "further": draw(st.sampled_from([[], ["best", "last_steps"]])),
             "family": draw(st.sampled_from(["environment", "study"])),
             "alpha": draw(st.sampled_from([0.05, 1e-9, 0.999])),
             "bootstrap": 100,
+            "rope": 0.05,
         },
         "figures": {"interval": "bootstrap"},
         "total_steps": None,
         "baselines": {},
+        "evaluations": judged_files,
         "references": [],
         "asking": {},
         "environments": [],
@@ -405,6 +416,13 @@ def analysed(folder: Path, files: dict[str, str], study: dict[str, Any], figures
     exports = {env: folder / f"{i}.csv" for i, env in enumerate(files)}
     for env, path in exports.items():
         path.write_text(files[env])
+    evaluations = {env: folder / f"{i}.evaluations.csv" for i, env in enumerate(files)}
+    judged = study["evaluations"]
+    for env, text in judged.items():
+        evaluations[env].write_text(text)
+    study["evaluations"] = {env: str(evaluations[env]) for env in judged}
+    beside_it = beside(study["statistics"]["endpoint"], bool(judged))
+    study["measures"] = ["endpoint", "auc", *beside_it]
     scopes = ["", *files]
     study |= {"exports": {env: str(path) for env, path in exports.items()}, "scopes": scopes}
     names = ["summary", "comparisons", "aggregates", "curves", "endpoints", "improvement"]
@@ -430,8 +448,8 @@ def analysed(folder: Path, files: dict[str, str], study: dict[str, Any], figures
         return False
     text = ("tex", "md")
     assert script("tables/summary", study, of("summary"), each("summary", kinds=text), log)
-    two = each("significance_endpoint", "significance_auc", kinds=text)
-    assert script("tables/significance", study, of("comparisons"), two, log)
+    tests = each(*(f"significance_{name}" for name in study["measures"]), kinds=text)
+    assert script("tables/significance", study, of("comparisons"), tests, log)
     page = Files(findings=str(folder / "findings.md"))
     assert script("findings", study, of("comparisons", "summary"), page, log)
     if figures:

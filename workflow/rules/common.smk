@@ -23,6 +23,7 @@ from active_rlhf.run.machine import library_versions
 from active_rlhf.run.schedule import steps_of_runs
 from active_rlhf.study.asked import asked_within
 from active_rlhf.study.ending import failure, stopped
+from active_rlhf.study.endpoints import evaluated, measures
 from active_rlhf.study.loading import load_study, resolve_run, stored_study
 from active_rlhf.study.matrix import (
     asking,
@@ -95,6 +96,16 @@ BASELINES = {
     for name in TRAINED
     if baselines(STUDY)
 }
+
+# The deterministic policies' returns, baselines' too; empty if an evaluation has too few episodes.
+EVALUATIONS = {
+    name: f"{RESULTS}/exports/{folder_name(name)}.evaluations.csv"
+    for name in TRAINED
+    if evaluated(STUDY)
+}
+# The endpoints that have tables.
+MEASURES = measures(STUDY)
+BESIDE = [name for name in MEASURES if name not in ("endpoint", "auc")]
 
 # Where each environment's returns are: exported by this study, or made elsewhere.
 EXPORTS = {name: f"{RESULTS}/exports/{folder_name(name)}.csv" for name in TRAINED} or STUDY.imported
@@ -304,15 +315,24 @@ def named(path):
     return imported.get(path, path.removeprefix(f"{RESULTS}/"))
 
 
+def of_measures(name):
+    """The names of a table's versions, one for each endpoint."""
+    return [f"{name}_{measure}" for measure in MEASURES]
+
+
+# By main endpoint, and by those beside it.
+AGGREGATES = ["aggregates", *(f"aggregates_{measure}" for measure in BESIDE)]
+
+
 def table_names(scope):
     """Tables about a scope; what returns alone do not tell only for the study's own runs."""
     names = ["coverage"] if COVERAGE and not scope else []
     if scope in SCOPES:
-        names += ["summary", "significance_endpoint", "significance_auc"]
+        names += ["summary", *of_measures("significance")]
         names += ["ledger"] if scope in EACH and ASKING else []
-        names += ["aggregates"] if BASELINES and scope in WHOLE else []
+        names += AGGREGATES if BASELINES and scope in WHOLE else []
     elif scope:
-        names += ["variants_endpoint", "variants_auc", *(["budgets"] if BUDGETS else [])]
+        names += [*of_measures("variants"), *(["budgets"] if BUDGETS else [])]
     return names + (["overhead"] if TRAINED and scope in PLACES else [])
 
 

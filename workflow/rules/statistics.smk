@@ -5,6 +5,7 @@ rule statistics:
     input:
         list(EXPORTS.values()),
         list(BASELINES.values()),
+        list(EVALUATIONS.values()),
     output:
         report(
             f"{RESULTS}/statistics/summary.csv",
@@ -39,6 +40,7 @@ rule statistics:
             exports=EXPORTS,
             total_steps=TOTAL_STEPS,
             baselines=BASELINES,
+            evaluations=EVALUATIONS,
             references=baselines(STUDY),
         ),
         code=script_code("statistics.py"),

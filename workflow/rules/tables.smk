@@ -26,14 +26,14 @@ rule significance:
     input:
         comparisons=STATISTICS["comparisons"],
     output:
-        **tables(["significance_endpoint", "significance_auc"]),
+        **tables(of_measures("significance")),
     log:
         f"{RESULTS}/logs/tables/significance.log",
     localrule: True
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*WORDS, scopes=SCOPES),
+        study=settings(*WORDS, scopes=SCOPES, measures=MEASURES),
         code=script_code("tables/significance.py"),
     script:
         "../scripts/tables/significance.py"
@@ -43,14 +43,14 @@ rule aggregates:
     input:
         aggregates=STATISTICS["aggregates"],
     output:
-        **tables(["aggregates"], WHOLE),
+        **tables(AGGREGATES, WHOLE),
     log:
         f"{RESULTS}/logs/tables/aggregates.log",
     localrule: True
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*WORDS, scopes=WHOLE),
+        study=settings(*WORDS, scopes=WHOLE, measures=["endpoint", *BESIDE]),
         code=script_code("tables/aggregates.py"),
     script:
         "../scripts/tables/aggregates.py"
@@ -113,14 +113,14 @@ rule variant_differences:
         variants=STATISTIC.format("variants"),
         summary=STATISTICS["summary"],
     output:
-        **tables(["variants_endpoint", "variants_auc"], list(EXPORTS)),
+        **tables(of_measures("variants"), list(EXPORTS)),
     log:
         f"{RESULTS}/logs/tables/variant_differences.log",
     localrule: True
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*WORDS, environments=list(EXPORTS)),
+        study=settings(*WORDS, environments=list(EXPORTS), measures=MEASURES),
         code=script_code("tables/variant_differences.py"),
     script:
         "../scripts/tables/variant_differences.py"

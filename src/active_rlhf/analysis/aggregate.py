@@ -3,12 +3,14 @@
 The statistics are those of Agarwal et al. (2021), "Deep Reinforcement Learning at the Edge of the
 Statistical Precipice", with percentile intervals from a bootstrap stratified by environment.
 
-Every statistic takes `scores`, one array [n_e] of runs per environment, and `counts`, one array
-[B, n_e] per environment that says how often each run occurs in each of B samples, and returns [B].
+Every statistic takes `scores`, one array [n_e] or [B, n_e] of runs per environment, and `counts`,
+one array [B, n_e] per environment that says how often each run occurs in each of B samples, and
+returns [B]. Scores differ between samples because the baselines that normalise them are resampled
+too.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations
 
 import numpy as np
@@ -19,7 +21,9 @@ from active_rlhf.analysis.endpoints import common_range, methods_of
 from active_rlhf.analysis.frames import RUNS, needs
 from active_rlhf.analysis.intervals import percentile_interval, resample_counts
 
-Baselines = Mapping[str, tuple[float, float]]
+Scale = Mapping[str, tuple[np.ndarray, np.ndarray]]  # environment -> values that count as 0 and 1
+Scales = Mapping[str, Scale]  # by metric_type
+Ends = dict[str, tuple[np.ndarray, np.ndarray]]
 Arrays = list[np.ndarray]
 Statistic = Callable[[Arrays, Arrays], np.ndarray]
 
@@ -27,40 +31,51 @@ THRESHOLDS = np.round(np.linspace(0.0, 1.5, 76), 2)
 PROGRESS = np.linspace(0.0, 1.0, 51)
 
 
-def baseline_returns(
-    episodes: pd.DataFrame, returns: str, low: str, high: str, last: int = 10
-) -> Baselines:
-    """The (low, high) returns of each environment, from the baselines' episodes in order of steps.
+def scales(baselines: pd.DataFrame, low: str, high: str) -> Scales:
+    """The scale of every endpoint from the baselines' `endpoints`; low and high name the two.
 
-    episodes: `env, method, seed` and the column `returns`; low and high name the two methods. Each
-    return is the mean over seeds of the mean over a run's last `last` episodes.
+    Each endpoint is normalised by the baselines' values of the same endpoint.
     """
-    final = episodes.groupby(["env", "method", "seed"], observed=True)[returns].apply(
-        lambda run: run.tail(last).mean()
-    )
-    means = final.groupby(level=["env", "method"]).mean().unstack("method")
     return {
-        str(env): (float(a), float(b))
-        for env, a, b in zip(means.index, means[low], means[high], strict=True)
+        str(metric_type): {
+            str(env): (runs[low], runs[high])
+            for env, group in values.groupby("env", sort=False)
+            for runs in [by_method(group)]
+            if low in runs and high in runs
+        }
+        for metric_type, values in baselines.groupby("metric_type", sort=False)
     }
 
 
-def normalised(endpoints: pd.DataFrame, baselines: Baselines) -> pd.DataFrame:
-    """The values as (value - low) / (high - low), the environment's baselines being (low, high).
+def resampled_ends(scale: Scale, resamples: int) -> Ends:
+    """The means of both baselines, [1 + resamples] each: of the runs, then of bootstraps of them.
 
-    0 is a random policy and 1 is PPO on the true reward. Environments without baselines, or where
-    high is not above low, have no such scale and are left out.
+    Without a scale is an environment where some resample does not put high above low: it cannot
+    tell the two apart. It is left out.
     """
-    scaled = {env: pair for env, pair in baselines.items() if pair[1] > pair[0]}
-    frame = endpoints[endpoints["env"].isin(list(scaled))]
-    low = frame["env"].map({env: pair[0] for env, pair in scaled.items()}).astype(float)
-    high = frame["env"].map({env: pair[1] for env, pair in scaled.items()}).astype(float)
-    return frame.assign(value=(frame["value"] - low) / (high - low))
+    rng = np.random.default_rng(1)  # a stream apart from that of the methods' runs
+    drawn = {
+        env: tuple(
+            counts @ values / len(values)
+            for counts, values in zip(resampled(list(pair), resamples, rng), pair, strict=True)
+        )
+        for env, pair in scale.items()
+    }
+    return {env: (low, high) for env, (low, high) in drawn.items() if np.all(high > low)}
+
+
+def normalised(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """(values - low) / (high - low), for values [n] and ends [B]: [B, n].
+
+    0 is a random policy; 1 is PPO on the true reward, which is a yardstick and no ceiling.
+    """
+    return (values - low[:, None]) / (high - low)[:, None]
 
 
 def environment_means(scores: Arrays, counts: Arrays) -> np.ndarray:
     """Mean over the runs of each environment: [B, environments]."""
-    return np.stack([c @ s / len(s) for s, c in zip(scores, counts, strict=True)], axis=-1)
+    means = [np.sum(c * s, axis=-1) / s.shape[-1] for s, c in zip(scores, counts, strict=True)]
+    return np.stack(means, axis=-1)
 
 
 def mean(scores: Arrays, counts: Arrays) -> np.ndarray:
@@ -75,12 +90,13 @@ def median(scores: Arrays, counts: Arrays) -> np.ndarray:
 
 def iqm(scores: Arrays, counts: Arrays) -> np.ndarray:
     """Interquartile mean of all runs: the lowest and the highest floor(N/4) values dropped."""
-    values = np.concatenate(scores)
-    order = np.argsort(values)
-    total, cut = len(values), len(values) // 4
-    upto = np.cumsum(np.concatenate(counts, axis=-1)[:, order], axis=-1)
+    values, drawn = (np.concatenate(arrays, axis=-1) for arrays in (scores, counts))
+    order = np.broadcast_to(np.argsort(values, axis=-1), drawn.shape)
+    values = np.take_along_axis(np.broadcast_to(values, drawn.shape), order, axis=-1)
+    upto = np.cumsum(np.take_along_axis(drawn, order, axis=-1), axis=-1)
+    total, cut = values.shape[-1], values.shape[-1] // 4
     kept = np.diff(np.clip(upto, cut, total - cut), axis=-1, prepend=cut)
-    return kept @ values[order] / (total - 2 * cut)
+    return np.sum(kept * values, axis=-1) / (total - 2 * cut)
 
 
 def optimality_gap(scores: Arrays, counts: Arrays) -> np.ndarray:
@@ -95,8 +111,9 @@ STATISTICS: dict[str, Statistic] = {
 
 def profile(scores: Arrays, counts: Arrays, thresholds: np.ndarray) -> np.ndarray:
     """Share of runs whose score is above each threshold: [B, thresholds]."""
-    above = np.concatenate(scores)[:, None] > thresholds
-    return np.concatenate(counts, axis=-1) @ above / len(above)
+    values, drawn = (np.concatenate(arrays, axis=-1) for arrays in (scores, counts))
+    above = [np.sum(drawn * (values > threshold), axis=-1) for threshold in thresholds]
+    return np.stack(above, axis=-1) / values.shape[-1]
 
 
 def improvement(
@@ -117,6 +134,14 @@ def estimated(draws: np.ndarray, alpha: float) -> tuple:
     return draws[0], *percentile_interval(draws[1:], 1 - alpha)
 
 
+def by_method(values: pd.DataFrame) -> dict[str, np.ndarray]:
+    """method -> values of its runs, in one environment."""
+    return {
+        method: values["value"][values["method"] == method].to_numpy()
+        for method in methods_of(values)
+    }
+
+
 def by_environment(values: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
     """method -> environment -> values of its runs."""
     return {
@@ -130,36 +155,45 @@ def by_environment(values: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
 
 @needs(endpoints="env method seed metric_type value")
 def aggregates(
-    endpoints: pd.DataFrame, baselines: Baselines, alpha: float = 0.05, resamples: int = 10_000
+    endpoints: pd.DataFrame, scales: Scales, alpha: float = 0.05, resamples: int = 10_000
 ) -> pd.DataFrame:
     """IQM, median, mean and optimality gap of each endpoint and method, normalised."""
     rows = []
-    for metric_type, values in normalised(endpoints, baselines).groupby("metric_type", sort=False):
-        for method, runs in by_environment(values).items():
-            scores = list(runs.values())
-            counts = resampled(scores, resamples, np.random.default_rng(0))
-            what = (", ".join(runs), sum(map(len, scores)))
-            for name, statistic in STATISTICS.items():
-                estimate = estimated(statistic(scores, counts), alpha)
-                rows.append((metric_type, method, name, *estimate, *what))
+    for metric_type, method, envs, scores, counts in _pooled(endpoints, scales, resamples):
+        what = (", ".join(envs), sum(count.shape[-1] for count in counts))
+        for name, statistic in STATISTICS.items():
+            estimate = estimated(statistic(scores, counts), alpha)
+            rows.append((metric_type, method, name, *estimate, *what))
     columns = "metric_type method statistic value ci_low ci_high environments runs"
     return pd.DataFrame(rows, columns=columns.split())
 
 
 @needs(endpoints="env method seed metric_type value")
 def profiles(
-    endpoints: pd.DataFrame, baselines: Baselines, alpha: float = 0.05, resamples: int = 10_000
+    endpoints: pd.DataFrame, scales: Scales, alpha: float = 0.05, resamples: int = 10_000
 ) -> pd.DataFrame:
     """Performance profiles: share of runs above each normalised score from 0 to 1.5."""
     rows = []
-    for metric_type, values in normalised(endpoints, baselines).groupby("metric_type", sort=False):
-        for method, runs in by_environment(values).items():
-            scores = list(runs.values())
-            counts = resampled(scores, resamples, np.random.default_rng(0))
-            shares = estimated(profile(scores, counts, THRESHOLDS), alpha)
-            rows += [(metric_type, method, *row) for row in zip(THRESHOLDS, *shares, strict=True)]
+    for metric_type, method, _, scores, counts in _pooled(endpoints, scales, resamples):
+        shares = estimated(profile(scores, counts, THRESHOLDS), alpha)
+        rows += [(metric_type, method, *row) for row in zip(THRESHOLDS, *shares, strict=True)]
     columns = "metric_type method threshold fraction ci_low ci_high"
     return pd.DataFrame(rows, columns=columns.split())
+
+
+def _pooled(
+    endpoints: pd.DataFrame, scales: Scales, resamples: int
+) -> Iterator[tuple[str, str, list[str], Arrays, Arrays]]:
+    """(metric_type, method, environments, scores, counts) of what has a scale.
+
+    Methods and baselines are resampled independently.
+    """
+    for metric_type, values in endpoints.groupby("metric_type", sort=False):
+        ends = resampled_ends(scales.get(str(metric_type), {}), resamples)
+        for method, runs in by_environment(values[values["env"].isin(list(ends))]).items():
+            counts = resampled(list(runs.values()), resamples, np.random.default_rng(0))
+            scores = [normalised(runs[env], *ends[env]) for env in runs]
+            yield str(metric_type), method, list(runs), scores, counts
 
 
 @needs(endpoints="env method seed metric_type value")
@@ -196,27 +230,31 @@ def improvements(
 
 @needs(runs=RUNS)
 def efficiency(
-    runs: pd.DataFrame, baselines: Baselines, alpha: float = 0.05, resamples: int = 10_000
+    runs: pd.DataFrame, scale: Scale, alpha: float = 0.05, resamples: int = 10_000
 ) -> pd.DataFrame:
     """IQM of the normalised running mean of returns against progress through training.
 
-    `progress` 0 to 1 spans the steps common to an environment's runs, so that environments of
-    different length can be pooled. The interval is pointwise.
+    scale: of final returns, where the running mean ends. `progress` 0 to 1 spans the steps common
+    to an environment's runs, so that environments of different length can be pooled. The interval
+    is pointwise.
     """
+    ends = resampled_ends(scale, resamples)
     grids = {
-        env: np.interp(PROGRESS, [0, 1], common_range(group))
+        str(env): np.interp(PROGRESS, [0, 1], common_range(group))
         for env, group in runs.groupby("env", sort=False)
     }
     rows = []
     for method in methods_of(runs):
-        tables = [
-            pd.DataFrame(smoothed(group, grids[env]), columns=PROGRESS).melt().assign(env=env)
-            for env, group in runs[runs["method"] == method].groupby("env", sort=False)
-        ]
-        values = normalised(pd.concat(tables), baselines)
-        counts: Arrays = []
-        for progress, column in values.groupby("variable"):
-            scores = [group["value"].to_numpy() for _, group in column.groupby("env", sort=False)]
-            counts = counts or resampled(scores, resamples, np.random.default_rng(0))
+        own = runs[(runs["method"] == method) & runs["env"].isin(list(ends))]
+        tables = {
+            str(env): smoothed(group, grids[str(env)])
+            for env, group in own.groupby("env", sort=False)
+        }
+        if not tables:
+            continue
+        firsts = [table[:, 0] for table in tables.values()]
+        counts = resampled(firsts, resamples, np.random.default_rng(0))
+        for i, progress in enumerate(PROGRESS):
+            scores = [normalised(table[:, i], *ends[env]) for env, table in tables.items()]
             rows.append((method, progress, *estimated(iqm(scores, counts), alpha)))
     return pd.DataFrame(rows, columns=["method", "progress", "iqm", "ci_low", "ci_high"])

@@ -1,17 +1,19 @@
 """One number for each run: the endpoints that are compared.
 
-Each endpoint is a function of a run's episode returns [k] and the global steps [k] at which the
-episodes ended, both in time order.
+All but `evaluation` are functions of a run's episode returns [k] and the global steps [k] at which
+the episodes ended, both in time order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from active_rlhf.analysis.frames import RUNS, needs
+from active_rlhf.analysis.frames import EVALUATIONS, RUNS, FrameError, needs, require
 from active_rlhf.errors import InputError
 from active_rlhf.results.export import ExportError
+from active_rlhf.study.endpoints import EVALUATION, FEWEST, beside
 
 WINDOW = 10  # episodes in `final`, in the running mean of curves, and the span of `ema`
 
@@ -52,8 +54,8 @@ def auc(returns: np.ndarray, steps: np.ndarray, low: float, high: float) -> floa
     """Area under the return curve by trapezoids, with steps low..high scaled to [0, 1].
 
     This is a mean return over training, in units of return. The curve is cut (with linear
-    interpolation) at `low` and `high`, which must lie within the run's steps; if they coincide, the
-    result is the curve's value there.
+    interpolation) at `low` and `high`; beyond the run's steps it goes on level. If they coincide,
+    the result is the curve's value there.
     """
     inside = (steps > low) & (steps < high)
     x = np.concatenate([[low], steps[inside], [high]])
@@ -77,30 +79,75 @@ def common_range(runs: pd.DataFrame) -> tuple[float, float]:
 
 @needs(runs=RUNS)
 def endpoints(
-    runs: pd.DataFrame, endpoint: str = "final", further: Sequence[str] = ()
+    runs: pd.DataFrame,
+    endpoint: str = "final",
+    further: Sequence[str] = (),
+    evaluations: pd.DataFrame | None = None,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
 ) -> pd.DataFrame:
     """Endpoints of all runs: `env, method, seed, metric_type, value`.
 
     `metric_type` is `endpoint` for the study's main endpoint, `auc` for the area over the steps
-    common to the environment's runs, and the endpoint's own name for `further` ones.
+    common to the environment's runs, and the endpoint's own name for those `beside` it and for
+    `further` ones. evaluations: `env, method, seed, step, return_mean, episodes`, at least those of
+    these runs; there is no `evaluation` without it. ranges: environment -> the steps of the area,
+    by default those common to these runs.
     """
+    evaluated = evaluations is not None
     for name in (endpoint, *further):
-        if name not in ENDPOINTS:
-            raise InputError(f"unknown endpoint {name!r}; known: {', '.join(ENDPOINTS)}")
-    chosen = {"endpoint": ENDPOINTS[endpoint]} | {name: ENDPOINTS[name] for name in further}
+        if name == EVALUATION and not evaluated:
+            raise InputError("the endpoint `evaluation` needs the runs' evaluations")
+        if name not in (*ENDPOINTS, EVALUATION):
+            raise InputError(
+                f"unknown endpoint {name!r}; known: {', '.join((*ENDPOINTS, EVALUATION))}"
+            )
+    names = {"endpoint": endpoint} | {n: n for n in [*beside(endpoint, evaluated), *further]}
+    judged = last_evaluations(runs, evaluations) if evaluations is not None else {}
     rows = []
     for env, group in runs.groupby("env", sort=False):
-        low, high = common_range(group)
+        low, high = (ranges or {}).get(str(env)) or common_range(group)
         for (method, seed), run in group.groupby(["method", "seed"], sort=False, observed=True):
             returns, steps = run["return"].to_numpy(), run["step"].to_numpy()
-            values = {name: function(returns, steps) for name, function in chosen.items()}
+            values = {
+                metric_type: judged[env, method, seed]
+                if name == EVALUATION
+                else ENDPOINTS[name](returns, steps)
+                for metric_type, name in names.items()
+            }
             values["auc"] = auc(returns, steps, low, high)
             rows += [(env, method, seed, name, value) for name, value in values.items()]
     frame = pd.DataFrame(rows, columns=["env", "method", "seed", "metric_type", "value"])
     frame["method"] = frame["method"].astype(runs["method"].dtype)
-    order = pd.Categorical(frame["metric_type"], ["endpoint", "auc", *further], ordered=True)
+    kinds = list(dict.fromkeys(["endpoint", "auc", *names]))
+    order = pd.Categorical(frame["metric_type"], kinds, ordered=True)
     frame = frame.assign(order=order).sort_values("order", kind="stable").drop(columns="order")
     return frame.reset_index(drop=True)
+
+
+def last_evaluations(runs: pd.DataFrame, evaluations: pd.DataFrame) -> dict[tuple[Any, ...], float]:
+    """Mean return of each run's last evaluation, by environment, method and seed.
+
+    Raises FrameError naming the run whose last evaluation is missing, came before its last episode,
+    is not finite or has fewer than 10 episodes.
+    """
+    require(evaluations, EVALUATIONS, "evaluations")
+    keys = ["env", "method", "seed"]
+    found = {tuple(row[:3]): row[3:] for row in evaluations[EVALUATIONS.split()].to_numpy(object)}
+    judged = {}
+    for (env, method, seed), own in runs.groupby(keys, sort=False, observed=True):
+        end = own["step"].iloc[-1]
+        run = f"evaluations: env {env}, method {method}, seed {seed}"
+        if (env, method, seed) not in found:
+            raise FrameError(f"{run}: there is none")
+        step, value, episodes = found[env, method, seed]
+        if step < end:
+            raise FrameError(f"{run}: the last is at step {step:g}, before the run's end at {end}")
+        if not np.isfinite(value):
+            raise FrameError(f"{run}: return_mean {value} is not a finite number")
+        if episodes < FEWEST:
+            raise FrameError(f"{run}: the last has {episodes:g} episodes, fewer than {FEWEST}")
+        judged[env, method, seed] = float(value)
+    return judged
 
 
 def methods_of(frame: pd.DataFrame) -> list[str]:

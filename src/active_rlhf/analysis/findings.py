@@ -7,6 +7,7 @@ remain possible.
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from active_rlhf.analysis.wording import (
     seeds,
     teacher_and_budget,
 )
+from active_rlhf.study.endpoints import EVALUATION
 
 Published = Mapping[str, Mapping[str, Mapping[str, float]]]
 
@@ -76,6 +78,7 @@ def findings(
                 for frame in (comparisons, summary)
             )
             paragraphs += _paragraphs(pairs, methods, terms)
+        paragraphs.append(_orders(summary[summary["env"] == env], terms))
     if published:
         paragraphs += ["## Against published values", _against(summary, published, terms)]
     return "\n\n".join(filter(None, paragraphs)) + "\n"
@@ -131,6 +134,32 @@ def _paragraphs(rows: pd.DataFrame, summary: pd.DataFrame, terms: Terms) -> Iter
     ]
     yield f"**{capital(metric)}** (mean ± sd, {seeds(summary['n'])}): {', '.join(order)}."
     yield from _differences(rows, str(env), metric_type, terms)
+
+
+def _orders(summary: pd.DataFrame, terms: Terms) -> str:
+    """A sentence if `final` and `evaluation` order the means of methods differently."""
+    names = {name: "endpoint" if name == terms.endpoint else name for name in ("final", EVALUATION)}
+    means = summary[summary["metric_type"].isin(list(names.values()))].pivot(
+        index="method", columns="metric_type", values="mean"
+    )
+    if not set(names.values()) <= set(means):
+        return ""
+    final, evaluation = (means[name] for name in names.values())
+    opposed = any(
+        (final[a] - final[b]) * (evaluation[a] - evaluation[b]) < 0
+        for a, b in combinations(means.index, 2)
+    )
+    if not opposed:
+        return ""
+    orders = [
+        f"{markdown_text(', '.join(map(str, values.sort_values(ascending=False).index)))} by "
+        f"{terms.metric(name)}"
+        for name, values in zip(names.values(), (final, evaluation), strict=True)
+    ]
+    return (
+        f"On {markdown_text(str(summary['env'].iloc[0]))} the two returns order the means of the "
+        f"methods differently: {orders[0]}, but {orders[1]}."
+    )
 
 
 def _differences(rows: pd.DataFrame, env: str, metric_type: str, terms: Terms) -> Iterator[str]:

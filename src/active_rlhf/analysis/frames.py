@@ -11,6 +11,7 @@ import pandas as pd
 from active_rlhf.errors import InputError
 
 RUNS = "env method seed step return"
+EVALUATIONS = "env method seed step return_mean episodes"
 
 P = ParamSpec("P")
 R = TypeVar("R")

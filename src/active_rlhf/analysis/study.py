@@ -1,23 +1,25 @@
 """All statistics of a study, from its runs to the tables under results/<study>/statistics/."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from active_rlhf.analysis.aggregate import (
-    Baselines,
+    Scales,
     aggregates,
-    baseline_returns,
     efficiency,
     improvements,
     profiles,
+    scales,
 )
-from active_rlhf.analysis.bayes import bayes
+from active_rlhf.analysis.bayes import ROPE, bayes
 from active_rlhf.analysis.budgets import budgets, labels_needed
 from active_rlhf.analysis.comparisons import comparisons, summary
 from active_rlhf.analysis.curves import curves
-from active_rlhf.analysis.endpoints import endpoints, methods_of
+from active_rlhf.analysis.endpoints import common_range, endpoints, methods_of
 from active_rlhf.analysis.frames import FrameError, require_runs
 from active_rlhf.analysis.power import power_table
 from active_rlhf.analysis.ranks import ranks
@@ -25,64 +27,104 @@ from active_rlhf.analysis.variants import across, excluded_within, joined
 from active_rlhf.results.export import METRIC, read_records, read_runs
 
 
+@dataclass(frozen=True)
+class Baselines:
+    """Runs of the two policies whose values count as 0 and 1, `low` and `high` by name.
+
+    runs and evaluations: as in `statistics`.
+    """
+
+    low: str
+    high: str
+    runs: pd.DataFrame
+    evaluations: pd.DataFrame | None = None
+
+
 def statistics(
     runs: pd.DataFrame,
     *,
+    evaluations: pd.DataFrame | None = None,
     endpoint: str = "final",
     further: Sequence[str] = (),
     family: str = "environment",
     against: str | None = None,
     alpha: float = 0.05,
     resamples: int = 10_000,
-    baselines: Baselines | None = None,
+    rope: float = ROPE,
+    baselines: Baselines | Mapping[str, tuple[float, float]] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Every table by name; those that need baselines are empty without them.
 
     runs: a row for each finished episode, in order within a run: `env, method, seed, step` (at its
     end), `return` and, for the tables of labels, `labels` (asked by then). Methods are in the order
-    of the Categorical `method`, or else of appearance. against: the method that the others are
-    compared with; all pairs are compared without it. baselines: environment -> the returns that
-    count as 0 and 1. Raises FrameError for runs that cannot be used.
+    of the Categorical `method`, or else of appearance. evaluations: as in `endpoints`, for the
+    endpoint `evaluation`. against: the method that the others are compared with; all pairs are
+    compared without it. rope: half-width of practical equivalence in normalised return. baselines:
+    runs that are measured by the endpoint that they normalise, and resampled in the bootstrap; or
+    environment -> the two numbers, by the main endpoint, which then is all that is normalised.
+    Raises FrameError for runs that cannot be used.
     """
     require_runs(runs)
     if against is not None and against not in (names := methods_of(runs)):
         known = ", ".join(map(str, names))
         raise FrameError(f"statistics.contrasts.against: no method {against!r}; there are {known}")
-    values = endpoints(runs, endpoint, further)
+    values = endpoints(runs, endpoint, further, evaluations)
     pairs = comparisons(values, family, alpha, resamples, against)
-    baselines = baselines or {}
+    scaled = _scales(baselines, runs, endpoint, further)
+    of_final = scaled.get("endpoint" if endpoint == "final" else "final", {})
     return {
         "endpoints": values,
         "summary": summary(values, alpha),
         "comparisons": pairs,
-        "aggregates": aggregates(values, baselines, alpha, resamples),
-        "profiles": profiles(values, baselines, alpha, resamples),
-        "efficiency": efficiency(runs, baselines, alpha, resamples),
+        "aggregates": aggregates(values, scaled, alpha, resamples),
+        "profiles": profiles(values, scaled, alpha, resamples),
+        "efficiency": efficiency(runs, of_final, alpha, resamples),
         "improvement": improvements(values, alpha, resamples),
         "ranks": ranks(values, alpha),
-        "bayes": bayes(values),
+        "bayes": bayes(values, scaled, rope, resamples),
         "power": power_table(pairs, alpha),
         "curves": curves(runs, alpha, resamples),
+    }
+
+
+def _scales(
+    baselines: Baselines | Mapping[str, tuple[float, float]] | None,
+    runs: pd.DataFrame,
+    endpoint: str,
+    further: Sequence[str],
+) -> Scales:
+    """What normalises the endpoints of these runs; areas are over the steps common to them."""
+    if not baselines:
+        return {}
+    if isinstance(baselines, Baselines):
+        ranges = {str(env): common_range(own) for env, own in runs.groupby("env", sort=False)}
+        there = baselines.runs[baselines.runs["env"].isin(list(ranges))]
+        given = endpoint, further, baselines.evaluations, ranges
+        return scales(endpoints(there, *given), baselines.low, baselines.high)
+    return {
+        "endpoint": {
+            env: (np.array([low], float), np.array([high], float))
+            for env, (low, high) in baselines.items()
+        }
     }
 
 
 def statistics_of_exports(study: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     """Every table of a study, from its exports.
 
-    study: `methods`, `exclude` and `statistics` as in the config; `exports`, `baselines` (both
-    paths) and `total_steps` (empty for imported runs), each by environment; `references`, the two
-    baselines whose returns count as 0 and 1; `variants`, the methods of each with their selectors,
-    or None; and `budgets`, variant -> environment -> labels, if variants differ in these alone.
+    study: `methods`, `exclude` and `statistics` as in the config; `exports`, `evaluations` (empty
+    if runs are not evaluated on enough episodes), `baselines` (all paths) and `total_steps` (empty
+    for imported runs), each by environment; `references`, the two baselines whose returns count as
+    0 and 1; `variants`, the methods of each with their selectors, or None; and `budgets`, variant
+    -> environment -> labels, if variants differ in these alone.
     With variants, each table has a column `variant`, and `variants` compares them; with budgets,
     `budgets` and `labels_needed` hold the label efficiency.
 
     Raises ExportError for runs that cannot be compared.
     """
     choices = study["statistics"]
-    baselines: Baselines = {}
-    if study["baselines"]:
-        episodes = read_records(study["baselines"], numbers=("global_step", METRIC))
-        baselines = baseline_returns(episodes, METRIC, *study["references"])
+    evaluations = _evaluations(study)
+    baselines = _baselines(study, evaluations)
     methods: dict[str, str] = study["methods"]
     tables = {}
     for variant, own in (study.get("variants") or {"": None}).items():
@@ -93,12 +135,14 @@ def statistics_of_exports(study: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
             against = None  # the variant is not crossed with it
         tables[variant] = statistics(
             runs,
+            evaluations=_of(evaluations, shown),
             endpoint=choices["endpoint"],
             further=choices["further"],
             family=choices["family"],
             against=against,
             alpha=choices["alpha"],
             resamples=choices["bootstrap"],
+            rope=choices["rope"],
             baselines=baselines,
         )
     if not study.get("variants"):
@@ -110,6 +154,30 @@ def statistics_of_exports(study: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         given = whole["endpoints"], totals, choices["alpha"], choices["bootstrap"]
         more |= {"budgets": budgets(*given), "labels_needed": labels_needed(*given)}
     return whole | more
+
+
+def _evaluations(study: Mapping[str, Any]) -> pd.DataFrame | None:
+    """The evaluations of all runs, baselines too; methods as in `exp_name`."""
+    if not study["evaluations"]:
+        return None
+    return read_records(study["evaluations"], numbers=("step", "return_mean", "episodes"))
+
+
+def _of(evaluations: pd.DataFrame | None, methods: Mapping[str, str] | None) -> pd.DataFrame | None:
+    """The evaluations of these methods under the names that tables show."""
+    if evaluations is None or methods is None:
+        return evaluations
+    own = evaluations[evaluations["method"].isin(list(methods))]
+    return own.assign(method=own["method"].astype("str").map(dict(methods)))
+
+
+def _baselines(study: Mapping[str, Any], evaluations: pd.DataFrame | None) -> Baselines | None:
+    if not study["baselines"]:
+        return None
+    episodes = read_records(study["baselines"], numbers=("global_step", METRIC))
+    runs = episodes.rename(columns={"global_step": "step", METRIC: "return"})
+    low, high = study["references"]
+    return Baselines(low, high, runs, evaluations)
 
 
 def _runs(study: Mapping[str, Any], methods: Mapping[str, str]) -> pd.DataFrame:

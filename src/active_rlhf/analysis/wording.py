@@ -11,6 +11,7 @@ import pandas as pd
 from active_rlhf.analysis.endpoints import methods_of
 from active_rlhf.analysis.power import EFFECT, family_warning
 from active_rlhf.study.ending import UNFINISHED
+from active_rlhf.study.endpoints import EVALUATION, beside
 
 # name and definition of each endpoint, see analysis/endpoints.py
 METRICS = {
@@ -19,8 +20,13 @@ METRICS = {
     "ema": ("smoothed final return", "exponential moving average of true returns at a run's end"),
     "best": ("best return", "largest true return of any training episode of a run"),
     "last_steps": ("late return", "mean true return in the last tenth of a run's steps"),
+    "evaluation": (
+        "evaluation return",
+        "mean true return of the deterministic policy in the evaluation at a run's end",
+    ),
     "auc": ("area under the curve", "mean true return over training, by trapezoids"),
 }
+NORMALISED = "0 is a random policy, 1 is PPO on the true reward, a yardstick and no ceiling"
 TEST = "Wilcoxon signed-rank test, exact, two-sided, paired by seed"
 
 
@@ -79,6 +85,11 @@ class Terms:
         """The methods that occur in the frame, in table order."""
         present = methods_of(frame)
         return [m for m in self.methods if m in present] if self.methods else present
+
+    def beside(self, frame: pd.DataFrame) -> list[str]:
+        """Those of `final` and `evaluation` that the frame has beside the main endpoint."""
+        there = set(frame["metric_type"])
+        return [name for name in beside(self.endpoint, EVALUATION in there) if name in there]
 
     def metric(self, metric_type: str, definition: bool = False) -> str:
         """'final return', or with its definition in brackets."""

@@ -5,12 +5,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from active_rlhf.analysis.frames import needs
-from active_rlhf.analysis.wording import Terms, excluded_runs, seeds, teacher_and_budget
+from active_rlhf.analysis.wording import NORMALISED, Terms, excluded_runs, seeds, teacher_and_budget
 from active_rlhf.figures.curves import by_method, line
 from active_rlhf.figures.style import blank, legend, method_styles, note, panels, styled
 
+UNSCALED = "No environment has baselines that can be told apart, to normalise returns by."
 CURVE = ("iqm", "ci_low", "ci_high")
-NORMALISED = "Normalised: 0 is a random policy, 1 is PPO on the true reward. No test."
 
 
 def bootstrap(terms: Terms) -> str:
@@ -43,7 +43,7 @@ def performance_profiles(
         frame[frame["metric_type"] == metric_type] for frame in (profiles, aggregates)
     )
     if profiles.empty:
-        return blank("No environment has baselines to normalise returns by.")
+        return blank(UNSCALED)
     styles = method_styles(profiles, terms)
     figure, (axes,) = panels(1)
     for method, rows in by_method(profiles, styles):
@@ -58,7 +58,7 @@ def performance_profiles(
         figure,
         f"Shares of {pooled(aggregates)}",
         bootstrap(terms),
-        NORMALISED,
+        f"Normalised: {NORMALISED}. No test.",
         teacher_and_budget(terms),
         excluded_runs(terms),
     )
@@ -73,7 +73,7 @@ def efficiency(frame: pd.DataFrame, aggregates: pd.DataFrame, terms: Terms) -> F
     Takes the statistics `efficiency` and, for the number of runs, `aggregates`.
     """
     if frame.empty:
-        return blank("No environment has baselines to normalise returns by.")
+        return blank(UNSCALED)
     styles = method_styles(frame, terms)
     figure, (axes,) = panels(1)
     for method, curve in by_method(frame, styles):
@@ -87,7 +87,7 @@ def efficiency(frame: pd.DataFrame, aggregates: pd.DataFrame, terms: Terms) -> F
         figure,
         f"Line: interquartile mean of {pooled(aggregates)}",
         bootstrap(terms),
-        NORMALISED,
+        f"Normalised: {NORMALISED}. No test.",
         teacher_and_budget(terms),
         excluded_runs(terms),
     )

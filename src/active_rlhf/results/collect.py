@@ -60,12 +60,12 @@ def collect(
 ) -> None:
     """Write `<environment>.csv`, `.evaluations.csv`, `.sessions.csv` and `.overhead.csv`.
 
-    Also `.baselines.csv`, the episodes of the baselines, if the study trains them, and `.sha256`,
-    by which `read_csv` notices later changes. `runs` holds `<environment>/<selector>/<seed>/`;
-    those of `excluded`, as (selector, seed), are not read. `probes`, if given, names the probe set
-    that the runs of a selector must have been measured on. Runs come in the order given, rows in
-    the order of steps; the same runs give the same bytes. Nothing is written unless every run is
-    sound.
+    Also `.baselines.csv`, the episodes of the baselines, if the study trains them (their
+    evaluations are among those of the other runs), and `.sha256`, by which `read_csv` notices later
+    changes. `runs` holds `<environment>/<selector>/<seed>/`; those of `excluded`, as (selector,
+    seed), are not read. `probes`, if given, names the probe set that the runs of a selector must
+    have been measured on. Runs come in the order given, rows in the order of steps; the same runs
+    give the same bytes. Nothing is written unless every run is sound.
 
     Raises ExportError naming the first run that is missing, unfinished or damaged, or whose spec is
     not that of its selector and seed, or that was measured on another probe set.
@@ -93,10 +93,14 @@ def collect(
                 )
         _write_overhead(pd.DataFrame(overhead), begun(f"{files}.overhead.csv"))
         if baselines:
-            episodes = [
-                _tables(directory, spec, read_result(directory, spec))[0]
-                for directory, spec in _runs(runs / files, baselines, seeds, excluded)
-            ]
+            episodes = []
+            for directory, spec in _runs(runs / files, baselines, seeds, excluded):
+                found = _tables(directory, spec, read_result(directory, spec))
+                episodes.append(found[0])
+                if spec["selector"] not in selectors:
+                    found[1].to_csv(
+                        parts[1], mode="a", header=False, index=False, lineterminator="\n"
+                    )
             part = begun(f"{files}.baselines.csv")
             pd.concat(episodes).to_csv(part, index=False, lineterminator="\n")
         sums.write_text("".join(f"{sha256(path)}  {name}\n" for name, path in made.items()))

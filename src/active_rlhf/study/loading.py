@@ -20,6 +20,7 @@ from active_rlhf.files import folder_name
 from active_rlhf.run.schedule import rollout_steps, steps_of_runs
 from active_rlhf.study import known
 from active_rlhf.study.checks import check_run, uses_latents
+from active_rlhf.study.endpoints import EVALUATION, FEWEST, evaluated, unevaluated
 from active_rlhf.study.matrix import (
     BASELINES,
     RANDOM_POLICY,
@@ -148,6 +149,7 @@ def load_study(
     )
     _check_exclusions(loaded, sources)
     _check_contrasts(loaded, sources)
+    _check_endpoints(loaded, sources)
     every = [(e, method) for e in found for method in methods_trained(loaded)]
     wanted = every if cells is None else cells
     for environment, (_, own_sources) in found.items():
@@ -683,6 +685,23 @@ def _check_contrasts(study: Study, sources: Sources) -> None:
     if allowed and contrasts.against not in allowed:
         where = sources.where(("statistics", "contrasts", "against"))
         raise ConfigError(unknown(where, "method", contrasts.against, dict.fromkeys(allowed)))
+
+
+def _check_endpoints(study: Study, sources: Sources) -> None:
+    """The endpoint `evaluation` needs evaluations, and of enough episodes."""
+    chosen = study.statistics
+    for key, names in (("endpoint", (chosen.endpoint,)), ("further", chosen.further)):
+        if EVALUATION not in names or evaluated(study):
+            continue
+        where = ("statistics", key)
+        if study.imported is not None:
+            sources.fail(where, f"{EVALUATION}: imported runs have no evaluations")
+        for environment, episodes in unevaluated(study)[:1]:
+            sources.fail(
+                where,
+                f"{EVALUATION} takes at least {FEWEST} episodes, but `evaluation.episodes` is "
+                f"{episodes} in {environment}",
+            )
 
 
 def _check_exclusions(study: Study, sources: Sources) -> None:

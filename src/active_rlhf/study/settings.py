@@ -17,7 +17,7 @@ from active_rlhf.study.sections import Section, setting
 
 Count = Annotated[int, Field(ge=1)]
 Precision = Literal["auto", "float32", "bfloat16"]
-Endpoint = Literal["final", "last", "ema", "best", "last_steps"]
+Endpoint = Literal["final", "last", "ema", "best", "last_steps", "evaluation"]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Name = Annotated[
     str,
@@ -135,7 +135,12 @@ class Evaluation(Section):
         unit="environment steps",
         ge=1,
     )
-    episodes: int = setting(5, "episodes in each evaluation", unit="episodes", ge=1)
+    episodes: int = setting(
+        10,
+        "episodes in each evaluation; with fewer than 10 there is no endpoint `evaluation`",
+        unit="episodes",
+        ge=1,
+    )
 
 
 # --- one run ------------------------------------------------------------------------------------
@@ -262,7 +267,8 @@ class Statistics(Section):
     endpoint: Endpoint = setting(
         "final",
         "a run's result: `final` (mean of its last 10 episodes), `last`, `ema`, `best`, "
-        "`last_steps`",
+        "`last_steps`, or `evaluation` (the deterministic policy at the end); `final` and "
+        "`evaluation` are shown beside it in any case",
         unit="name",
     )
     further: tuple[Endpoint, ...] = setting(
@@ -292,6 +298,15 @@ class Statistics(Section):
     )
     bootstrap: int = setting(
         10_000, "resamples for each bootstrap interval", unit="resamples", ge=100
+    )
+
+    rope: float = setting(
+        0.05,
+        "differences up to this are practically equal, in the Bayesian test; 0 is a random policy "
+        "and 1 is PPO on the true reward, so it needs `baselines`",
+        unit="normalised return",
+        gt=0,
+        lt=1,
     )
 
     @field_validator("contrasts", mode="before")

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from active_rlhf.analysis.wording import (
+    NORMALISED,
     Terms,
     capital,
     excluded_runs,
@@ -29,8 +30,8 @@ def aggregates(frame: pd.DataFrame, terms: Terms, metric_type: str = "endpoint")
         columns.append((name, best_bold(cells["value"], 2, texts, lowest=key == "optimality_gap")))
     return table(
         f"aggregates {metric_type}",
-        f"{capital(terms.metric(metric_type, True))} across environments, normalised: 0 is a "
-        f"random policy, 1 is PPO on the true reward. {seeds(rows['runs']) if methods else 'No'} "
+        f"{capital(terms.metric(metric_type, True))} across environments, normalised: "
+        f"{NORMALISED}. {seeds(rows['runs']) if methods else 'No'} "
         f"runs for each method. Interval: {terms.level} percentile bootstrap, stratified by "
         "environment. IQM: interquartile mean of all runs. Optimality gap: mean shortfall from 1. "
         "Bold: best, with ties at the precision shown.",
@@ -38,7 +39,7 @@ def aggregates(frame: pd.DataFrame, terms: Terms, metric_type: str = "endpoint")
         [
             f"Environments: {'; '.join(rows['environments'].unique())}."
             if methods
-            else "There are no baselines to normalise by.",
+            else "No environment has baselines that can be told apart, to normalise by.",
             "No test is made here; see the pairwise comparisons.",
             teacher_and_budget(terms),
             excluded_runs(terms),

@@ -12,6 +12,7 @@ from active_rlhf.analysis.wording import (
 )
 from active_rlhf.tables.cells import (
     Cell,
+    Column,
     Table,
     best_bold,
     intervals,
@@ -28,13 +29,17 @@ def summary(frame: pd.DataFrame, terms: Terms, env: str = "") -> Table:
 
 
 def _of_environment(frame: pd.DataFrame, terms: Terms, env: str) -> Table:
-    """Endpoint and area under the curve of each method on one environment."""
+    """Endpoint, those beside it and area under the curve of each method on one environment."""
     of_env = frame[frame["env"] == env]
-    main, area = (
+    main, area, *more = (
         rows.set_index("method").loc[terms.order(rows)]
-        for rows in (of_env[of_env["metric_type"] == name] for name in ("endpoint", "auc"))
+        for rows in (
+            of_env[of_env["metric_type"] == name]
+            for name in ("endpoint", "auc", *terms.beside(of_env))
+        )
     )
-    places, area_places = decimals([*main["mean"], *main["sd"]]), decimals(area["mean"])
+    others = dict(zip(terms.beside(of_env), more, strict=True))
+    places = decimals([*main["mean"], *main["sd"]])
     columns = [
         ("n", [Cell(str(n)) for n in main["n"]]),
         ("Mean ± sd", best_bold(main["mean"], places, mean_sd(main, places))),
@@ -43,13 +48,16 @@ def _of_environment(frame: pd.DataFrame, terms: Terms, env: str) -> Table:
         ("IQM", best_bold(main["iqm"], places)),
         ("Min", numbers(main["min"], places)),
         ("Max", numbers(main["max"], places)),
-        ("AUC ± sd", best_bold(area["mean"], area_places, mean_sd(area, area_places))),
+        *(mean_and_sd(name.capitalize(), rows) for name, rows in others.items()),
+        mean_and_sd("AUC", area),
     ]
+    others_defined = [f"{name.capitalize()}: {terms.metric(name, True)}. " for name in others]
     return table(
         f"summary {env}",
         f"{capital(terms.metric('endpoint', True))} on {env}, and AUC, the "
-        f"{terms.metric('auc', True)}; {seeds(main['n'])} seeds. Interval: t interval of the mean. "
-        "IQM: interquartile mean. Bold: best of a column, with ties at the precision shown.",
+        f"{terms.metric('auc', True)}; {seeds(main['n'])} seeds. {''.join(others_defined)}"
+        "Interval: t interval of the mean. IQM: interquartile mean. Bold: best of a column, with "
+        "ties at the precision shown.",
         [("Method", plain(main.index)), *columns],
         [
             "No test is made here; see the pairwise comparisons.",
@@ -59,30 +67,43 @@ def _of_environment(frame: pd.DataFrame, terms: Terms, env: str) -> Table:
     )
 
 
-def _of_all(frame: pd.DataFrame, terms: Terms, metric_type: str = "endpoint") -> Table:
-    """Mean and sd of one endpoint for each method and environment.
+def mean_and_sd(name: str, rows: pd.DataFrame) -> Column:
+    places = decimals(rows["mean"])
+    return f"{name} ± sd", best_bold(rows["mean"], places, mean_sd(rows, places))
+
+
+def _of_all(frame: pd.DataFrame, terms: Terms) -> Table:
+    """Mean and sd of the endpoint and those beside it, for each method and environment.
 
     Methods or environments are the columns, whichever are fewer.
     """
-    frame = frame[frame["metric_type"] == metric_type]
+    shown = ["endpoint", *terms.beside(frame)]
+    frame = frame[frame["metric_type"].isin(shown)]
     methods, envs = terms.order(frame), list(frame["env"].unique())
-    by_env = {}
-    for env in envs:
-        rows = frame[frame["env"] == env].set_index("method").reindex(methods)
-        places = decimals([*rows["mean"], *rows["sd"]])
-        by_env[env] = best_bold(rows["mean"], places, mean_sd(rows, places))
-    columns = [("Method", plain(methods)), *by_env.items()]
-    if len(envs) > len(methods):
-        cells = zip(*by_env.values(), strict=True)
-        columns = [
-            ("Environment", plain(envs)),
-            *((method, list(row)) for method, row in zip(methods, cells, strict=True)),
-        ]
-    fewer = frame[frame["n"] < frame["n"].max()]
+    turned = len(envs) > len(methods)
+    heads, sides = (methods, envs) if turned else (envs, methods)
+    cells: dict[str, list[Cell]] = {head: [] for head in heads}
+    for name in shown:
+        of_name = frame[frame["metric_type"] == name]
+        by_env = {}
+        for env in envs:
+            rows = of_name[of_name["env"] == env].set_index("method").reindex(methods)
+            places = decimals([*rows["mean"], *rows["sd"]])
+            by_env[env] = best_bold(rows["mean"], places, mean_sd(rows, places))
+        texts = list(by_env.values())
+        for head, column in zip(heads, zip(*texts, strict=True) if turned else texts, strict=True):
+            cells[head] += column
+    columns = [("Environment" if turned else "Method", plain(sides * len(shown))), *cells.items()]
+    if len(shown) > 1:
+        of = [terms.metric(name) for name in shown for _ in sides]
+        columns.insert(0, ("Endpoint", plain(map(capital, of))))
+    main = frame[frame["metric_type"] == "endpoint"]
+    fewer = main[main["n"] < main["n"].max()]
     fewer = [f"{row.method} on {row.env} ({row.n})" for row in fewer.itertuples()]
+    defined = capital("; ".join(terms.metric(name, True) for name in shown))
     return table(
-        f"summary {metric_type}",
-        f"{capital(terms.metric(metric_type, True))}: mean ± sd over {seeds(frame['n'])} seeds. "
+        "summary endpoint",
+        f"{defined}: mean ± sd over {seeds(main['n'])} seeds. "
         "Bold: best mean on an environment, with ties at the precision shown.",
         columns,
         [
@@ -91,4 +112,5 @@ def _of_all(frame: pd.DataFrame, terms: Terms, metric_type: str = "endpoint") ->
             teacher_and_budget(terms),
             excluded_runs(terms),
         ],
+        left=1 + (len(shown) > 1),
     )

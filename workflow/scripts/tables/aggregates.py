@@ -1,4 +1,5 @@
 import json
+from itertools import product
 
 from active_rlhf.analysis.files import read_table
 from active_rlhf.analysis.variants import about
@@ -12,8 +13,9 @@ with logged(snakemake.log[0]):
     study, code = json.loads(snakemake.params.study), snakemake.params.code
     made_from = mark(study["study"], snakemake.input, snakemake.params.study, code)
     frame = read_table(snakemake.input[0])
-    for scope, *paths in zip(
-        study["scopes"], snakemake.output.tex, snakemake.output.md, strict=True
+    wanted = product(study["scopes"], study["measures"])
+    for (scope, metric), *paths in zip(
+        wanted, snakemake.output.tex, snakemake.output.md, strict=True
     ):
         env, terms, (own,) = about(study, scope, frame)
-        write(of_scope(aggregates(own, terms), terms.variant), paths, made_from)
+        write(of_scope(aggregates(own, terms, metric), terms.variant), paths, made_from)

@@ -13,7 +13,7 @@ with logged(snakemake.log[0]):
     study, code = json.loads(snakemake.params.study), snakemake.params.code
     made_from = mark(study["study"], snakemake.input, snakemake.params.study, code)
     frame = read_table(snakemake.input[0])
-    wanted = product(study["scopes"], ("endpoint", "auc"))
+    wanted = product(study["scopes"], study["measures"])
     for (scope, metric), *paths in zip(
         wanted, snakemake.output.tex, snakemake.output.md, strict=True
     ):

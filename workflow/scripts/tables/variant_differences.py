@@ -12,7 +12,7 @@ with logged(snakemake.log[0]):
     terms = Terms.of(study)
     made_from = mark(study["study"], snakemake.input, snakemake.params.study, code)
     tables = [read_table(path) for path in snakemake.input]
-    shown = [(env, metric) for env in study["environments"] for metric in ("endpoint", "auc")]
+    shown = [(env, metric) for env in study["environments"] for metric in study["measures"]]
     out = snakemake.output
     for (env, metric), *paths in zip(shown, out.tex, out.md, strict=True):
         write(variants(*tables, terms, env, metric), paths, made_from)
