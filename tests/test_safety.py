@@ -178,6 +178,26 @@ def test_a_reward_model_of_another_description_is_refused(spec, run):
         load_reward_model(run)
 
 
+@pytest.mark.parametrize("low", [[-1.0, -1.0], [-1.0]])
+def test_a_model_of_clipped_actions_needs_both_bounds_of_each(low, run):
+    spec = json.loads((run / "run.json").read_text())["spec"]
+    spec["labels"]["actions"] = "clipped"
+    (run / "run.json").write_text(json.dumps({"spec": spec}))
+    path = run / "reward_model.safetensors"
+    saved_with("actions.low", np.float32(low))(path)
+    with pytest.raises(SavedError, match=r"\(actions.high\)"):
+        load_reward_model(run)
+    saved_with("actions.high", np.ones(2, np.float32))(path)
+    if len(low) == 2:
+        rewards = load_reward_model(run).rewards(
+            np.zeros((2, 4)), np.array([[1.0, -1.0], [5.0, -6.0]])
+        )
+        assert rewards[0] == rewards[1]
+    else:
+        with pytest.raises(SavedError, match="has a shape or type that no run saves"):
+            load_reward_model(run)
+
+
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("how", ["torch", "plain pickle", "in a tensor's place"])
 @pytest.mark.parametrize("saved", ["run", "former"])

@@ -1,5 +1,7 @@
 """PPO: its pieces against plain formulas, and the compiled path against the torch one."""
 
+from types import SimpleNamespace
+
 import gymnasium
 import numpy as np
 import pytest
@@ -33,21 +35,24 @@ def acted():
     return one, one.act(GymTask("HalfCheetah-v5", 7), 2048, np.random.default_rng(1))
 
 
+@pytest.mark.parametrize("truncation", ["bootstrap", "terminal"])
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.floats(0, 1), st.floats(0, 1))
-def test_gae_is_the_discounted_sum_of_its_deltas(seed, n, gamma, lam):
+def test_gae_is_the_discounted_sum_of_its_deltas(truncation, seed, n, gamma, lam):
     g = np.random.default_rng(seed)
     rewards = g.normal(size=n)
     values, following = g.normal(size=(2, n)).astype(np.float32)
     ended = g.random(n) < 0.3
     terminated = ended & (g.random(n) < 0.5)
-    data = rewards, values, following, ended, terminated
-    settings = PPOSettings(gamma=gamma, gae_lambda=lam)
+    settings = PPOSettings(gamma=gamma, gae_lambda=lam, truncation=truncation)
+    ends = SimpleNamespace(ended=ended, terminated=terminated)
+    data = rewards, values, following, ended, agent.without_future(ends, settings)
     fast = kernels.generalised_advantages(*data, gamma, lam)
     for got in (fast, update.generalised_advantages(*data, settings)):
         for t in range(n):
             total, weight = 0.0, 1.0
             for k in range(t, n):
-                future = 0.0 if terminated[k] else float(following[k])
+                over = terminated[k] or (truncation == "terminal" and ended[k])
+                future = 0.0 if over else float(following[k])
                 total += weight * (rewards[k] + gamma * future - float(values[k]))
                 if ended[k]:
                     break
@@ -64,6 +69,10 @@ def test_truncation_bootstraps_from_the_final_observation(acted):
     expected = rollout.rewards[t] + SETTINGS.gamma * value - data.values[t]
     assert data.advantages[t] == pytest.approx(expected, rel=1e-5)
     np.testing.assert_allclose(data.returns, data.advantages + data.values)
+    terminal = SETTINGS.model_copy(update={"truncation": "terminal"})
+    cut = agent.batch(rollout, rollout.rewards, one.policy, terminal).advantages
+    assert cut[t] == pytest.approx(rollout.rewards[t] - data.values[t], rel=1e-5)
+    np.testing.assert_array_equal(cut[2000:], data.advantages[2000:])  # no end follows
     # elsewhere the next value is the next observation's
     np.testing.assert_array_equal(rollout.following[:999], rollout.normalised[1:1000])
 
@@ -100,7 +109,9 @@ def test_losses_are_the_published_formulas(acted):
     assert losses["total"].item() == pytest.approx(total, rel=1e-4)
 
 
-@pytest.mark.parametrize("change", [{}, {"clip": 0.01}, {"entropy_coefficient": 0.1}])
+@pytest.mark.parametrize(
+    "change", [{}, {"clip": 0.01}, {"entropy_coefficient": 0.1}, {"truncation": "terminal"}]
+)
 def test_the_compiled_agent_learns_what_the_torch_agent_learns(acted, change):
     """From the same rollout and stream, the same parameters, optimiser and losses."""
     _, rollout = acted

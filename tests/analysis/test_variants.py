@@ -75,6 +75,20 @@ def test_within_a_variant_everything_is_as_in_a_study_of_its_own(study):
             pd.testing.assert_frame_equal(part, table, check_dtype=False, check_categorical=False)
 
 
+def test_what_is_excluded_is_missed_by_its_own_variant_alone(study):
+    entry = {"env": "A-v1", "seed": 3, "reason": "bad"}
+    study["exclude"] = [entry | {"method": "DUO"}, entry | {"method": "random@few"}]
+    for env, path in study["exports"].items():
+        frame = pd.read_csv(path)
+        names = [f"{env}__{method}__3__1" for method in ("duo", "random@few")]
+        if env == "A-v1":
+            frame[~frame["exp_name"].isin(names)].to_csv(path, index=False)
+    summary = statistics_of_exports(study)["summary"].query("metric_type == 'endpoint'")
+    fewer = summary[summary["n"] == len(SEEDS) - 1]
+    found = fewer[["env", "variant", "method"]].itertuples(index=False, name=None)
+    assert set(found) == {("A-v1", "base", "DUO"), ("A-v1", "few", "Random")}
+
+
 def test_evaluations_are_those_of_the_variant(study):
     values = statistics_of_exports(study)["endpoints"]
     names = {method: key for key, method in study["methods"].items()}

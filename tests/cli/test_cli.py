@@ -94,6 +94,7 @@ def test_the_list_names_everything_and_imports_nothing_heavy():
         ([*RUN, "--spec", "spec.json"], "--spec: is a whole run"),
         ([*RUN, "--checkpoint-every", "-1"], "--checkpoint-every: must be at least 0, not -1.0"),
         (["--spec", DEMO], f"{DEMO}: cannot be read as JSON"),
+        ([*RUN, "--probe", "no.npz"], "--probe: no.npz: no such file; `active-rlhf probe` makes"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, expected, tmp_path):
@@ -102,6 +103,41 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, expected, tmp_path):
     assert done.stderr.startswith(f"error: {expected}")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--study", DEMO, "--env", "Ant-v5"], "study demo: unknown environment 'Ant-v5'; known"),
+        (["--study", DEMO], "--env: missing"),
+        ([*RUN[:4], "--out", "p.csv"], "--out: must end in .npz, unlike p.csv"),
+        ([*RUN[:4], "--spec", "p.json"], "--spec: is a whole probe set"),
+        (["--spec", DEMO], f"{DEMO}: cannot be read as JSON"),
+    ],
+)
+def test_bad_input_for_a_probe_set(arguments, expected, capsys, tmp_path):
+    assert main(["probe", "--out", str(tmp_path / "p.npz"), *arguments]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {expected}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_single_run_makes_its_own_probe_set_or_takes_one(tmp_path):
+    own = command("train", *RUN, *TINY, "--out", tmp_path / "own")
+    assert own.returncode == 0, own.stderr
+    assert "no --probe FILE is given, so " in own.stdout
+    probe = tmp_path / "probe.npz"
+    assert command("probe", *RUN[:4], *TINY, "--out", probe).returncode == 0
+    assert probe.read_bytes() == (tmp_path / "own/probe.npz").read_bytes()
+    given = command("train", *RUN, *TINY, "--out", tmp_path / "given", "--probe", probe)
+    assert given.returncode == 0 and "--probe" not in given.stdout, given.stderr
+    own, given = (
+        json.loads((tmp_path / name / "run.json").read_text()) for name in ("own", "given")
+    )
+    assert own["probe"] == given["probe"] and own["files"]["sessions.csv"]
+    assert own["files"]["sessions.csv"] == given["files"]["sessions.csv"]
+    probe.write_bytes(b"another")
+    done = command("train", *RUN, *TINY, "--out", tmp_path / "given", "--probe", probe)
+    assert done.returncode == 2 and "that differs in the probe set; give another" in done.stderr
 
 
 def test_a_complete_run_is_left_alone(capsys, tmp_path):
@@ -227,7 +263,7 @@ def test_help_names_every_command_and_costs_little():
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["trian"], "unknown command 'trian', did you mean 'train'?; known: train, spec, "),
+        (["trian"], "unknown command 'trian', did you mean 'train'?; known: train, probe, "),
         (["xyz"], "unknown command 'xyz'; known: train"),
         ([], "no command is given; see active-rlhf --help"),
     ],

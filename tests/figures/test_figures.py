@@ -250,6 +250,10 @@ def test_bars_add_up_to_the_time_of_a_run(measure, clock):
 
 def test_missing_results_are_stated():
     frames, terms = study(names(2), ENVS[:1], 2)
+    nothing_held_out = sessions(names(2), ENVS[:1], 2).assign(validation_accuracy=np.nan)
+    accuracy = reward_accuracy(nothing_held_out, terms)
+    assert [[t.get_text() for t in axes.texts] for axes in accuracy.axes] == [[], ["none"], []]
+    assert faults(accuracy) == []
     for figure in (
         reward_accuracy(sessions(names(2), ENVS[:1], 1).iloc[:0], terms),
         performance_profiles(frames["profiles"].iloc[:0], frames["aggregates"], terms),

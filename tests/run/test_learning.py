@@ -15,7 +15,7 @@ from active_rlhf.study.loading import load_study, resolve_run
 
 TEACHERS: dict[str, dict[str, Any]] = {
     "oracle": {},
-    "oracle without ties": {"tie_quantile": 0.0},
+    "oracle with ties": {"tie_quantile": 0.2},
     "bpref": {},
     "bpref mistake": {"eps_mistake": 0.1},
     "bpref noisy": {"beta": 1.0},

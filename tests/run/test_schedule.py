@@ -85,6 +85,7 @@ def test_the_first_session_waits_for_its_share_of_the_rollouts(rollouts, per_mil
 
 
 def test_the_thesis_asks_first_when_two_percent_of_the_steps_are_done():
+    assert session_rollouts(488, 50, first_session(488, 0))[0] == 0  # the first rollout's end
     when = session_rollouts(488, 50, first_session(488, 0.02))
     assert (when[0] + 1) * 2048 == 20_480
     assert when[-1] == 478

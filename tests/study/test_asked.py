@@ -17,7 +17,7 @@ STUDY = {
         (
             {},
             {
-                "Hopper-v5": ("oracle (tie_quantile 0.2)", 500),
+                "Hopper-v5": ("oracle", 500),
                 "Ant-v5": ("bpref (eps_mistake 0.1)", 1000),
             },
         ),

@@ -303,7 +303,7 @@ HUMAN = {
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, {"name": "oracle", "tie_quantile": 0.2}),
+        ({}, {"name": "oracle"}),
         ({"tie_threshold": 3}, {"name": "oracle", "tie_threshold": 3.0}),
         ({"name": "mistake"}, BPREF | {"eps_mistake": 0.1}),
         ({"name": "mistake", "gamma": 0.5}, BPREF | {"eps_mistake": 0.1, "gamma": 0.5}),

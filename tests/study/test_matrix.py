@@ -12,6 +12,7 @@ from active_rlhf.study import matrix
 from active_rlhf.study.loading import load_spec, load_study, resolve_run
 from active_rlhf.study.matrix import excluded, excluded_in, methods_trained, study_runs
 from active_rlhf.study.messages import ConfigError
+from active_rlhf.study.reading import parse_yaml
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -164,8 +165,21 @@ def test_an_unknown_variant_of_a_run_is_named():
 
 @pytest.mark.parametrize(
     ("name", "runs", "methods"),
-    [("robustness", 1200, 28), ("budgets", 1040, 24), ("controls", 560, 12)],
+    [
+        ("robustness", 1200, 28),
+        ("budgets", 1040, 24),
+        ("controls", 560, 12),
+        ("ablation", 640, 30),
+    ],
 )
 def test_the_studies_that_come_with_the_package_load(name, runs, methods):
     study = load_study(CONFIG / f"{name}.yaml")
     assert len(study_runs(study)) == runs and len(matrix.methods(study)) == methods
+
+
+def test_the_documented_variants_load():
+    text = (CONFIG / "README.md").read_text()
+    block = text.split("## Variants")[1].split("```yaml\n")[1].split("```")[0]
+    labels = CROSSED["labels"] | {"total": 200}
+    study = crossed(**parse_yaml(block, "README.md"), labels=labels)
+    assert list(study.variants) == ["base", "mistake", "few", "uniform", "long"]

@@ -16,7 +16,7 @@ def ask(rewards, gaps=(), **settings):
     rewards = np.asarray(rewards, float)
     question = Question(rewards, np.zeros((*rewards.shape, 1)))
     history = History(np.asarray(gaps, float), np.array([]), 1000)
-    teacher = build(Choice(name="oracle", **(settings or {"tie_quantile": 0.0})))
+    teacher = build(Choice(name="oracle", **settings))
     return answer(teacher, question, history, np.random.default_rng(0))
 
 
@@ -37,7 +37,13 @@ def test_the_quantile_is_the_share_of_ties_among_uniform_pairs():
     gaps = np.abs(returns[:, 0, 0] - returns[:, 1, 0])
     answers = ask(returns, gaps, tie_quantile=0.2)
     assert np.mean(answers.preference == 0.5) == 0.2
-    assert part("teacher", "oracle").complete({}).tie_quantile == 0.2
+
+
+def test_a_quantile_of_the_sessions_own_pairs_makes_as_many_ties_in_every_session():
+    for scale in (0.01, 1.0, 100.0):
+        rewards = RNG.normal(size=(50, 2, 1)) * scale
+        answers = ask(rewards, [1.0], tie_quantile=0.2, ties_among="session")
+        assert np.mean(answers.preference == 0.5) == 0.2
 
 
 @given(st.integers(1, 40), st.integers(0, 2**32 - 1))
@@ -52,9 +58,12 @@ def test_an_answer_does_not_depend_on_which_other_pairs_were_selected(chosen, se
     )
 
 
-def test_no_quantile_means_no_forced_ties():
+@pytest.mark.parametrize("settings", [{}, {"tie_quantile": 0.0}])
+def test_by_default_only_equal_returns_are_equal(settings):
     returns = RNG.normal(size=(500, 2, 1))
-    assert not np.any(ask(returns, [1.0, 2.0], tie_quantile=0.0).preference == 0.5)
+    returns[:3, 0] = returns[:3, 1]
+    ties = ask(returns, [1.0, 2.0], **settings).preference == 0.5
+    np.testing.assert_array_equal(np.flatnonzero(ties), [0, 1, 2])
 
 
 def test_a_quantile_and_a_threshold_exclude_each_other():
@@ -64,3 +73,5 @@ def test_a_quantile_and_a_threshold_exclude_each_other():
     assert oracle.complete(chosen.model_dump()) == chosen
     with pytest.raises(InputError, match="give tie_quantile or tie_threshold, not both"):
         oracle.complete({"tie_quantile": 0.2, "tie_threshold": 3})
+    with pytest.raises(InputError, match="give tie_quantile too"):
+        oracle.complete({"ties_among": "session"})

@@ -1,5 +1,7 @@
 """A teacher that takes its time: its answers count when they arrive, whatever happens meanwhile."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from run_files import assert_same_results
 
 from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.parts import PartError, registry, teacher
+from active_rlhf.results.verify.consistency import faults
 from active_rlhf.run.training import Stopped, train
 from active_rlhf.study.loading import load_study, resolve_run
 from active_rlhf.study.settings import Choice
@@ -71,7 +74,11 @@ def test_late_answers_count_from_the_session_they_arrive_in(tmp_path, spec):
     with np.load(tmp_path / "labels.npz") as file:
         assert np.isnan(file["preferences"][last]).all()
     seen = pd.read_csv(tmp_path / "sessions.csv")
-    assert (seen.pending == seen.asked).all() and (seen.answered == 0).all()
+    assert (seen.pending == seen.asked).all()
+    arrived = (seen["first"] + seen["second"]).to_list()
+    assert arrived == [0, *seen.asked[:-1]] and seen.used.sum() < sum(arrived)
+    result = json.loads((tmp_path / "run.json").read_text())
+    assert not list(faults(tmp_path, spec, result))
     assert np.isnan(seen.train_accuracy[0]) and seen.train_accuracy[1:].notna().all()
 
 

@@ -12,7 +12,7 @@ FIGURES = {
     *("learning_curves", "endpoints", "effects", "rankings"),
     *("reward_accuracy", "run_time"),
 }
-TABLES = {"summary", "significance", "costs", "document"}
+TABLES = {"summary", "significance", "ledger", "costs", "document"}
 PAGES = {"config_page", "findings_page", "tables_page", "overhead_page"}
 OF_TABLES = {"tables_page", "overhead_page"}
 COSTS = {"overhead", "run_time", "costs", "overhead_page"}
@@ -98,6 +98,19 @@ def test_forced_runs_are_trained_again(study):
     assert all(path.stat().st_mtime_ns != time for path, time in times.items())
 
 
+def test_a_probe_set_made_again_trains_nothing(study):
+    results = study.folder / "results/tiny"
+    probe, policies = results / "probes/Hopper-v5.npz", list(results.rglob("policy.safetensors"))
+    made, times = probe.read_bytes(), [path.stat().st_mtime_ns for path in policies]
+    before = probe.stat().st_mtime_ns
+    done = study.snakemake("--forcerun", "probe", "--until", "train")
+    assert done.returncode == 0 and "steps done: probe Hopper-v5" in done.stderr, done.stderr
+    assert probe.read_bytes() == made and probe.stat().st_mtime_ns != before
+    assert [path.stat().st_mtime_ns for path in policies] == times
+    shutil.rmtree(probe.parent)
+    assert study.plan()["probe"] == 1
+
+
 def test_the_precision_stays_what_it_was_when_the_study_began(study):
     """On a machine where the other is faster; and a plan alone writes nothing down."""
     file = study.folder / "results/tiny/precision.json"
@@ -121,6 +134,7 @@ def test_a_fresh_copy_of_the_repository_changes_nothing(editable):
 @pytest.mark.parametrize(
     ("file", "runs"),
     [
+        ("rewards/probe.py", ALL_RUNS),
         ("agents/ppo/update.py", ALL_RUNS),
         ("rewards/ensemble.py", ALL_RUNS),
         ("teachers/oracle.py", ALL_RUNS),
@@ -141,7 +155,7 @@ def test_editing_code_retrains_the_runs_that_use_it(editable, file, runs):
     {
         # Scripts, each the one of its rule (and of its variants).
         "workflow/scripts/export.py": {"export", *ANALYSIS},
-        "workflow/scripts/statistics.py": ANALYSIS - COSTS,
+        "workflow/scripts/statistics.py": ANALYSIS - COSTS - {"reward_accuracy", "ledger"},
         "workflow/scripts/overhead.py": COSTS | {"document"},
         "workflow/scripts/figures/effects.py": {"effects"},
         "workflow/scripts/tables/significance.py": {"significance", "document", "tables_page"},

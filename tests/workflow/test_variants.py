@@ -1,10 +1,13 @@
 """A study with variants, trained and analysed: what is made, what an edit of one makes again."""
 
 import re
+from itertools import product
 
 import pandas as pd
 import pytest
-from studies import Study
+import yaml
+from studies import REPOSITORY, Study
+from tiny_study import TINY
 
 from active_rlhf.cli import main
 
@@ -62,3 +65,45 @@ def test_changing_one_variant_trains_its_runs_alone(study):
     assert study.runs_to_train() == set()
     configure(study, VARIANTS)
     assert study.plan() == {}
+
+
+@pytest.mark.slow
+def test_variants_of_the_budget_alone_show_the_label_efficiency(study, capsys):
+    """The last test of this study, as it analyses it otherwise."""
+    configure(study, {name: VARIANTS[name] for name in ("base", "few")})
+    assert study.runs_to_train() == set()
+    done = study.snakemake()
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = study.folder / "results/tiny"
+    table = pd.read_parquet(results / "statistics/budgets.parquet")
+    assert sorted(set(table["labels"])) == [10, 16]
+    assert (results / "figures/budgets.pdf").is_file()
+    assert "Labels with which" in (results / "tables/Hopper-v5/budgets.md").read_text()
+    assert main(["verify", str(results)]) == 0, capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_every_correction_switched_back_changes_runs_and_is_compared(tmp_path, capsys):
+    ablation = yaml.safe_load((REPOSITORY / "config/ablation.yaml").read_text())
+    study = Study(tmp_path)
+    names = ["duo", "hybrid"]
+    study.configure(
+        selectors=names,
+        variants=ablation["variants"],
+        labels=TINY["labels"] | {"first_after": 0.5},  # later than after the first rollout
+        reward_model=TINY["reward_model"] | {"epochs": 2},  # so that each may have a sample
+    )
+    done = study.snakemake()
+    assert done.returncode == 0, done.stdout + done.stderr
+    runs = tmp_path / "results/tiny/runs/Hopper-v5"
+    episodes = {path.name: (path / "1/episodes.csv").read_bytes() for path in runs.iterdir()}
+    assert len(episodes) == len(set(episodes.values())) == 2 * len(ablation["variants"])
+    sessions = pd.read_csv(runs / "duo@early/1/sessions.csv")
+    assert sessions["step"][0] == 1024
+    compared = pd.read_parquet(tmp_path / "results/tiny/statistics/variants.parquet")
+    first, *others = sorted(ablation["variants"])  # as `configure` writes them
+    assert set(compared["method_b"]) == {first}
+    assert set(zip(compared["selector"], compared["method_a"], strict=True)) == set(
+        product(names, others)
+    )
+    assert main(["verify", str(tmp_path / "results/tiny")]) == 0, capsys.readouterr().out

@@ -250,8 +250,13 @@ FORGED: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "fewer evaluated": (table(EVALUATIONS, cell("episodes", 7)), EVALUATIONS, "settings give 1"),
     "asked": (table(SESSIONS, cell("asked", 9)), SESSIONS, "asked in line 2 is 9"),
     "held out": (table(SESSIONS, cell("held_out", 0, 1)), SESSIONS, "held_out in line 3 is 0"),
-    "answered": (table(SESSIONS, cell("answered", 1)), SESSIONS, "answered in line 2 is 1, labels"),
-    "tied": (table(SESSIONS, cell("tied", 8)), SESSIONS, "tied in line 2 is 8, labels.npz gives"),
+    "used": (table(SESSIONS, cell("used", 1)), SESSIONS, "used in line 2 is 1, labels.npz gives"),
+    "equal": (
+        table(SESSIONS, cell("equal", 8)),
+        SESSIONS,
+        "equal in line 2 is 8, labels.npz gives",
+    ),
+    "shortlist": (table(SESSIONS, cell("shortlist", 7)), SESSIONS, "a shortlist has fewer pairs"),
     "session gone": (table(SESSIONS, lambda f: f.head(1)), SESSIONS, "1 rows"),
     "a word": (table(SESSIONS, cell("asked", "x")), SESSIONS, "asked is x in line 2"),
     "a column": (table(SESSIONS, lambda f: f.drop(columns="pool")), SESSIONS, "column pool is mis"),
@@ -269,6 +274,16 @@ FORGED: dict[str, tuple[Callable[[Path], None], str, str]] = {
         ledger(lambda c: c.update(pairs=np.array([print, 1], object))),
         f"{RUN}/labels.npz",
         "not readable (ValueError: Object arrays cannot be loaded",
+    ),
+    "probe set of a run": (
+        result(probe="0" * 64),
+        RUN,
+        "measured on another probe set than the study has now",
+    ),
+    "probe set": (
+        text("probes/Hopper-v5.json", '"pairs": 20', '"pairs": 21'),
+        "probes/Hopper-v5.json",
+        "is of another probe set than the config's",
     ),
     "spec": (text(f"{RUN}/run.json", '"epochs": 2', '"epochs": 3'), RUN, "agent.epochs is 3"),
     "export": (

@@ -18,7 +18,7 @@ from active_rlhf.compute.products import decide
 from active_rlhf.errors import InputError, explained
 from active_rlhf.files import atomic, environment_of, folder_name
 from active_rlhf.results.sources import code_of
-from active_rlhf.run.identity import code_fingerprint
+from active_rlhf.run.identity import code_fingerprint, probe_fingerprint
 from active_rlhf.run.machine import library_versions
 from active_rlhf.run.schedule import steps_of_runs
 from active_rlhf.study.asked import asked_within
@@ -39,6 +39,7 @@ from active_rlhf.study.matrix import (
 )
 from active_rlhf.study.messages import ConfigError
 from active_rlhf.study.partial import coverage, finished_part
+from active_rlhf.study.probes import asks, probe_name, probes
 from active_rlhf.study.progress import Watcher, unfinished
 from active_rlhf.study.precision import settled_study
 from active_rlhf.study.reading import read_yaml
@@ -111,13 +112,21 @@ EXPORTS = {name: f"{RESULTS}/exports/{folder_name(name)}.csv" for name in TRAINE
 # The length of an environment's runs, in whole rollouts. For imported ones, that of the longest.
 TOTAL_STEPS = steps_of_runs(TRAINED)
 
+# The probe sets by name, those that are there if nothing is trained.
+PROBES = {
+    name: spec
+    for name, spec in probes(STUDY).items()
+    if TRAINING or os.path.exists(f"{RESULTS}/probes/{name}.npz")
+}
+
 PLACES = ["", *EXPORTS]  # all environments, or one of them
 # What a table or figure is about: a place, within each variant where there are any.
 SCOPES = [f"{place}@{variant}" for variant in VARIANTS or () for place in PLACES] or PLACES
 WHOLE = [scope for scope in SCOPES if not scope.partition("@")[0]]  # over all environments
 EACH = [scope for scope in SCOPES if scope not in WHOLE]
+STATISTIC = f"{RESULTS}/statistics/{{}}.parquet"
 STATISTICS = {
-    name: f"{RESULTS}/statistics/{name}.parquet"
+    name: STATISTIC.format(name)
     for name in (
         *("endpoints", "summary", "comparisons", "power", "improvement", "ranks", "bayes"),
         *("aggregates", "profiles", "efficiency", "curves"),
@@ -171,18 +180,34 @@ def code(wildcards):
     return cell(wildcards.environment, wildcards.selector)[1]
 
 
+def probe_file(environment, method):
+    """The probe set that runs of a cell are measured on; none if they ask nothing."""
+    if not asks(method):
+        return []
+    return [f"{RESULTS}/probes/{probe_name(STUDY, environment_of(environment), method)}.npz"]
+
+
+def probes_of(environment):
+    """The probe set of each method of an environment; none of what is not one of the study's."""
+    if environment_of(environment) not in TRAINED:
+        return {}
+    found = {name: probe_file(environment, name) for name in methods(STUDY)}
+    return {name: path for name, paths in found.items() for path in paths}
+
+
 def versions():
     """What else decides a run's bytes: the libraries, as they are installed here."""
     return json.dumps(library_versions(), sort_keys=True)
 
 
 def forget_forced(jobs):
-    """Make runs that were asked for by force (`--forcerun train`) start afresh."""
+    """Make runs and probe sets that were asked for by force (`--forcerun`) start afresh."""
     for job in jobs:
-        if job.rule.name == "train" and job.dag.reason(job).forced:
+        if job.rule.name in ("train", "probe") and job.dag.reason(job).forced:
             from active_rlhf.run.directory import forget_run
 
-            forget_run(Path(job.output[0]).parent)
+            made = Path(job.output[0])
+            forget_run(made.parent if job.rule.name == "train" else made.with_suffix(""))
 
 
 def cells(environment, names):
@@ -304,6 +329,7 @@ def table_names(scope):
     names = ["coverage"] if COVERAGE and not scope else []
     if scope in SCOPES:
         names += ["summary", *of_measures("significance")]
+        names += ["ledger"] if scope in EACH and ASKING else []
         names += AGGREGATES if BASELINES and scope in WHOLE else []
     elif scope:
         names += [*of_measures("variants"), *(["budgets"] if BUDGETS else [])]

@@ -4,6 +4,7 @@
 rule export:
     input:
         runs,
+        lambda wildcards: sorted(set(probes_of(wildcards.environment).values())),
     output:
         **({"baselines": f"{RESULTS}/exports/{{environment}}.baselines.csv"} if BASELINES else {}),
         episodes=f"{RESULTS}/exports/{{environment}}.csv",
@@ -19,6 +20,7 @@ rule export:
     params:
         selectors=lambda wildcards: cells(wildcards.environment, methods(STUDY)),
         baselines=lambda wildcards: cells(wildcards.environment, baselines(STUDY)),
+        probes=lambda wildcards: json.dumps(probes_of(wildcards.environment)),
         seeds=json.dumps(STUDY.seeds),
         excluded=lambda wildcards: json.dumps(
             excluded_in(STUDY, environment_of(wildcards.environment))

@@ -113,45 +113,41 @@ rule reward_accuracy:
         "../scripts/figures/reward_accuracy.py"
 
 
-if VARIANTS:
-
-    rule variants:
-        input:
-            summary=STATISTICS["summary"],
-            variants=STATISTICS["variants"],
-            endpoints=STATISTICS["endpoints"],
-        output:
-            map=figure("variants"),
-            ranks=figure("variant_ranks"),
-        log:
-            f"{RESULTS}/logs/figures/variants.log",
-        localrule: True
-        conda:
-            "../envs/active-rlhf.yaml"
-        params:
-            study=settings(*LOOK),
-            code=script_code("figures/variants.py"),
-        script:
-            "../scripts/figures/variants.py"
+rule variants:
+    input:
+        summary=STATISTICS["summary"],
+        variants=STATISTIC.format("variants"),
+        endpoints=STATISTICS["endpoints"],
+    output:
+        map=figure("variants"),
+        ranks=figure("variant_ranks"),
+    log:
+        f"{RESULTS}/logs/figures/variants.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*LOOK),
+        code=script_code("figures/variants.py"),
+    script:
+        "../scripts/figures/variants.py"
 
 
-if BUDGETS:
-
-    rule budgets:
-        input:
-            STATISTICS["budgets"],
-        output:
-            figure("budgets"),
-        log:
-            f"{RESULTS}/logs/figures/budgets.log",
-        localrule: True
-        conda:
-            "../envs/active-rlhf.yaml"
-        params:
-            study=settings(*LOOK),
-            code=script_code("figures/budgets.py"),
-        script:
-            "../scripts/figures/budgets.py"
+rule budgets:
+    input:
+        STATISTIC.format("budgets"),
+    output:
+        figure("budgets"),
+    log:
+        f"{RESULTS}/logs/figures/budgets.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*LOOK),
+        code=script_code("figures/budgets.py"),
+    script:
+        "../scripts/figures/budgets.py"
 
 
 rule run_time:

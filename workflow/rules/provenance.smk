@@ -9,10 +9,10 @@ MADE = {
         *(rules.summary, rules.significance, rules.document, rules.findings, rules.findings_page),
         # Only for the study's own runs.
         *((rules.overhead, rules.run_time, rules.costs, rules.overhead_page) if TRAINED else ()),
-        *((rules.reward_accuracy,) if ASKING else ()),
+        *((rules.reward_accuracy, rules.ledger) if ASKING else ()),
         *((rules.coverage,) if COVERAGE else ()),
-        *((rules.variants, rules.variant_tables) if VARIANTS else ()),
-        *((rules.budgets, rules.budget_tables) if BUDGETS else ()),
+        *((rules.variants, rules.variant_differences) if VARIANTS else ()),
+        *((rules.budgets, rules.labels_needed) if BUDGETS else ()),
         # Only with baselines.
         *((rules.profiles, rules.aggregates) if BASELINES else ()),
     )
@@ -20,7 +20,10 @@ MADE = {
 }
 for name in TRAINED:
     folder = folder_name(name)
-    MADE |= dict.fromkeys(expand(rules.export.output, environment=folder), [f"runs/{folder}"])
+    made_from = [f"runs/{folder}", *sorted({named(path) for path in probes_of(folder).values()})]
+    MADE |= dict.fromkeys(expand(rules.export.output, environment=folder), made_from)
+for name in PROBES:
+    MADE |= {f"{RESULTS}/probes/{name}.{suffix}": [] for suffix in ("npz", "json")}
 for scope in TABLES:
     scope = scope if scope.partition("@")[0] else f"all{scope}"
     if made := tables_of(scope):

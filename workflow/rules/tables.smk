@@ -56,6 +56,23 @@ rule aggregates:
         "../scripts/tables/aggregates.py"
 
 
+rule ledger:
+    input:
+        [f"{RESULTS}/exports/{folder_name(name)}.sessions.csv" for name in TRAINED],
+    output:
+        **tables(["ledger"], EACH),
+    log:
+        f"{RESULTS}/logs/tables/ledger.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*WORDS, asking=ASKING, scopes=EACH, environments=list(TRAINED)),
+        code=script_code("tables/ledger.py"),
+    script:
+        "../scripts/tables/ledger.py"
+
+
 rule costs:
     input:
         overhead=f"{RESULTS}/statistics/overhead.parquet",
@@ -91,43 +108,39 @@ rule coverage:
         "../scripts/tables/coverage.py"
 
 
-if VARIANTS:
-
-    rule variant_tables:
-        input:
-            variants=STATISTICS["variants"],
-            summary=STATISTICS["summary"],
-        output:
-            **tables(of_measures("variants"), list(EXPORTS)),
-        log:
-            f"{RESULTS}/logs/tables/variants.log",
-        localrule: True
-        conda:
-            "../envs/active-rlhf.yaml"
-        params:
-            study=settings(*WORDS, environments=list(EXPORTS), measures=MEASURES),
-            code=script_code("tables/variants.py"),
-        script:
-            "../scripts/tables/variants.py"
+rule variant_differences:
+    input:
+        variants=STATISTIC.format("variants"),
+        summary=STATISTICS["summary"],
+    output:
+        **tables(of_measures("variants"), list(EXPORTS)),
+    log:
+        f"{RESULTS}/logs/tables/variant_differences.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*WORDS, environments=list(EXPORTS), measures=MEASURES),
+        code=script_code("tables/variant_differences.py"),
+    script:
+        "../scripts/tables/variant_differences.py"
 
 
-if BUDGETS:
-
-    rule budget_tables:
-        input:
-            STATISTICS["labels_needed"],
-        output:
-            **tables(["budgets"], list(EXPORTS)),
-        log:
-            f"{RESULTS}/logs/tables/budgets.log",
-        localrule: True
-        conda:
-            "../envs/active-rlhf.yaml"
-        params:
-            study=settings(*WORDS, environments=list(EXPORTS)),
-            code=script_code("tables/budgets.py"),
-        script:
-            "../scripts/tables/budgets.py"
+rule labels_needed:
+    input:
+        STATISTIC.format("labels_needed"),
+    output:
+        **tables(["budgets"], list(EXPORTS)),
+    log:
+        f"{RESULTS}/logs/tables/labels_needed.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*WORDS, environments=list(EXPORTS)),
+        code=script_code("tables/labels_needed.py"),
+    script:
+        "../scripts/tables/labels_needed.py"
 
 
 rule document:
@@ -149,7 +162,7 @@ rule document:
 
 rule findings:
     input:
-        **({"variants": STATISTICS["variants"]} if VARIANTS else {}),
+        **({"variants": STATISTIC.format("variants")} if VARIANTS else {}),
         comparisons=STATISTICS["comparisons"],
         summary=STATISTICS["summary"],
     output:

@@ -1,8 +1,38 @@
-# One job per run. Three parameters are tracked: what the run is, the code it uses, and the versions
+# One job per probe set, on which all reward models of an environment are measured, and one per run.
+
+
+rule probe:
+    output:
+        probe=f"{RESULTS}/probes/{{probe}}.npz",
+        record=f"{RESULTS}/probes/{{probe}}.json",
+    log:
+        f"{RESULTS}/logs/probe/{{probe}}.log",
+    priority: 1  # before any run
+    conda:
+        "../envs/active-rlhf.yaml"
+    threads: 1
+    resources:
+        **PLACEMENT,
+        mem_mb=lambda wildcards, attempt: attempt * config["resources"]["mem_mb"],
+        runtime=lambda wildcards, attempt: attempt * config["resources"]["runtime"],
+    params:
+        spec=lambda wildcards: json.dumps(PROBES[wildcards.probe].as_dict(), sort_keys=True),
+        code=lambda wildcards: probe_fingerprint(PROBES[wildcards.probe]),
+        versions=versions(),
+        checkpoint_every=lambda wildcards, output: config["checkpoint_every"],
+    shell:
+        "exec active-rlhf probe --spec /dev/stdin --out {output.probe:q}"
+        " --checkpoint-every {params.checkpoint_every} <<< {params.spec:q} &> {log:q}"
+
+
+# Of a run, three parameters are tracked: what the run is, the code it uses, and the versions
 # of the libraries that compute it.
 
 
 rule train:
+    input:
+        # If it is made again, the jobs of finished runs start, but find that they have nothing to do.
+        lambda wildcards: probe_file(wildcards.environment, wildcards.selector),
     output:
         f"{RESULTS}/runs/{{environment}}/{{selector}}/{{seed}}/run.json",
     log:
@@ -27,9 +57,10 @@ rule train:
             for key, value in {"project": config["study"], **config["wandb"]}.items()
         ],
         checkpoint_every=lambda wildcards, output: config["checkpoint_every"],
+        probe=lambda wildcards, input: [f"--probe={path}" for path in input],
     shell:
         # exec replaces the shell, which would die of the signal that a cluster sends before its
         # limit.
         "exec active-rlhf train --spec /dev/stdin --out {params.out:q} --tracking {params.tracking}"
-        " {params.wandb:q} --checkpoint-every {params.checkpoint_every} --replace"
+        " {params.wandb:q} --checkpoint-every {params.checkpoint_every} --replace {params.probe:q}"
         " <<< {params.spec:q} &> {log:q}"

@@ -15,4 +15,5 @@ with logged(snakemake.log[0]):
         dict(json.loads(snakemake.params.baselines)),
         json.loads(snakemake.params.seeds),
         list(map(tuple, json.loads(snakemake.params.excluded))),
+        json.loads(snakemake.params.probes),
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from active_rlhf.analysis.variants import excluded_within
 from active_rlhf.results.export import Exclusions, read_records
 
 ACCURACIES = ("train_accuracy", "validation_accuracy", "probe_accuracy")
@@ -17,5 +18,5 @@ def read_sessions(
     exports: environment -> its `.sessions.csv`; asking: selectors that ask for labels -> their
     names in tables, in table order; exclude: as in the study. Raises ExportError.
     """
-    excluded = [run for run in exclude if run["method"] in {*asking, *asking.values()}]
+    excluded = excluded_within(exclude, asking)
     return read_records(exports, asking, excluded, ("session", "labels"), ACCURACIES)

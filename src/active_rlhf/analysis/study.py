@@ -23,7 +23,7 @@ from active_rlhf.analysis.endpoints import common_range, endpoints, methods_of
 from active_rlhf.analysis.frames import FrameError, require_runs
 from active_rlhf.analysis.power import power_table
 from active_rlhf.analysis.ranks import ranks
-from active_rlhf.analysis.variants import across, joined
+from active_rlhf.analysis.variants import across, excluded_within, joined
 from active_rlhf.results.export import METRIC, read_records, read_runs
 
 
@@ -184,7 +184,7 @@ def _runs(study: Mapping[str, Any], methods: Mapping[str, str]) -> pd.DataFrame:
     """The runs of these methods; those of a variant know nothing of what others exclude."""
     exclude, steps = study["exclude"], study["total_steps"]
     if study.get("variants"):
-        exclude = [run for run in exclude if run["method"] in methods]
+        exclude = excluded_within(exclude, methods)
     return read_runs(study["exports"], methods, exclude, steps, untrained=bool(steps))
 
 

@@ -1,6 +1,6 @@
 """Variants of a study: everything within each, and each selector's variants against the first."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -59,6 +59,17 @@ def scope(text: str) -> tuple[str, str]:
     """Environment and variant of a scope, `<environment>@<variant>`; either may be missing."""
     env, _, variant = text.partition("@")
     return env, variant
+
+
+def excluded_within(
+    exclude: Iterable[Mapping[str, Any]], methods: Mapping[str, str]
+) -> list[Mapping[str, Any]]:
+    """The entries of a study's `exclude` that are about these methods (id -> name in tables).
+
+    A name in tables means the selector without changes; one under a variant goes by its id.
+    """
+    unchanged = {shown for method, shown in methods.items() if "@" not in method}
+    return [run for run in exclude if run["method"] in {*methods, *unchanged}]
 
 
 def within(frame: pd.DataFrame, variant: str) -> pd.DataFrame:

@@ -97,6 +97,19 @@ class Ledger:
         self._columns["confidences"][tickets] = answers.confidence
         self._columns["answered"][tickets] = True
 
+    def kinds(self, tickets: np.ndarray) -> dict[str, int]:
+        """How many of these answered queries have each answer, and how many of them the reward
+        model learns from (`used`)."""
+        preferences, held_out = (self.column(n)[tickets] for n in ("preferences", "held_out"))
+        masks = {
+            "first": preferences == 1.0,
+            "second": preferences == 0.0,
+            "equal": preferences == 0.5,
+            "skipped": np.isnan(preferences),
+            "used": np.isfinite(preferences) & ~held_out,
+        }
+        return {name: int(mask.sum()) for name, mask in masks.items()}
+
     def _add(self, batch: dict[str, np.ndarray]) -> None:
         counts = {name: len(values) for name, values in batch.items()}
         count = counts["pairs"]

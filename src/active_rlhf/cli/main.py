@@ -11,6 +11,7 @@ from active_rlhf.errors import InputError, explained
 
 COMMANDS = {
     "train": "train one run",
+    "probe": "make the pairs that reward models are measured on",
     "spec": "print the resolved settings of one run",
     "list": "list environments, selectors and all other parts",
     "explain": "explain a setting or a part",

@@ -2,8 +2,10 @@
 
 A run that was killed goes on from its last checkpoint; a complete one is left alone. The run's
 directory receives tables of episodes, evaluations and query sessions, the answers, the policy, the
-reward model and, last, run.json. SIGTERM, SIGUSR1 and Ctrl-C stop the run after its current
-rollout; the exit code is then 75 (130 for Ctrl-C), and the same command continues the run.
+reward model and, last, run.json. The reward model is measured on a probe set: that of --probe, or
+one that is made in the run's directory first, which takes as long as training on the true reward.
+SIGTERM, SIGUSR1 and Ctrl-C stop the run after its current rollout; the exit code is then 75 (130
+for Ctrl-C), and the same command continues the run.
 
 Example:
   active-rlhf train --study config/demo.yaml --env Hopper-v5 --selector duo --seed 1 \\
@@ -19,15 +21,16 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from active_rlhf.cli import one_run
 from active_rlhf.cli.threads import one_thread
 from active_rlhf.errors import InputError, explained
-from active_rlhf.files import CHECKPOINT, LOCK
+from active_rlhf.files import CHECKPOINT, LOCK, sha256
 from active_rlhf.study.loading import load_spec
 from active_rlhf.study.messages import ConfigError, Sources, validated
 from active_rlhf.study.precision import settled_run
+from active_rlhf.study.probes import probe_of
 from active_rlhf.study.settings import Spec, Study, WandB
 
 AGAIN = os.EX_TEMPFAIL  # 75: stopped early; the same command continues
@@ -37,6 +40,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     one_run.add_arguments(parser)
     parser.add_argument("--spec", help="a resolved run (JSON) instead of --study, --env, ...")
     parser.add_argument("--out", required=True, type=Path, help="the run's directory")
+    parser.add_argument(
+        "--probe",
+        type=Path,
+        metavar="FILE",
+        help="the probe set (see active-rlhf probe); else one is made in the run's directory",
+    )
     parser.add_argument(
         "--tracking",
         choices=("none", "tensorboard", "wandb"),
@@ -88,13 +97,13 @@ def run(args: Namespace) -> int:
     if not every >= 0:
         raise ConfigError(f"--checkpoint-every: must be at least 0, not {args.checkpoint_every}")
     settled, _ = settled_run(spec, args.out)
-    if _is_complete(args.out, settled, args.force) and _is_tidy(args.out):
+    if args.probe is not None and not args.probe.is_file():
+        raise ConfigError(f"--probe: {args.probe}: no such file; `active-rlhf probe` makes one")
+    if _is_complete(args.out, settled, args.force, args.probe) and _is_tidy(args.out):
         print(f"{name}: complete already in {args.out}, nothing to do")
         return 0
-
-    return _train_to_the_end(
-        name, spec, args.out, options | {"force": args.force, "replace": args.replace}
-    )
+    options |= {"force": args.force, "replace": args.replace}
+    return to_the_end(name, args.out, lambda: _work(name, spec, args.out, args.probe, options))
 
 
 def _wandb(args: Namespace, study: Study | None) -> WandB:
@@ -105,8 +114,35 @@ def _wandb(args: Namespace, study: Study | None) -> WandB:
     return validated(WandB, of_study | said, Sources("--wandb", []))
 
 
-def _train_to_the_end(name: str, spec: Spec, out: Path, options: dict[str, Any]) -> int:
-    """Train, unless told to stop, or wait for the process that does; returns the exit code."""
+class Work(Protocol):
+    """Something long that can be stopped."""
+
+    def __call__(self, *, stopping: Callable[[], bool]) -> None:
+        """Do it, and ask `stopping` now and then; raises training.Stopped."""
+
+
+def _work(name: str, spec: Spec, out: Path, probe: Path | None, options: dict[str, Any]) -> Work:
+    """Train a run, after its probe set if it needs one of its own."""
+    from active_rlhf.run.probe import make
+    from active_rlhf.run.training import train
+
+    def work(*, stopping: Callable[[], bool]) -> None:
+        file = probe
+        if file is None and spec.labels is not None:
+            file = out / "probe.npz"
+            if not file.exists():
+                print(f"{name}: no --probe FILE is given, so {file} is made first", flush=True)
+            make(probe_of(spec), file, options["checkpoint_every"], stopping)
+        train(spec, out, stopping=stopping, probe=file, **options)
+
+    return work
+
+
+def to_the_end(name: str, out: Path, prepared: Callable[[], Work]) -> int:
+    """Do the work, unless told to stop, or wait for the process that does; returns the exit code.
+
+    `prepared` imports what the work needs, which may take a while.
+    """
     received: list[int] = []
 
     def leave(number: int, _: Any) -> None:
@@ -115,7 +151,9 @@ def _train_to_the_end(name: str, spec: Spec, out: Path, options: dict[str, Any])
 
     with _on_signal(leave, signal.SIGTERM, signal.SIGUSR1):
         from active_rlhf.run.directory import RunLocked
-        from active_rlhf.run.training import Stopped, train
+        from active_rlhf.run.training import Stopped
+
+        work = prepared()
 
     def note(number: int, _: Any) -> None:
         if number == signal.SIGINT:
@@ -128,7 +166,7 @@ def _train_to_the_end(name: str, spec: Spec, out: Path, options: dict[str, Any])
     with _on_signal(note, signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         while True:
             try:
-                train(spec, out, stopping=lambda: bool(received), **options)
+                work(stopping=lambda: bool(received))
                 return 0
             except RunLocked as locked:  # for example by a job that outlived its workflow
                 if not waiting:
@@ -165,7 +203,7 @@ def _is_tidy(out: Path) -> bool:
     return not any((out / name).exists() for name in (CHECKPOINT, LOCK))
 
 
-def _is_complete(out: Path, spec: Spec, force: bool) -> bool:
+def _is_complete(out: Path, spec: Spec, force: bool, probe: Path | None) -> bool:
     """Whether `out` holds exactly this run; another one is an error. Not checked with `force`."""
     from active_rlhf.run.identity import code_fingerprint
     from active_rlhf.run.machine import other_versions
@@ -182,6 +220,8 @@ def _is_complete(out: Path, spec: Spec, force: bool) -> bool:
         raise ConfigError(f"{file}: damaged; {advice}") from error
     if not differing and code != code_fingerprint(spec):
         differing = ["the package's code"]
+    if not differing and probe and spec.labels and found.get("probe") != sha256(probe):
+        differing = ["the probe set"]
     if not differing:
         return True
     shown = ", ".join(differing[:3]) + (", ..." if len(differing) > 3 else "")

@@ -36,6 +36,8 @@ def reward_accuracy(sessions: pd.DataFrame, terms: Terms) -> Figure:
                 curve = pd.DataFrame(statistics_of(table.to_numpy(), terms.alpha))
                 x = runs.groupby("session")["labels"].mean()
                 line(axes, styles[method], x, curve["mean"], *band(curve, terms))
+            if rows[column].isna().all():  # such as where nothing is held out
+                axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", va="center")
             if i == 0:
                 axes.set_title(pairs)
             if i == len(envs) - 1:
@@ -45,9 +47,9 @@ def reward_accuracy(sessions: pd.DataFrame, terms: Terms) -> Figure:
     legend(figure, styles)
     note(
         figure,
-        "Line: mean over runs (one per seed) of the share of pairs that the reward model orders as "
-        "the teacher does, after each session. Probe pairs are drawn anew from the run's behaviour "
-        "for each session. "
+        "Line: mean over runs (one per seed) of the share of pairs that the reward model orders "
+        "right after each session: as the teacher does or, of probe pairs, as their true returns "
+        "do. Probe pairs are the same for all runs of an environment. "
         f"{band_note(counts, terms)} No test.",
         teacher_and_budget(terms, *envs),
         excluded_runs(terms, envs),

@@ -23,10 +23,12 @@ EPISODES = ("step", "return", "length", "labels")
 EVALUATIONS = ("step", "return_mean", "return_sd", "episodes", "labels")
 OPTIONAL = (
     *("score_pool", "score_selected", "train_loss", "train_accuracy"),
-    *("validation_loss", "validation_accuracy", "probe_accuracy", "reward_correlation"),
+    *("validation_loss", "validation_accuracy"),
+    *("probe_accuracy", "probe_loss", "probe_calibration", "probe_correlation"),
 )
+ANSWERS = ("first", "second", "equal", "skipped", "used")
 SESSIONS = (
-    *("session", "step", "asked", "answered", "tied", "skipped", "held_out", "labels", "pool"),
+    *("session", "step", "asked", *ANSWERS, "held_out", "labels", "pool", "shortlist"),
     *OPTIONAL,
 )
 
@@ -54,21 +56,24 @@ def collect(
     baselines: Specs,
     seeds: Sequence[int],
     excluded: Collection[tuple[str, int]] = (),
+    probes: Mapping[str, str | Path] | None = None,
 ) -> None:
     """Write `<environment>.csv`, `.evaluations.csv`, `.sessions.csv` and `.overhead.csv`.
 
     Also `.baselines.csv`, the episodes of the baselines, if the study trains them (their
     evaluations are among those of the other runs), and `.sha256`, by which `read_csv` notices later
     changes. `runs` holds `<environment>/<selector>/<seed>/`; those of `excluded`, as (selector,
-    seed), are not read. Runs come in the order given, rows in the order of steps; the same runs
+    seed), are not read. `probes`, if given, names the probe set that the runs of a selector must
+    have been measured on. Runs come in the order given, rows in the order of steps; the same runs
     give the same bytes. Nothing is written unless every run is sound.
 
     Raises ExportError naming the first run that is missing, unfinished or damaged, or whose spec is
-    not that of its selector and seed.
+    not that of its selector and seed, or that was measured on another probe set.
     """
     overhead: list[dict[str, Any]] = []
     files = folder_name(environment)
     made: dict[str, Path] = {}
+    hashes = {selector: sha256(path) for selector, path in (probes or {}).items()}
     with ExitStack() as stack:
 
         def begun(name: str) -> Path:
@@ -79,6 +84,8 @@ def collect(
         parts = [begun(f"{files}{kind}.csv") for kind in ("", ".evaluations", ".sessions")]
         for directory, spec in _runs(runs / files, selectors, seeds, excluded):
             result = read_result(directory, spec)
+            if known := hashes.get(method_name(spec["selector"], spec.get("variant"))):
+                require_probe(directory, result, known)
             overhead.append(_overhead(directory, spec, result))
             for part, frame in zip(parts, _tables(directory, spec, result), strict=True):
                 frame.to_csv(
@@ -133,6 +140,15 @@ def read_result(directory: Path, spec: Spec) -> dict[str, Any]:
             f"{_difference(found, spec)}; {REMEDY}"
         )
     return result
+
+
+def require_probe(directory: Path, result: Mapping[str, Any], known: str) -> None:
+    """Raise ExportError unless a run was measured on the probe set with this hash."""
+    if result.get("probe") != known:
+        raise ExportError(
+            f"{directory}: the run was measured on another probe set than the study has now, and "
+            "cannot stand beside others; snakemake --forcerun train trains it again"
+        )
 
 
 def _difference(found: Any, wanted: Any, key: str = "") -> str:

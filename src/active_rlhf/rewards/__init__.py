@@ -2,8 +2,8 @@
 
 A reward model predicts the reward of a step from (observation, action) and is trained on pairs of
 segments and a teacher's answers about them. `mlp` is the compiled default; `torch_mlp` is the same
-in plain torch, to read and to copy; `ensemble` is what they share; `measures` evaluates
-predictions.
+in plain torch, to read and to copy; `ensemble` is what they share; `clipping` shows any of them
+clipped actions; `measures` evaluates predictions.
 """
 
 from collections.abc import Mapping
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 class RewardModel(Protocol):
     """E members that each predict rewards, and one reward that combines them.
 
-    Observations [..., o] are raw; actions [..., a] are as the policy sampled them (a discrete
-    choice is a number [...]). Pairs of segments have shape [n, 2, H, .].
+    Observations [..., o] are raw; actions [..., a] are as the policy sampled them, or clipped if
+    `labels.actions` says so (a discrete choice is a number [...]). Pairs of segments have shape
+    [n, 2, H, .].
     """
 
     @classmethod
@@ -78,12 +79,16 @@ def build(
     observations: int,
     actions: int,
     generator: np.random.Generator,
+    clipped_to: Mapping[str, np.ndarray] | None = None,
 ) -> RewardModel:
     """The reward model of that name for o observations and a actions (or choices).
 
     given: its settings, with defaults for those left out. All its randomness comes from
-    `generator`. Raises InputError for an unknown name or setting.
+    `generator`. clipped_to: bounds of what it sees of actions, as `agents.saved.bounds` names
+    them. Raises InputError for an unknown name or setting.
     """
     from active_rlhf.parts import part
+    from active_rlhf.rewards.clipping import ClippedActions
 
-    return part("reward_model", name).build(given, observations, actions, generator)
+    model: RewardModel = part("reward_model", name).build(given, observations, actions, generator)
+    return ClippedActions(model, clipped_to) if clipped_to else model

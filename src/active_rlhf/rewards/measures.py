@@ -33,8 +33,34 @@ def accuracy(probability: np.ndarray, preference: np.ndarray) -> float:
     return float(((probability > 0.5) == (preference > 0.5))[untied].mean())
 
 
-def correlation(predicted: np.ndarray, true: np.ndarray) -> float:
-    """Pearson's r of predicted and true returns [n]; NaN where one of them is constant."""
+def calibration_error(probability: np.ndarray, preference: np.ndarray, bins: int = 10) -> float:
+    """Expected calibration error (Guo et al. 2017, eq. 3) of P(first) [n]; NaN without answers.
+
+    The confidence of a prediction is the probability of the likelier answer, in 0.5 to 1. In each
+    of `bins` equal intervals of it, mean confidence is compared with the share of right answers;
+    the result is the mean absolute difference over untied pairs.
+    """
+    untied = preference != 0.5
+    p, first = probability[untied], preference[untied] > 0.5
+    if not len(p):
+        return float("nan")
+    confidence, right = np.maximum(p, 1 - p), (p > 0.5) == first
+    interval = np.minimum((2 * bins * (confidence - 0.5)).astype(int), bins - 1)
+    excess = np.bincount(interval, confidence - right, bins)  # the sum in each interval
+    return float(np.abs(excess).sum() / len(p))
+
+
+def rank_correlation(predicted: np.ndarray, true: np.ndarray) -> float:
+    """Spearman's rho of predicted and true returns [n]; NaN where one of them is constant.
+
+    As scipy's, whose statistics take longer to import than all measurements of a run.
+    """
     if np.ptp(predicted) == 0 or np.ptp(true) == 0:
         return float("nan")
-    return float(np.corrcoef(predicted, true)[0, 1])
+    return float(np.corrcoef(_ranks(predicted), _ranks(true))[0, 1])
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 1; equal values share the mean of theirs."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place])

@@ -2,10 +2,10 @@
 
 Trained on pairs of segments by the Bradley-Terry model, P(first preferred) = sigmoid(R(first) -
 R(second)) with R the sum of per-step rewards (Christiano et al. 2017, eq. 1). Actions are those the
-policy sampled. If they were clipped to the environment's bounds, all actions beyond them would look
-alike, and their cost would give no reason to come back. Each member is one flat buffer. Read
-`torch_mlp` first: it is the same in plain torch. `_step_in_torch` below is one of its steps on
-these buffers.
+policy sampled, unless `labels.actions` is `clipped`: clipped to the environment's bounds, all
+actions beyond them look alike, and their cost gives no reason to come back. Each member is one flat
+buffer. Read `torch_mlp` first: it is the same in plain torch. `_step_in_torch` below is one of its
+steps on these buffers.
 """
 
 from collections import namedtuple

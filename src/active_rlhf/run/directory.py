@@ -54,7 +54,10 @@ def locked(out: Path) -> Iterator[None]:
 
 
 def restore_result(out: Path, spec: Spec, code: str) -> bool:
-    """Whether exactly this run is complete; if so, its run.json exists afterwards."""
+    """Whether exactly this run is complete; if so, its run.json exists afterwards.
+
+    A run is not trained again because of another probe set, of which it learned nothing.
+    """
     for name in (RESULT, COPY):
         try:
             text = (out / name).read_text(encoding="utf-8")
@@ -117,6 +120,7 @@ def write(run: Run, out: Path, code: str) -> None:
         "seconds": run.clock.seconds,
         "files": {name: sha256(out / name) for name in result_files(run.learner is not None)},
         **({"precision": _precision(run.spec)} if run.learner else {}),
+        **({"probe": run.learner.probe.sha256} if run.learner and run.learner.probe else {}),
         **run.cost.state_dict(),
         **machine.description(),
     }

@@ -20,6 +20,7 @@ from typing import Any
 
 from active_rlhf.parts import KINDS
 from active_rlhf.parts.registry import Definition, own_modules, part_declared
+from active_rlhf.study.probes import ProbeSpec
 from active_rlhf.study.settings import Spec
 
 PACKAGE = Path(__file__).parents[1]
@@ -56,6 +57,14 @@ def code_fingerprint(spec: Spec, package: Path = PACKAGE) -> str:
     digest = hashlib.sha256()
     for name, content in sorted(run_files(spec, package).items()):
         digest.update(f"{name}\0{content}\0".encode())
+    return digest.hexdigest()
+
+
+def probe_fingerprint(spec: ProbeSpec, package: Path = PACKAGE) -> str:
+    """The same of a probe set: of the run whose behaviour it shows, and of what draws from it."""
+    digest = hashlib.sha256(code_fingerprint(spec.training(0), package).encode())
+    for name in ("run/probe.py", "agents/uniform.py"):
+        digest.update(read(package / name).digest.encode())
     return digest.hexdigest()
 
 

@@ -1,5 +1,6 @@
 """The algorithm of one run: act, ask, learn the reward, improve the policy."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,12 @@ from active_rlhf.tasks.rollout import Rollout
 
 
 class Run:
-    """A run in progress; `advance` is one turn of the algorithm."""
+    """A run in progress; `advance` is one turn of the algorithm.
 
-    def __init__(self, spec: Spec):
+    probe: the file of the probe set that the reward model is measured on, if there is one.
+    """
+
+    def __init__(self, spec: Spec, probe: Path | None = None):
         self.spec, self.plan = spec, Plan.of(spec)
         self.clock, self.cost, self.streams = Clock(), Cost(), streams(spec.seed)
         with self.clock.stage("startup"):
@@ -30,7 +34,7 @@ class Run:
             self.behaviour = SegmentStore(self.plan.steps, schema(self.task))
             self.scale = RewardScale(self.agent.discount)
             self.learner = (
-                PreferenceLearner(spec, self.task, self.behaviour, self.streams, self.clock)
+                PreferenceLearner(spec, self.task, self.behaviour, self.streams, self.clock, probe)
                 if spec.labels
                 else None
             )

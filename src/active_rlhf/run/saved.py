@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from active_rlhf.agents.saved import SavedPolicy
+from active_rlhf.agents.saved import BOUNDS, SavedPolicy
 from active_rlhf.errors import InputError, line
 from active_rlhf.files import atomic
 from active_rlhf.parts import part
@@ -80,14 +80,21 @@ def load_reward_model(run: str | Path) -> RewardModel:
         name = config.pop("name", "mlp")
         declared = part("reward_model", name)
         settings = declared.complete(config)
-    except (InputError, OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        clipped = record["spec"].get("labels", {}).get("actions") == "clipped"
+    except (
+        *(InputError, OSError, ValueError, LookupError),
+        *(AttributeError, TypeError, RecursionError),
+    ) as error:
         raise SavedError(f"{described}: names no reward model ({line(error)})") from error
     try:
         made: Any = declared.make
         observations, actions = made.sizes(saved, settings)
     except ValueError as error:
         raise SavedError(f"{path}: {error} ({described})") from error
-    model = build(name, config, observations, actions, np.random.default_rng(0))
+    # Discrete actions have no bounds. Those of others are filled in with the rest.
+    clipped &= any(bound in saved for bound in BOUNDS)
+    to = {bound: np.empty(actions, np.float32) for bound in BOUNDS} if clipped else None
+    model = build(name, config, observations, actions, np.random.default_rng(0), to)
     _fill(model.arrays(), saved, path)
     return model
 

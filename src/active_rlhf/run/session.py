@@ -7,10 +7,13 @@ import numpy as np
 
 from active_rlhf import rewards, teachers
 from active_rlhf.agents import Agent
+from active_rlhf.agents.saved import bounds
 from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.behaviour.store import Segments, SegmentStore
 from active_rlhf.compute import precision
+from active_rlhf.errors import InputError
 from active_rlhf.rewards import measures
+from active_rlhf.rewards.probe import MEASURES, ProbeSet
 from active_rlhf.run.clock import Clock
 from active_rlhf.run.finite import check
 from active_rlhf.run.schedule import RECENT_RETURNS
@@ -30,22 +33,44 @@ def choices(action_space: Any) -> int:
     return int(action_space.n) if hasattr(action_space, "n") else action_space.shape[0]
 
 
+def _loaded(path: Path, task: Task, length: int) -> ProbeSet:
+    """The probe set in a file, if its segments are of this task and length."""
+    probe = ProbeSet.load(path)
+    found = probe.observations.shape[2:], probe.actions.shape[3:]
+    needed = (length, *task.observation_space.shape), task.action_space.shape
+    if found != needed:
+        (steps, *seen), (wanted, *shape) = found[0], needed[0]
+        raise InputError(
+            f"{path}: a probe set of segments of {steps} steps, observations {tuple(seen)} and "
+            f"actions {found[1]}; this run needs {wanted}, {tuple(shape)} and {needed[1]}"
+        )
+    return probe
+
+
 class PreferenceLearner:
     """Selector, teacher, ledger and reward model of a run."""
 
     def __init__(
-        self, spec: Spec, task: Task, behaviour: SegmentStore, streams: Streams, clock: Clock
+        self,
+        spec: Spec,
+        task: Task,
+        behaviour: SegmentStore,
+        streams: Streams,
+        clock: Clock,
+        probe: Path | None = None,
     ):
         assert spec.labels and spec.teacher and spec.reward_model and spec.selection
         self.spec, self.labels, self.length = spec, spec.labels, spec.labels.segment_length
         self.task, self.behaviour, self.streams, self.clock = task, behaviour, streams, clock
         sizes = task.observation_space.shape[0], choices(task.action_space)
         name, settings = spec.reward_model.name, spec.reward_model.settings
-        self.model = rewards.build(name, settings, *sizes, streams["reward_model"])
+        clipped_to = bounds(task.action_space) if self.labels.actions == "clipped" else None
+        self.model = rewards.build(name, settings, *sizes, streams["reward_model"], clipped_to)
         self.teacher = teachers.build(spec.teacher)
         self.selector = Selector(spec.selection)
         self.ledger = Ledger(spec.labels.total)
         self.vae = SegmentVAE(sizes[0], self.length, streams["vae"], spec.vae) if spec.vae else None
+        self.probe = _loaded(probe, task, self.length) if probe else None
         self.train_accuracy: float | None = None
         self.records: list[dict[str, Any]] = []
         self.timings: list[dict[str, Any]] = []
@@ -62,10 +87,10 @@ class PreferenceLearner:
         """
         selection = self._select(agent, asked)
         with self.clock.stage("teacher"):
-            self._ask(selection.pairs, recent_returns, held)
+            arrived = self._ask(selection.pairs, recent_returns, held)
         with self.clock.stage("reward_model"):
             measured = self._learn(agent)
-        self._record(selection, asked, held, measured)
+        self._record(selection, asked, held, arrived, measured)
 
     def _select(self, agent: Agent, asked: int) -> Selection:
         context = self._context(agent, self.labels.oversampling * asked)
@@ -109,8 +134,11 @@ class PreferenceLearner:
             selector_generator=self.streams["selector"],
         )
 
-    def _ask(self, pairs: np.ndarray, recent_returns: list[float], held: int) -> None:
-        """Put pairs to the teacher, `held` of them held out, and take available answers."""
+    def _ask(self, pairs: np.ndarray, recent_returns: list[float], held: int) -> np.ndarray:
+        """Put pairs to the teacher, `held` of them held out, and take available answers.
+
+        Returns the tickets of the queries that were answered now, int64 [k].
+        """
         generator = self.streams["teacher"]
         uniform = self.behaviour.draw(generator, 2 * TIE_PAIRS, self.length).reshape(-1, 2)
         returns = self.behaviour.returns(uniform, self.length)
@@ -131,8 +159,11 @@ class PreferenceLearner:
         held_out[self.streams["split"].permutation(len(pairs))[:held]] = True
         tickets = self.ledger.ask(pairs, session=len(self.records), held_out=held_out)
         self.teacher.ask(tickets, question, history, generator)
+        arrived = [np.empty(0, np.int64)]
         for answered, answers in self.teacher.collect():
             self.ledger.answer(answered, answers)
+            arrived.append(answered)
+        return np.concatenate(arrived)
 
     def _learn(self, agent: Agent) -> dict[str, float]:
         """Train the reward model on the answers so far; returns how well it then predicts."""
@@ -151,7 +182,6 @@ class PreferenceLearner:
                 preferences=training.preferences,
             )
         self._calibrate()
-        probed = self._probe()
         measured = {}
         validated = self.behaviour.gather(validation.pairs, self.length)
         for name, labels, shown in (
@@ -163,50 +193,35 @@ class PreferenceLearner:
             measured[f"{name}_accuracy"] = measures.accuracy(p, labels.preferences)
         accuracy = measured["train_accuracy"]
         self.train_accuracy = None if np.isnan(accuracy) else accuracy
-        return measured | probed
+        nothing = dict.fromkeys(MEASURES, float("nan"))
+        return measured | (self.probe.measured(model) if self.probe else nothing)
 
     def _calibrate(self) -> None:
-        """Scale the members' outputs alike, on segments drawn uniformly from all behaviour.
-
-        The probe is another draw, so measuring more changes nothing else.
-        """
+        """Scale the members' outputs alike, on segments drawn uniformly from all behaviour."""
         stream = self.streams["calibration"]
         drawn = self.behaviour.draw(stream, CALIBRATION_SEGMENTS, self.length)
         self.model.calibrate(self.model.member_rewards(*self.behaviour.gather(drawn, self.length)))
 
-    def _probe(self) -> dict[str, float]:
-        """Measures of the model on segments drawn uniformly from the run's own behaviour."""
-        drawn = self.behaviour.draw(self.streams["probe"], 2 * self.labels.probe_pairs, self.length)
-        members = self.model.member_rewards(*self.behaviour.gather(drawn, self.length))
-        predicted = self.model.combined(members).sum(-1)
-        true = self.behaviour.returns(drawn, self.length)
-        by_pair = members.reshape(len(members), -1, 2, self.length)
-        probability = measures.first_preferred(by_pair).mean(0)
-        answer = 0.5 + 0.5 * np.sign(-np.diff(true.reshape(-1, 2))[:, 0])
-        return {
-            "probe_accuracy": measures.accuracy(probability, answer),
-            "reward_correlation": measures.correlation(predicted, true),
-        }
-
     def _record(
-        self, selection: Selection, asked: int, held: int, measured: dict[str, float]
+        self,
+        selection: Selection,
+        asked: int,
+        held: int,
+        arrived: np.ndarray,
+        measured: dict[str, float],
     ) -> None:
         session, step = len(self.records), self.behaviour.steps
-        ledger = self.ledger
-        now = ledger.column("sessions") == session
-        preference, answered = (ledger.column(c)[now] for c in ("preferences", "answered"))
         self.records.append(
             {
                 "session": session,
                 "step": step,
                 "asked": asked,
-                "answered": int(np.isfinite(preference).sum()),
-                "tied": int((preference == 0.5).sum()),
-                "skipped": int((np.isnan(preference) & answered).sum()),
-                "pending": ledger.pending,
+                **self.ledger.kinds(arrived),
+                "pending": self.ledger.pending,
                 "held_out": held,
                 "labels": self.ledger.asked,
                 "pool": selection.pool_size,
+                "shortlist": selection.shortlist_size,
                 "score_pool": selection.score_pool,
                 "score_selected": selection.score_selected,
                 **measured,

@@ -19,7 +19,7 @@ PURPOSES = (
     "split",
     "reward_model",
     "vae",
-    "probe",
+    "unused",  # its place keeps the following streams as they are
     "evaluation",
     "calibration",
 )

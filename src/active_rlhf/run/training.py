@@ -4,7 +4,8 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from active_rlhf.compute.compilation import prepare
 from active_rlhf.compute.products import decide
 from active_rlhf.errors import InputError
-from active_rlhf.files import CHECKPOINT, remove_unfinished
+from active_rlhf.files import CHECKPOINT, remove_unfinished, sha256
 from active_rlhf.run import directory, machine
 from active_rlhf.run.checkpoint import Checkpoints, Interval
 from active_rlhf.run.identity import code_fingerprint
@@ -39,6 +40,7 @@ def train(
     force: bool = False,
     replace: bool = False,
     stopping: Callable[[], bool] = lambda: False,
+    probe: str | Path | None = None,
 ) -> None:
     """Train the run that `spec` describes and write its directory `out`; `run.json` comes last.
 
@@ -50,21 +52,23 @@ def train(
     InputError or, with `replace`, discarded. Progress goes to standard output and
     `out/progress.json`.
 
+    `probe` is the file of a probe set (`run.probe.make`), on which the reward model is measured
+    after each session; without it these measures are missing. It changes nothing else, so a
+    complete run that was measured on another set is left alone; a half-trained one starts afresh.
+
     `stopping` is asked before each rollout; once it says yes, a checkpoint is written and Stopped
     is raised. Raises RunLocked if another process is training the run; FloatingPointError, naming
     step and stage, if anything that is learned or learned from is not finite; InputError if a
     part's own code fails. For the last two, details are saved in `out` (`directory.FAILURE`), and
     the message says where.
     """
-    prepare()  # before threads are limited, so that the limit applies to all it loads
-    out = Path(out)
+    out, probe = Path(out), Path(probe) if probe and spec.labels else None
     name = f"{spec.environment} {spec.method} seed {spec.seed}"
 
     def say(line: str) -> None:
         print(f"{name}: {line}", file=sys.stderr, flush=True)
 
-    quiet = np.errstate(over="ignore", invalid="ignore")  # finite.py checks for these
-    with directory.locked(out), threadpool_limits(1), quiet:
+    with single_threaded(), directory.locked(out):
         remove_unfinished(out)
         spec, products = settled_run(spec, out)
         if products:
@@ -76,32 +80,78 @@ def train(
         if complete:
             print(f"{name}: complete already in {out}, nothing to do")
             return
-        directory.forget_failure(out)
-        with directory.explained(out):
-            run, checkpoints = _begin(spec, code, out / CHECKPOINT, replace, say)
-            print(f"{name}: agent {spec.agent.name}, {run.agent.path}", flush=True)
-            tracked = tracker(tracking, spec, out, run.behaviour.steps, wandb)
-            directory.forget_result(out)
-            try:
-                report = Reporter(name, out, run.behaviour.steps)
-                _finish(
-                    run, checkpoints, Interval(checkpoint_every), stopping, tracked, report, say
-                )
-            finally:
-                tracked.close()
+        run, checkpoints = to_the_end(
+            spec,
+            out,
+            code,
+            name,
+            say,
+            probe=probe,
+            replace=replace,
+            tracking=tracking,
+            wandb=wandb,
+            checkpoint_every=checkpoint_every,
+            stopping=stopping,
+        )
         directory.write(run, out, code)
         checkpoints.remove()
 
 
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """What runs compute in: one thread, however many cores there are."""
+    prepare()  # before threads are limited, so that the limit applies to all it loads
+    with threadpool_limits(1), np.errstate(over="ignore", invalid="ignore"):  # see finite.py
+        yield
+
+
+def to_the_end(
+    spec: Spec,
+    out: Path,
+    code: str,
+    name: str,
+    say: Callable[[str], None],
+    probe: Path | None = None,
+    replace: bool = False,
+    tracking: str = "none",
+    wandb: WandB | None = None,
+    checkpoint_every: float = 60.0,
+    stopping: Callable[[], bool] = lambda: False,
+) -> tuple[Run, Checkpoints]:
+    """The finished run, from the last checkpoint in `out` or from its start, and its checkpoints.
+
+    `out` is locked, and its results are the caller's to write. Arguments and exceptions are those
+    of `train`.
+    """
+    directory.forget_failure(out)
+    with directory.explained(out):
+        run, checkpoints = _begin(spec, code, out / CHECKPOINT, probe, replace, say)
+        print(f"{name}: agent {spec.agent.name}, {run.agent.path}", flush=True)
+        tracked = tracker(tracking, spec, out, run.behaviour.steps, wandb)
+        directory.forget_result(out)
+        try:
+            report = Reporter(name, out, run.behaviour.steps)
+            _finish(run, checkpoints, Interval(checkpoint_every), stopping, tracked, report, say)
+        finally:
+            tracked.close()
+    return run, checkpoints
+
+
 def _begin(
-    spec: Spec, code: str, folder: Path, replace: bool, say: Callable[[str], None]
+    spec: Spec,
+    code: str,
+    folder: Path,
+    probe: Path | None,
+    replace: bool,
+    say: Callable[[str], None],
 ) -> tuple[Run, Checkpoints]:
     """The run as its last checkpoint left it, or a new one."""
-    run = Run(spec)
+    run = Run(spec, probe)
     text = json.dumps(spec.as_dict(), sort_keys=True)
     identity = {
         "spec": hashlib.sha256(text.encode()).hexdigest(),
         "code": code,
+        "probe set": sha256(probe) if probe else "none",
         **machine.arithmetic(),
     }
     checkpoints = Checkpoints(folder, identity, run.behaviour.row, say)
@@ -118,7 +168,7 @@ def _begin(
     except NotReproducible as error:
         say(f"cannot go on from a checkpoint, as {error}: starting afresh")
         checkpoints.remove()
-        return Run(spec), checkpoints
+        return Run(spec, probe), checkpoints
     say(f"going on from step {run.behaviour.steps:,}")
     return run, checkpoints
 

@@ -58,6 +58,8 @@ class Selection:
 
     pairs: np.ndarray
     pool_size: int
+    shortlist_size: int
+    """Pairs that the picker chose from, after the filter and the share of best scores."""
     score_pool: float
     """Mean score of all candidates; NaN without a score, as is `score_selected`."""
     score_selected: float

@@ -58,6 +58,7 @@ class Selector:
         return Selection(
             pairs=pairs.ids[chosen],
             pool_size=len(pairs),
+            shortlist_size=len(stay),
             score_pool=float(scores.mean()) if scored else float("nan"),
             score_selected=float(scores[chosen].mean()) if scored else float("nan"),
             seconds=seconds,

@@ -65,8 +65,8 @@ def check_run(
         fail("labels.sessions", f"{sessions} is more than the {left} rollouts{why}")
     first, later = held_out_per_session([initial, total - initial], labels.validation_fraction)
     share = f"{labels.validation_fraction} of {total} queries"
-    if first + later == 0:
-        fail("labels.validation_fraction", f"{share} leaves none for validation")
+    if first + later == 0 < labels.validation_fraction:
+        fail("labels.validation_fraction", f"{share} leaves none for validation; 0 means none")
     if first == initial:
         fail("labels.validation_fraction", f"{share} leaves the first session none to train on")
     length = labels.segment_length

@@ -1,5 +1,6 @@
 """The last lines of a study that stopped early: why, and what to do."""
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,7 +24,18 @@ def reason(log: str | Path) -> str:
         return clear[-1]
     if said:
         return f"{said[-1]} (an unexpected error; the whole of it is in {log})"
+    if _full(Path(log).parent):
+        left = "free some space and run the same command again: nothing finished is lost"
+        return f"No space left on device; {left}"
     return f"ended without a word, as when memory runs out or it is killed; its log is {log}"
+
+
+def _full(folder: Path) -> bool:
+    """Whether next to nothing more can be written there, so that a log may be empty for that."""
+    try:
+        return shutil.disk_usage(folder).free < 2**20
+    except OSError:
+        return False
 
 
 def failure(jobs: Iterable[tuple[str, str | Path]], done: int, total: int) -> str:

@@ -71,20 +71,31 @@ class Labels(Section):
     )
     validation_fraction: float = setting(
         0.2,
-        "share of the queries that is held out to validate the reward model",
+        "share of the queries that is held out to validate the reward model; 0: none",
         unit="share",
-        gt=0,
+        ge=0,
         lt=1,
     )
     segment_length: int = setting(
         50, "length of each of the two segments of a query", unit="steps", ge=1
     )
+    actions: Literal["sampled", "clipped"] = setting(
+        "sampled",
+        "what the reward model sees of an action: what the policy `sampled`, or what the "
+        "environment receives of it, `clipped` to its bounds. Discrete ones have none",
+        unit="`sampled`, `clipped`",
+    )
     oversampling: int = setting(
         10, "candidate pairs per query that a selector chooses from", unit="pairs per query", ge=1
     )
     probe_pairs: int = setting(
-        200, "pairs, drawn uniformly, on which the reward model is measured", unit="pairs", ge=1
+        200,
+        "pairs of the probe set, on which all reward models of an environment are measured; see "
+        "[docs/statistics.md](../docs/statistics.md#the-probe-set)",
+        unit="pairs",
+        ge=1,
     )
+    probe_seed: Seed = setting(0, "of the probe set; the study's seeds do not matter to it")
 
 
 class VAE(Section):

@@ -39,6 +39,12 @@ def orders(steps: int, epochs: int, generator: np.random.Generator) -> np.ndarra
     return generator.permuted(np.tile(np.arange(steps, dtype=np.int32), (epochs, 1)), axis=1)
 
 
+def without_future(rollout: Rollout, settings: PPOSettings) -> np.ndarray:
+    """Steps, bool [T], after which nothing more is expected: terminal ones and, on demand, time
+    limits."""
+    return rollout.ended if settings.truncation == "terminal" else rollout.terminated
+
+
 def batch(
     rollout: NormalisedRollout, rewards: np.ndarray, policy: Policy, settings: PPOSettings
 ) -> Batch:
@@ -58,7 +64,7 @@ def batch(
         values,
         next_values,
         rollout.ended,
-        rollout.terminated,
+        without_future(rollout, settings),
         settings.gamma,
         settings.gae_lambda,
     )

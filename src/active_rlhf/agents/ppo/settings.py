@@ -37,6 +37,12 @@ class PPOSettings(Section):
     gae_lambda: float = setting(
         0.95, "lambda of generalised advantage estimation", unit="per step", ge=0, le=1
     )
+    truncation: Literal["bootstrap", "terminal"] = setting(
+        "bootstrap",
+        "what is expected after a time limit: the value of the last observation (`bootstrap`), or "
+        "nothing, as after a terminal state (`terminal`)",
+        unit="`bootstrap`, `terminal`",
+    )
     clip: float = setting(
         0.2,
         "how far the policy ratio may move from 1, and a value from its old one",

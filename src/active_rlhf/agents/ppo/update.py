@@ -17,7 +17,7 @@ from active_rlhf.agents import Learned
 from active_rlhf.agents.heads import Categorical, Gaussian, head
 from active_rlhf.agents.networks import initial_weights
 from active_rlhf.agents.normalise import Moments, count, empty_moments, normalised
-from active_rlhf.agents.ppo.agent import Batch, orders
+from active_rlhf.agents.ppo.agent import Batch, orders, without_future
 from active_rlhf.agents.ppo.settings import PPOSettings
 from active_rlhf.agents.saved import bounds
 from active_rlhf.compute import modules
@@ -189,7 +189,7 @@ class TorchPPO:
                 values.numpy(),
                 self.model.value(following).numpy(),
                 rollout.ended,
-                rollout.terminated,
+                without_future(rollout, self.settings),
                 self.settings,
             )
         )

@@ -22,7 +22,7 @@ from active_rlhf.results.verify.folder import (
     guarded,
     leftovers,
 )
-from active_rlhf.results.verify.manifests import marks, record, runs
+from active_rlhf.results.verify.manifests import marks, probe_sets, record, runs
 from active_rlhf.results.verify.recomputed import exports, statistics
 
 __all__ = ["NOTE", "PROBLEM", "WARNING", "Finding", "verify"]
@@ -39,7 +39,8 @@ def verify(root: Path) -> list[Finding]:
         raise InputError(f"{root}: holds no study (none of {CONFIG}, {RECORD}, runs/)")
     folder = Folder(root)
     for place, check in (
-        *(("", files), (CONFIG, config), (RECORD, record), (RECORD, marks), ("runs", runs)),
+        *(("", files), (CONFIG, config), (RECORD, record), (RECORD, marks)),
+        *(("probes", probe_sets), ("runs", runs)),
         *(("exports", exports), ("statistics", statistics), ("", leftovers)),
     ):
         folder.found += guarded(folder, place, check, folder)

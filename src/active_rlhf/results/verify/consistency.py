@@ -13,7 +13,7 @@ import pandas as pd
 
 from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.errors import InputError, line
-from active_rlhf.results.collect import EPISODES, EVALUATIONS, OPTIONAL, SESSIONS
+from active_rlhf.results.collect import ANSWERS, EPISODES, EVALUATIONS, OPTIONAL, SESSIONS
 from active_rlhf.results.export import read_csv
 from active_rlhf.run.schedule import RECENT_RETURNS, Plan
 from active_rlhf.study.settings import Evaluation, Spec
@@ -102,33 +102,37 @@ def _sessions(plan: Plan, counts: Mapping[str, list[int]], frame: pd.DataFrame) 
         "labels": list(accumulate(plan.queries)),
     }
     found = list(_unlike(frame, planned))
-    answers = {name: counts[name] for name in ("answered", "tied", "skipped") if counts}
-    yield from found or _unlike(frame, answers, "labels.npz gives")
+    yield from found
+    if "pending" in frame and frame["pending"].any():  # answers came later than their questions
+        for name, values in counts.items():
+            if frame[name].sum() != sum(values):
+                yield f"{name} is {frame[name].sum()} in all, labels.npz gives {sum(values)}"
+    elif not found:
+        yield from _unlike(frame, counts, "labels.npz gives")
+    small, large = (frame[name].to_numpy(float) for name in ("shortlist", "pool"))
+    if not ((frame["asked"] <= small) & (small <= large)).all():
+        yield "a shortlist has fewer pairs than were asked, or more than its pool"
 
 
 def _ledger(plan: Plan, counts: dict[str, list[int]], path: Path) -> Faults:
-    """Compare the ledger with the plan; if they agree, fill `counts` with queries by session."""
+    """Compare the ledger with the plan; if they agree, fill `counts` with answers by session."""
     try:
         ledger = Ledger.load(path)
-        preferences = ledger.column("preferences")
         sessions, held_out = (ledger.column(name) for name in ("sessions", "held_out"))
     except Exception as error:  # numpy and zipfile may raise anything for damaged bytes
         yield f"not readable ({type(error).__name__}: {line(error)})"
         return
-    masks = {
-        "asked": np.ones(len(sessions), bool),
-        "held_out": held_out,
-        "answered": np.isfinite(preferences),
-        "tied": preferences == 0.5,
-        "skipped": np.isnan(preferences),
-    }
+    each = [np.flatnonzero(sessions == session) for session in range(len(plan.when))]
     by_session = {
-        name: [int((sessions[mask] == session).sum()) for session in range(len(plan.when))]
-        for name, mask in masks.items()
+        "asked": [len(tickets) for tickets in each],
+        "held_out": [int(held_out[tickets].sum()) for tickets in each],
     }
+    totals = {"asked": len(sessions), "held_out": int(held_out.sum())}
     for name, planned in {"asked": plan.queries, "held_out": plan.held_out}.items():
-        found, total = by_session[name], masks[name].sum()
+        found, total = by_session[name], totals[name]
         if (found, total) != (planned, sum(planned)):
             yield f"{name} by session is {found} of {total}, {SETTINGS} {planned}"
             return
-    counts |= by_session
+    answered = ledger.column("answered")
+    kinds = [ledger.kinds(tickets[answered[tickets]]) for tickets in each]
+    counts |= {name: [kind[name] for kind in kinds] for name in ANSWERS}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from active_rlhf.files import folder_name, result_files, sha256
-from active_rlhf.results.collect import REMEDY, read_result
+from active_rlhf.results.collect import REMEDY, read_result, require_probe
 from active_rlhf.results.marks import MARKED, combined, marked_inputs
 from active_rlhf.results.provenance import CONFIG, RECORD, read_record
 from active_rlhf.results.verify.consistency import faults
@@ -24,10 +24,11 @@ from active_rlhf.results.verify.folder import (
     listed,
     run_folders,
 )
-from active_rlhf.run.identity import code_fingerprint, unhashed
+from active_rlhf.run.identity import code_fingerprint, probe_fingerprint, unhashed
 from active_rlhf.run.machine import other_versions
 from active_rlhf.study.loading import resolve_run
 from active_rlhf.study.matrix import study_runs
+from active_rlhf.study.probes import asks, probe_name, probes
 from active_rlhf.study.settings import Spec
 
 
@@ -72,6 +73,22 @@ def marks(folder: Folder) -> Findings:
             wanted = combined(artefacts[item]["sha256"] for item in inputs)[:16]
             if marked_inputs(folder.root / name) != {wanted}:
                 yield Finding(name, f"its mark says it was not made from {listed(inputs)}; {STALE}")
+
+
+def probe_sets(folder: Folder) -> Findings:
+    """Every probe set of the config: that it is there, of its spec, and as its record says."""
+    for name, spec in (probes(folder.study) if folder.study else {}).items():
+        place, record = f"probes/{name}.npz", f"probes/{name}.json"
+        if not folder.files.issuperset((place, record)):
+            yield Finding(place, MISSING)
+            continue
+        made = json.loads((folder.root / record).read_text(encoding="utf-8"))
+        if made["spec"] != spec.as_dict():
+            yield Finding(record, f"is of another probe set than the config's; {STALE}")
+        yield from untouched(folder, {place: made["sha256"]}, record, STALE)
+        if made["code"] != probe_fingerprint(spec):
+            said = "was made by other code than is installed; snakemake can make it again"
+            yield Finding(place, said, WARNING)
 
 
 def runs(folder: Folder) -> Findings:
@@ -144,6 +161,10 @@ def _run(folder: Folder, name: str, spec: Spec, results: list[Any]) -> Findings:
         yield Finding(copy, "missing; it is needed only if run.json is lost", NOTE)
     elif sha256(folder.root / copy) != sha256(folder.root / path):
         yield Finding(copy, f"is not a copy of run.json; {REMEDY}")
+    if asks(spec.method) and folder.study:
+        probe = f"probes/{probe_name(folder.study, spec.environment, spec.method)}.npz"
+        if probe in folder.files:
+            require_probe(folder.root / name, result, sha256(folder.root / probe))
 
 
 def _differing(versions: Counter[str]) -> str:
