@@ -70,7 +70,7 @@ def test_table(make_runs):
     ("seeds", "scales", "note"),
     [
         (5, {"endpoint": SCALE, "auc": SCALE}, "fewer than 6 seeds"),
-        (6, {}, "no baselines to declare practical equivalence by"),
+        (6, {}, "no baselines that can be told apart, to declare equivalence by"),
     ],
 )
 def test_a_posterior_that_is_not_shown_says_why(make_runs, seeds, scales, note):

@@ -20,9 +20,11 @@ from fuzzing import accepted
 from hypothesis import strategies as st
 from run_files import STUDY, export_runs, write_run
 
+from active_rlhf.analysis.endpoints import last_evaluations
 from active_rlhf.analysis.files import write_table
 from active_rlhf.analysis.study import statistics
-from active_rlhf.results.export import METRIC, ExportError, read_runs
+from active_rlhf.errors import InputError
+from active_rlhf.results.export import METRIC, ExportError, read_records, read_runs
 from active_rlhf.study.endpoints import beside
 from active_rlhf.study.loading import load_study, resolve_run
 
@@ -251,6 +253,40 @@ def test_damaged_exports(tmp_path):
 
     cases = damaged_tables() | scribbled() | st.binary(max_size=60)
     assert 0.005 < accepted(check, 400, cases) < 0.9
+
+
+def test_damaged_evaluations(tmp_path):
+    """The endpoint is a number that the run's rows in the file say, or the file is refused."""
+    episodes, path = tmp_path / "runs.csv", tmp_path / "evaluations of ü 研究.csv"
+    pd.DataFrame(ROWS, columns=NAMES).to_csv(episodes, index=False)
+    runs = read_runs({ENV: episodes})
+    columns = ["exp_name", "seed", "step", "return_mean", "episodes"]
+    rows = [(*run, s, v, 10) for *run, v, _ in ROWS[::9] for s, v in ((500, "0.25"), (900, v))]
+    text = pd.DataFrame(rows, columns=columns).to_csv(index=False).encode()
+
+    def check(faults: list[tuple[int, bytes, int]]) -> bool:
+        content = text
+        for place, junk, lost in faults:
+            begin = len(content) * place // 1000
+            content = content[:begin] + junk + content[begin + lost :]
+        path.write_bytes(content)
+        try:
+            found = read_records({ENV: path}, numbers=columns[2:])
+            judged = last_evaluations(runs, found)
+        except InputError as error:
+            assert len(str(error).splitlines()) == 1
+            return False
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header, *said = [row for row in csv.reader(file) if row]
+        at = [[name.strip() for name in header].index(name) for name in columns]
+        values = {(row[at[0]].rsplit("__", 1)[0], float(row[at[3]])) for row in said}
+        assert {(f"{env}__{m}__{s}", v) for (env, m, s), v in judged.items()} <= values
+        return True
+
+    assert check([])
+    junk = st.binary(max_size=4) | st.sampled_from([b",", b"\n", b"9", b"-", b".", b"e"])
+    fault = st.tuples(st.integers(0, 1000), junk, st.integers(0, 40))
+    assert 0.005 < accepted(check, 150, st.lists(fault, min_size=1, max_size=2)) < 0.9
 
 
 # --- run directories -----------------------------------------------------------------------------

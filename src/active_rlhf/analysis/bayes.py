@@ -78,7 +78,7 @@ def _row(d: np.ndarray, rope: float) -> tuple[float, float, float, float, str]:
     """ROPE in the unit of d, the three probabilities, and why there are none."""
     nothing = (np.nan, np.nan, np.nan)
     if np.isnan(rope):
-        return rope, *nothing, "no baselines to declare practical equivalence by"
+        return rope, *nothing, "no baselines that can be told apart, to declare equivalence by"
     if len(d) < FEWEST:
         return rope, *nothing, f"fewer than {FEWEST} seeds"
     return rope, *signed_rank_posterior(d, rope), ""
