@@ -60,13 +60,15 @@ def test_an_environment_where_labels_buy_nothing_is_left_out():
 def test_reached_is_the_first_crossing(means, threshold):
     labels = 10.0 * 2.0 ** np.arange(len(means))
     found = reached(labels, np.array(means)[:, None], threshold)[0]
-    fine = np.geomspace(labels[0], labels[-1], 20_001)
-    curve = np.interp(np.log(fine), np.log(labels), means)
-    above = fine[curve >= threshold]
-    if np.isinf(found):
-        assert max(means) < threshold
-    else:
-        assert len(above) == 0 or found == pytest.approx(above[0], rel=2e-3)
+    if max(means) < threshold:
+        assert np.isinf(found)
+        return
+    at = next(i for i, mean in enumerate(means) if mean >= threshold)
+    if at == 0:
+        assert found == labels[0]
+        return
+    way = (threshold - means[at - 1]) / (means[at] - means[at - 1])
+    assert found == pytest.approx(labels[at - 1] * 2**way)
 
 
 def test_the_figure_has_a_mark_for_each_budget():
