@@ -169,7 +169,7 @@ def test_an_unknown_variant_of_a_run_is_named():
         ("robustness", 1200, 28),
         ("budgets", 1040, 24),
         ("controls", 560, 12),
-        ("ablation", 640, 30),
+        ("ablation", 720, 34),
     ],
 )
 def test_the_studies_that_come_with_the_package_load(name, runs, methods):
