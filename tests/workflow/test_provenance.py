@@ -122,7 +122,10 @@ def test_drawn_again_a_figure_has_the_same_bytes(study, results, record):
 def test_a_file_is_traced_to_its_runs_and_config(results, capsys):
     assert main(["provenance", str(results / "figures/Hopper-v5/effects.pdf")]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert list(found["made from"]) == ["statistics/comparisons.parquet", "exports/Hopper-v5.csv"]
+    assert list(found["made from"]) == [
+        *("statistics/comparisons.parquet", "exports/Hopper-v5.csv"),
+        "probes/Hopper-v5.npz",
+    ]
     for name, expected in found["made from"].items():
         assert digest(results / name) == expected
     assert found["runs"].keys() == {

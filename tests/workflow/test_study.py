@@ -54,8 +54,9 @@ def test_a_study_is_watched(trained):
 
 def test_the_workflow_trains_the_run_that_the_package_trains(trained, tmp_path):
     spec = resolve_run(load_study(trained.folder / "study.yaml"), "Hopper-v5", "random", 2)
-    train(spec, tmp_path)
-    directory = trained.folder / "results/tiny/runs/Hopper-v5/random/2"
+    results = trained.folder / "results/tiny"
+    train(spec, tmp_path, probe=results / "probes/Hopper-v5.npz")
+    directory = results / "runs/Hopper-v5/random/2"
     for name in ("episodes.csv", "evaluations.csv", "sessions.csv"):
         assert (tmp_path / name).read_bytes() == (directory / name).read_bytes()
 
