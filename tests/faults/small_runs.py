@@ -14,8 +14,11 @@ SMALL: dict[str, Any] = {
         **{"total": 24, "initial": 4, "sessions": 8},
         **{"segment_length": 20, "oversampling": 4, "probe_pairs": 10},
     },
-    "reward_model": {"hidden": [16, 16], "epochs": 1},
-    "vae": {"latent": 4, "channels": [8], "segments": 64, "batch_size": 32, "epochs": 1},
+    "reward_model": {"hidden": [16, 16], "epochs": 1, "precision": "float32"},
+    "vae": {
+        **{"latent": 4, "channels": [8], "segments": 64, "batch_size": 32, "epochs": 1},
+        "precision": "float32",
+    },
     "evaluation": {"every": 1500, "episodes": 1},
 }
 

@@ -31,8 +31,11 @@ STUDY: dict[str, Any] = {
         **{"total": 24, "initial": 4, "sessions": 4},
         **{"segment_length": 20, "oversampling": 4, "probe_pairs": 10},
     },
-    "reward_model": {"hidden": [32, 32], "epochs": 1},
-    "vae": {"latent": 4, "channels": [8], "segments": 64, "batch_size": 32, "epochs": 1},
+    "reward_model": {"hidden": [32, 32], "epochs": 1, "precision": "float32"},
+    "vae": {
+        **{"latent": 4, "channels": [8], "segments": 64, "batch_size": 32, "epochs": 1},
+        "precision": "float32",
+    },
     "evaluation": {"every": 1024, "episodes": 1},
 }
 Mount = Callable[..., Path]
@@ -90,7 +93,8 @@ def test_a_disk_that_is_full_while_a_run_writes(reference, mount, tmp_path, caps
     capsys.readouterr()
     for room in range(8192, 2_000_000, 49_152):
         mount(f"size={room}")
-        code = main([*command(tmp_path, disk / "run"), "--checkpoint-every", "0.001"])
+        options = ["--checkpoint-every", "0.001", "--probe", str(reference / "probe.npz")]
+        code = main([*command(tmp_path, disk / "run"), *options])
         *notes, last = capsys.readouterr().err.splitlines() or [""]
         assert all(
             ": checkpoint " in x or ": no checkpoint at " in x or ": going on" in x for x in notes

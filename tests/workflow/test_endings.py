@@ -35,7 +35,8 @@ def make(study: Study, *arguments: str) -> subprocess.CompletedProcess[str]:
             (study.folder / name).symlink_to(REPOSITORY / name)
     command = ["make", "-o", ".venv/.ready", "CONFIG=study.yaml", "CORES=2", *arguments]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return study.run("env", f"PATH={path}", *command)
+    # As from a shell, also where make runs the tests.
+    return study.run("env", "-u", "MAKELEVEL", "-u", "MAKEFLAGS", f"PATH={path}", *command)
 
 
 def test_a_wrong_imported_file_is_named_last_even_if_snakemake_is_quiet(tmp_path):

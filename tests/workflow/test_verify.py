@@ -36,7 +36,7 @@ KINDS = [
     *(f"exports/Hopper-v5{part}.csv" for part in ("", ".evaluations", ".sessions", ".overhead")),
     *("exports/overhead.csv", "statistics/comparisons.csv", "statistics/overhead.csv"),
     *("statistics/summary.parquet", "figures/effects.png", "figures/Hopper-v5/effects.pdf"),
-    *("tables/summary.tex", "tables/Hopper-v5/labels.md", "tables/tables.tex", "findings.md"),
+    *("tables/summary.tex", "tables/Hopper-v5/ledger.md", "tables/tables.tex", "findings.md"),
     *("report/config.html", "report/tables/all.html"),
 ]
 
