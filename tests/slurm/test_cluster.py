@@ -159,7 +159,7 @@ def training(run: Path) -> psutil.Process | None:
 
 # Files that hold times or what is computed from times, and the mark that says so of a table.
 TIMED = re.compile(
-    r"(^logs/|overhead|\.sha256$|(provenance|progress|run|finished)\.json$|timings\.csv$)"
+    r"(^logs/|^probes/.*json$|overhead|\.sha256$|(provenance|progress|run|finished)\.json$|timings\.csv$)"
 )
 MARK = re.compile(rb"(?<=^% active-rlhf study=cluster )inputs=\w+")
 
