@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,7 @@ def test_a_run_killed_at_random_moments_ends_as_if_nothing_had_been(
         while kills:
             process = begin(out, spec=wanted)
             if name == "b":  # on a busy machine too, some kills come after a checkpoint
-                wait_until(lambda: any(out.glob("checkpoint/*")) or process.exitcode is not None)
+                wait_until(partial(_under_way, out, process))
             process.join(chance.uniform(0.2, 0.9) * duration)
             if process.exitcode == 0:  # done already; there are kills left
                 assert_same_results(out, reference)
@@ -150,6 +151,10 @@ def test_a_run_killed_at_random_moments_ends_as_if_nothing_had_been(
         assert resumed[-1] <= log(out).count("going on from step")
         assert "afresh" not in log(out)
     assert any(resumed)
+
+
+def _under_way(out: Path, process: Any) -> bool:
+    return any(out.glob("checkpoint/*")) or process.exitcode is not None
 
 
 def _kill_at_the_end(operation: int) -> None:

@@ -159,7 +159,8 @@ def training(run: Path) -> psutil.Process | None:
 
 # Files that hold times or what is computed from times, and the mark that says so of a table.
 TIMED = re.compile(
-    r"(^logs/|^probes/.*json$|overhead|\.sha256$|(provenance|progress|run|finished)\.json$|timings\.csv$)"
+    r"(^logs/|^probes/.*json$|overhead|\.sha256$|timings\.csv$"
+    r"|(provenance|progress|run|finished)\.json$)"
 )
 MARK = re.compile(rb"(?<=^% active-rlhf study=cluster )inputs=\w+")
 
