@@ -100,7 +100,7 @@ def test_a_partial_study_is_made_of_what_is_finished_and_says_so(study, capsys, 
     assert result.returncode == 0, result.stderr
     results = study.folder / "results/tiny"
     said = "Partial study: 3 of 30 runs are finished, none on HalfCheetah-v5, too few baselines"
-    names = ["summary", "overhead", "significance_auc", "Hopper-v5/labels"]
+    names = ["summary", "overhead", "significance_auc", "Hopper-v5/ledger"]
     for text in [results / "findings.md", *(results / f"tables/{name}.md" for name in names)]:
         assert said in text.read_text()
     rows = [
