@@ -85,6 +85,13 @@ def method_name(selector: str, variant: str | None = None) -> str:
     return f"{selector}@{variant}" if variant else selector
 
 
+def split(name: str) -> tuple[str, str]:
+    """What stands before the variant of a name, and the variant: of a method the selector, of a
+    scope the environment. Either may be empty."""
+    what, _, variant = name.partition("@")
+    return what, variant
+
+
 def environment_of(folder: str) -> str:
     """The id from which `folder_name` made this name."""
     return unquote(folder)

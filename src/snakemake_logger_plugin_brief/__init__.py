@@ -4,7 +4,6 @@ The profiles ask for it (`logger: brief`). Everything that Snakemake says is in 
 `.snakemake/log/`. It is a separate package, as Snakemake finds such plugins by their names.
 """
 
-import os
 import sys
 from logging import INFO, LogRecord
 from typing import Any
@@ -13,7 +12,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 UNSEEN = {
-    *(LogEvent.JOB_STARTED, LogEvent.JOB_ERROR, LogEvent.RESOURCES_INFO, LogEvent.SHELLCMD),
+    *(LogEvent.JOB_STARTED, LogEvent.RESOURCES_INFO, LogEvent.SHELLCMD),
     *(LogEvent.GROUP_INFO, LogEvent.GROUP_ERROR, LogEvent.WORKFLOW_STARTED, LogEvent.RULEGRAPH),
 }
 # How messages begin that are about Snakemake, not about the study.
@@ -60,12 +59,8 @@ class LogHandler(LogHandlerBase):
         elif event == LogEvent.PROGRESS:
             ended, self.ended = ", ".join(filter(None, self.ended)), []
             return f"{of['done']} of {of['total']} steps done: {ended}"
-        elif event == LogEvent.JOB_ERROR and (_was_begun(of) or not of["indent"]):
-            from active_rlhf.study.ending import reason  # every Snakemake here loads this module
-
-            more = f" ({of['rule_msg']})" if of["rule_msg"] else ""  # what a cluster says of it
-            name, log = self.names.get(of["jobid"], of["rule_name"]), next(iter(of["log"]), "")
-            return f"failed: {name}: {reason(log)}{more}"
+        elif event == LogEvent.JOB_ERROR:
+            return self.failed(of)
         elif of.get("exception") == "CalledProcessError":
             return ""  # a whole shell command; why it failed is said with its job
         elif event not in UNSEEN and (
@@ -74,11 +69,16 @@ class LogHandler(LogHandlerBase):
             return self.format(record)
         return ""
 
+    def failed(self, of: dict[str, Any]) -> str:
+        """Which job failed and why; of the jobs of a group, only the one that did."""
+        from active_rlhf.study.ending import reason, was_begun  # every Snakemake loads this module
+
+        if of["indent"] and not was_begun(of["output"], of["log"]):
+            return ""
+        more = f" ({of['rule_msg']})" if of["rule_msg"] else ""  # what a cluster says of it
+        name, log = self.names.get(of["jobid"], of["rule_name"]), next(iter(of["log"]), "")
+        return f"failed: {name}: {reason(log)}{more}"
+
 
 def _name(job: dict[str, Any]) -> str:
     return " ".join(map(str, [job["rule_name"], *dict(job["wildcards"] or {}).values()]))
-
-
-def _was_begun(job: dict[str, Any]) -> bool:
-    """Whether a job of a group that failed was begun, and is not done."""
-    return not all(map(os.path.exists, job["output"])) and any(map(os.path.exists, job["log"]))

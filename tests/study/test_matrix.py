@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from active_rlhf.files import environment_of, folder_name
+from active_rlhf.files import environment_of, folder_name, split
 from active_rlhf.study import matrix
 from active_rlhf.study.loading import load_spec, load_study, resolve_run
 from active_rlhf.study.matrix import excluded, excluded_in, methods_trained, study_runs
@@ -112,7 +112,7 @@ def test_a_variant_changes_what_it_says_and_nothing_else(tmp_path):
         "duo@tuned": {"labels"},
         "duo": set(),
     }.items():
-        selector, variant = matrix.split(method)
+        selector, variant = split(method)
         resolved = resolve_run(study, "Hopper-v5", method, 1)
         assert resolved.method == method
         (tmp_path / "spec.json").write_text(json.dumps(resolved.as_dict()))

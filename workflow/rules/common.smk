@@ -16,13 +16,13 @@ from tempfile import TemporaryFile
 
 from active_rlhf.compute.products import decide
 from active_rlhf.errors import InputError, explained
-from active_rlhf.files import atomic, environment_of, folder_name
+from active_rlhf.files import atomic, environment_of, folder_name, split
 from active_rlhf.results.sources import code_of
 from active_rlhf.run.identity import code_fingerprint, probe_fingerprint
 from active_rlhf.run.machine import library_versions
 from active_rlhf.run.schedule import steps_of_runs
 from active_rlhf.study.asked import asked_within
-from active_rlhf.study.ending import failure, stopped
+from active_rlhf.study.ending import failure, stopped, was_begun
 from active_rlhf.study.endpoints import evaluated, measures
 from active_rlhf.study.loading import load_study, resolve_run, stored_study
 from active_rlhf.study.matrix import (
@@ -122,7 +122,7 @@ PROBES = {
 PLACES = ["", *EXPORTS]  # all environments, or one of them
 # What a table or figure is about: a place, within each variant where there are any.
 SCOPES = [f"{place}@{variant}" for variant in VARIANTS or () for place in PLACES] or PLACES
-WHOLE = [scope for scope in SCOPES if not scope.partition("@")[0]]  # over all environments
+WHOLE = [scope for scope in SCOPES if not split(scope)[0]]  # over all environments
 EACH = [scope for scope in SCOPES if scope not in WHOLE]
 STATISTIC = f"{RESULTS}/statistics/{{}}.parquet"
 STATISTICS = {
@@ -180,6 +180,7 @@ def code(wildcards):
     return cell(wildcards.environment, wildcards.selector)[1]
 
 
+@cache  # every job of a cell asks for it
 def probe_file(environment, method):
     """The probe set that runs of a cell are measured on; none if they ask nothing."""
     if not asks(method):
@@ -276,13 +277,9 @@ def how_it_ended():
         for whole in workflow.scheduler.failed
         for job in getattr(whole, "jobs", [whole])
         # Of a group's jobs, some were done before and others not begun.
-        if not whole.is_group() or was_left_off(job)
+        if not whole.is_group() or was_begun(job.output, job.log)
     ]
     return failure(sorted(failed), seen.runs_done, seen.runs_total)
-
-
-def was_left_off(job):
-    return not all(map(os.path.exists, job.output)) and any(map(os.path.exists, job.log))
 
 
 def analyse_what_is_finished():
@@ -305,7 +302,7 @@ def say_at_the_end(text):
 
 
 def place(kind, name, scope=""):
-    environment, _, variant = scope.partition("@")
+    environment, variant = split(scope)
     return "/".join(filter(None, (RESULTS, kind, variant, folder_name(environment), name)))
 
 
@@ -338,7 +335,7 @@ def table_names(scope):
 
 def figure(name, scope="", category="Figures"):
     """The PNG of a figure, which the report shows, and its PDF."""
-    environment, _, variant = scope.partition("@")
+    environment, variant = split(scope)
     labels = {"result": name.replace("_", " "), "environment": environment or "all"}
     labels |= {"variant": variant} if variant else {}
     png, pdf = (place("figures", f"{name}.{suffix}", scope) for suffix in ("png", "pdf"))

@@ -25,7 +25,7 @@ for name in TRAINED:
 for name in PROBES:
     MADE |= {f"{RESULTS}/probes/{name}.{suffix}": [] for suffix in ("npz", "json")}
 for scope in TABLES:
-    scope = scope if scope.partition("@")[0] else f"all{scope}"
+    scope = scope if split(scope)[0] else f"all{scope}"
     if made := tables_of(scope):
         page = f"{RESULTS}/report/tables/{folder_name(scope)}.html"
         MADE[page] = [named(path) for path in made]

@@ -60,13 +60,14 @@ def labels_needed(
     """
     rows = []
     for (env, metric_type), group in endpoints.groupby(["env", "metric_type"], sort=False):
-        methods = methods_of(group)
-        first = list(_by_budget(group, str(env), methods[0], labels).values())
+        by_method = {
+            method: _by_budget(group, str(env), method, labels) for method in methods_of(group)
+        }
+        first = list(next(iter(by_method.values())).values())
         if len(first) < 2 or first[-1].mean() <= first[0].mean():
             continue
         low, high = first[0].mean(), first[-1].mean()
-        for method in methods:
-            runs = _by_budget(group, str(env), method, labels)
+        for method, runs in by_method.items():
             totals = np.array(list(runs), float)
             means = np.array([[values.mean()] for values in runs.values()])
             generator = np.random.default_rng(0)

@@ -56,12 +56,12 @@ def statistics(
     """Every table by name; those that need baselines are empty without them.
 
     runs: a row for each finished episode, in order within a run: `env, method, seed, step` (at its
-    end), `return` and, for the tables of labels, `labels` (asked by then). Methods are in the order
-    of the Categorical `method`, or else of appearance. evaluations: as in `endpoints`, for the
-    endpoint `evaluation`. against: the method that the others are compared with; all pairs are
-    compared without it. rope: half-width of practical equivalence in normalised return. baselines:
-    runs that are measured by the endpoint that they normalise, and resampled in the bootstrap; or
-    environment -> the two numbers, by the main endpoint, which then is all that is normalised.
+    end) and `return`. Methods are in the order of the Categorical `method`, or else of appearance.
+    evaluations: as in `endpoints`, for the endpoint `evaluation`. against: the method that the
+    others are compared with; all pairs are compared without it. rope: half-width of practical
+    equivalence in normalised return. baselines: runs that are measured by the endpoint that they
+    normalise, and resampled in the bootstrap; or environment -> the two numbers, by the main
+    endpoint, which then is all that is normalised.
     Raises FrameError for runs that cannot be used.
     """
     require_runs(runs)

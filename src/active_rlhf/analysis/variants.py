@@ -9,6 +9,7 @@ from active_rlhf.analysis.comparisons import comparisons
 from active_rlhf.analysis.endpoints import methods_of
 from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.wording import Terms
+from active_rlhf.files import split
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -48,17 +49,12 @@ def across(endpoints: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_000
 
 
 def about(
-    study: Mapping[str, Any], scope_text: str, *frames: pd.DataFrame
+    study: Mapping[str, Any], scope: str, *frames: pd.DataFrame
 ) -> tuple[str, Terms, list[pd.DataFrame]]:
-    """What a scope of a study means: its environment, its terms, and its part of the frames."""
-    env, variant = scope(scope_text)
+    """What a scope of a study, `<environment>@<variant>`, means: its environment, its terms, and
+    its part of the frames."""
+    env, variant = split(scope)
     return env, Terms.of(study, variant), [within(frame, variant) for frame in frames]
-
-
-def scope(text: str) -> tuple[str, str]:
-    """Environment and variant of a scope, `<environment>@<variant>`; either may be missing."""
-    env, _, variant = text.partition("@")
-    return env, variant
 
 
 def excluded_within(
@@ -68,7 +64,7 @@ def excluded_within(
 
     A name in tables means the selector without changes; one under a variant goes by its id.
     """
-    unchanged = {shown for method, shown in methods.items() if "@" not in method}
+    unchanged = {shown for method, shown in methods.items() if not split(method)[1]}
     return [run for run in exclude if run["method"] in {*methods, *unchanged}]
 
 

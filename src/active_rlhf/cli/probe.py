@@ -14,24 +14,16 @@ from argparse import ArgumentParser, Namespace
 from functools import partial
 from pathlib import Path
 
+from active_rlhf.cli import one_run
 from active_rlhf.cli.threads import one_thread
 from active_rlhf.cli.train import Work, to_the_end
-from active_rlhf.study.loading import load_study, merge, parse_set
+from active_rlhf.study.loading import load_study
 from active_rlhf.study.messages import ConfigError, unknown
 from active_rlhf.study.probes import ProbeSpec, load_probe, probe_for
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--study", help="the study's file")
-    parser.add_argument("--env", help="one of its environments")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="changes",
-        help="change a setting, as in labels.probe_pairs=500 (repeatable)",
-    )
+    one_run.add_study_arguments(parser, "labels.probe_pairs=500")
     parser.add_argument("--spec", help="a resolved probe set (JSON) instead of --study, --env, ...")
     parser.add_argument("--out", required=True, type=Path, help="the file, ending in .npz")
     parser.add_argument(
@@ -64,10 +56,8 @@ def _spec(args: Namespace) -> ProbeSpec:
         if args.changes or args.study or args.env:
             raise ConfigError("--spec: is a whole probe set; drop --study, --env, --set")
         return load_probe(args.spec)
-    for name in ("study", "env"):
-        if getattr(args, name) is None:
-            raise ConfigError(f"--{name}: missing; needed with --study, --env")
-    study = load_study(args.study, merge({}, *map(parse_set, args.changes)), cells=())
+    one_run.require(args, "study", "env")
+    study = load_study(args.study, one_run.changes(args), cells=())
     if args.env not in study.environments:
         where = f"study {study.study}"
         raise ConfigError(unknown(where, "environment", args.env, study.environments))

@@ -36,20 +36,15 @@ def learning_curves(curves: pd.DataFrame, terms: Terms, env: str = "") -> Figure
     """
     if env:
         curves = curves[curves["env"] == env]
-    return curve_panels(curves, terms, "step", "environment steps")
-
-
-def curve_panels(frame: pd.DataFrame, terms: Terms, x: str, x_label: str) -> Figure:
-    """The panels of `learning_curves` over any column x."""
-    envs = list(frame["env"].unique())
-    styles = method_styles(frame, terms)
+    envs = list(curves["env"].unique())
+    styles = method_styles(curves, terms)
     figure, all_axes = panels(len(envs))
-    for axes, (env, rows) in zip(all_axes, frame.groupby("env", sort=False), strict=True):
+    for axes, (name, rows) in zip(all_axes, curves.groupby("env", sort=False), strict=True):
         for method, curve in by_method(rows, styles):
             low, high = band(curve, terms)
-            line(axes, styles[method], curve[x], curve["mean"], low, high)
-        title(axes, str(env), rows["n"], across(len(envs)))
-        axes.set_xlabel(x_label)
+            line(axes, styles[method], curve["step"], curve["mean"], low, high)
+        title(axes, str(name), rows["n"], across(len(envs)))
+        axes.set_xlabel("environment steps")
         axes.set_ylabel("return")
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.margins(x=0)
@@ -57,7 +52,7 @@ def curve_panels(frame: pd.DataFrame, terms: Terms, x: str, x_label: str) -> Fig
     note(
         figure,
         "Line: mean over runs (one per seed) of the running mean of 10 training episodes' true "
-        f"returns. {band_note(frame['n'], terms)} No test.",
+        f"returns. {band_note(curves['n'], terms)} No test.",
         teacher_and_budget(terms, *envs),
         excluded_runs(terms, envs),
     )

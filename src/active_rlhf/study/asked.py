@@ -26,12 +26,7 @@ def asked_within(study: Study) -> dict[str, Any]:
     """What `asked` says, by variant in a study that has any."""
     if not study.variants:
         return dict(asked(study))
-    return {variant: asked(study, _changed(study, variant)) for variant in study.variants}
-
-
-def _changed(study: Study, variant: str) -> str:
-    """The variant, or nothing if it is the study without changes."""
-    return variant if study.variants and study.variants[variant].environments else ""
+    return {variant: asked(study, variant) for variant in study.variants}
 
 
 def _described(teacher: Choice) -> str:

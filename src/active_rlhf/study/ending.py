@@ -1,5 +1,6 @@
 """The last lines of a study that stopped early: why, and what to do."""
 
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,6 +37,11 @@ def _full(folder: Path) -> bool:
         return shutil.disk_usage(folder).free < 2**20
     except OSError:
         return False
+
+
+def was_begun(output: Iterable[str], log: Iterable[str]) -> bool:
+    """Whether a job, by its files, was begun and is not done: so of a group, which one failed."""
+    return not all(map(os.path.exists, output)) and any(map(os.path.exists, log))
 
 
 def failure(jobs: Iterable[tuple[str, str | Path]], done: int, total: int) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from active_rlhf import parts
 from active_rlhf.errors import InputError, line
-from active_rlhf.files import folder_name
+from active_rlhf.files import folder_name, split
 from active_rlhf.run.schedule import rollout_steps, steps_of_runs
 from active_rlhf.study import known
 from active_rlhf.study.checks import check_run, uses_latents
@@ -32,7 +32,6 @@ from active_rlhf.study.matrix import (
     methods,
     methods_trained,
     settings_of,
-    split,
     study_runs,
 )
 from active_rlhf.study.messages import (

@@ -5,7 +5,7 @@ A method is a selector, or a selector under a variant: `<selector>@<variant>`.
 
 from collections.abc import Iterable
 
-from active_rlhf.files import method_name
+from active_rlhf.files import method_name, split
 from active_rlhf.study.settings import EnvironmentSettings, Study
 
 # Baselines ask nothing: one acts at random, one learns from the environment's own reward.
@@ -83,12 +83,6 @@ def methods_trained(study: Study) -> list[str]:
     return list(dict.fromkeys([*methods(study), *baselines(study)]))
 
 
-def split(method: str) -> tuple[str, str]:
-    """Selector and variant of a method; `""` for the study without changes."""
-    selector, _, variant = method.partition("@")
-    return selector, variant
-
-
 def settings_of(study: Study, environment: str, variant: str = "") -> EnvironmentSettings:
     """The settings of an environment under a variant. Raises KeyError where there is none."""
     own = study.variants[variant].environments if variant and study.variants else {}
@@ -101,9 +95,7 @@ def shown_methods(study: Study) -> dict[str, str] | None:
     if not study.variants:
         return study.methods
     return {
-        method: f"{names.get(selector, selector)} ({variant})"
-        if variant
-        else names.get(selector, selector)
+        method: names.get(selector, selector) + (f" ({variant})" if variant else "")
         for method in methods(study)
         for selector, variant in [split(method)]
     }
@@ -116,26 +108,20 @@ def budgets(study: Study) -> dict[str, dict[str, int]] | None:
     """
     if not study.variants or len(study.variants) < 2:
         return None
-    settings = {
-        variant: {env: settings_of(study, env, variant) for env in study.environments}
+    alike = {"total": 1, "initial": 1, "sessions": 1}
+    for env in study.environments:
+        every = [settings_of(study, env, variant) for variant in study.variants]
+        rest = [
+            own.model_copy(update={"labels": own.labels.model_copy(update=alike)}) for own in every
+        ]
+        if any(own != rest[0] for own in rest):
+            return None
+        if len({own.labels.total for own in every}) < len(every):
+            return None
+    return {
+        variant: {env: settings_of(study, env, variant).labels.total for env in study.environments}
         for variant in study.variants
     }
-    alike = {"total": 1, "initial": 1, "sessions": 1}
-    rest = [
-        {env: one.model_copy(update={"labels": one.labels.model_copy(update=alike)})}
-        for every in settings.values()
-        for env, one in every.items()
-    ]
-    by_env = {env: [each[env] for each in rest if env in each] for env in study.environments}
-    totals = {
-        variant: {env: one.labels.total for env, one in every.items()}
-        for variant, every in settings.items()
-    }
-    differ = all(
-        len({own[env] for own in totals.values()}) == len(totals) for env in study.environments
-    )
-    same = all(one == every[0] for every in by_env.values() for one in every)
-    return totals if same and differ else None
 
 
 def asking(names: Iterable[str]) -> list[str]:

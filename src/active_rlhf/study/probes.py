@@ -12,8 +12,8 @@ from typing import Any
 
 from active_rlhf import parts
 from active_rlhf.errors import line
-from active_rlhf.files import folder_name
-from active_rlhf.study.matrix import TRUE_REWARD, asking, methods_trained, settings_of, split
+from active_rlhf.files import folder_name, split
+from active_rlhf.study.matrix import TRUE_REWARD, asking, methods_trained, settings_of
 from active_rlhf.study.messages import ConfigError, Sources, validated
 from active_rlhf.study.sections import Section, setting
 from active_rlhf.study.settings import (

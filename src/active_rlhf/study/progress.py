@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -60,23 +61,19 @@ class Watcher:
     """Keeps the state of every run of a study and looks only at files that changed."""
 
     def __init__(self, study: Study, results: Path) -> None:
-        @cache
-        def spec(environment: str, selector: str) -> tuple[Spec, str]:
-            resolved, _ = settled_run(planned(environment, selector), results)
-            return resolved, code_fingerprint(resolved)
+        def steps(environment: str, selector: str) -> int:
+            return Plan.of(resolve_run(study, environment, selector, study.seeds[0])).steps
 
-        def planned(environment: str, selector: str) -> Spec:
-            return resolve_run(study, environment, selector, study.seeds[0])
-
-        steps = cache(lambda *cell: Plan.of(planned(*cell)).steps)
-        self._spec = spec  # which a study's start may still decide
+        steps_of = cache(steps)
+        self._spec = _specs(study, results)  # not asked for now: a start may still decide them
+        self._code = cache(lambda *cell: code_fingerprint(self._spec(*cell)))
         self._runs = [
             RunProgress(
                 environment,
                 selector,
                 seed,
                 results / "runs" / folder_name(environment) / selector / str(seed),
-                steps(environment, selector),
+                steps_of(environment, selector),
             )
             for environment, selector, seed in study_runs(study)
         ]
@@ -119,11 +116,9 @@ class Watcher:
 
     def _is_current(self, run: RunProgress, result: dict[str, Any]) -> bool:
         """Whether a result is what the study asks for; the workflow replaces others."""
-        spec, code = self._spec(run.environment, run.selector)
-        return (
-            result.get("status") == "complete"
-            and result.get("spec") == {**spec.as_dict(), "seed": run.seed}
-            and result.get("code") == code
+        cell = run.environment, run.selector
+        return _is_whole(result, self._spec(*cell), run.seed) and (
+            result.get("code") == self._code(*cell)
         )
 
     def _snapshot(self) -> Snapshot:
@@ -165,19 +160,31 @@ def unfinished(study: Study, results: Path) -> list[tuple[str, str, int]]:
 
     Code is not compared: what is finished may have been trained by an earlier version.
     """
-
-    @cache
-    def spec(environment: str, selector: str) -> dict[str, Any]:
-        planned = resolve_run(study, environment, selector, study.seeds[0])
-        return settled_run(planned, results)[0].as_dict()
+    spec = _specs(study, results)
 
     def is_finished(environment: str, selector: str, seed: int) -> bool:
         folder = results / "runs" / folder_name(environment) / selector / str(seed)
         result = _read_json(folder / "run.json") or {}
-        whole = {**spec(environment, selector), "seed": seed}
-        return result.get("status") == "complete" and result.get("spec") == whole
+        return _is_whole(result, spec(environment, selector), seed)
 
     return [run for run in study_runs(study) if not is_finished(*run)]
+
+
+def _specs(study: Study, results: Path) -> Callable[[str, str], Spec]:
+    """The spec of each cell's runs, but for the seed, as the study in this folder was decided."""
+
+    @cache
+    def spec(environment: str, selector: str) -> Spec:
+        planned = resolve_run(study, environment, selector, study.seeds[0])
+        return settled_run(planned, results)[0]
+
+    return spec
+
+
+def _is_whole(result: dict[str, Any], spec: Spec, seed: int) -> bool:
+    """Whether a run.json is that of a complete run of this spec."""
+    wanted = {**spec.as_dict(), "seed": seed}
+    return result.get("status") == "complete" and result.get("spec") == wanted
 
 
 def _modified(path: Path) -> int:
