@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from active_rlhf.cli.threads import one_thread
+
+# A test process for each core is enough: threads that wait for a core burn the time of another.
+one_thread()
 settings.register_profile("untimed", deadline=None)  # how fast is for benchmarks/ to say
 settings.load_profile("untimed")
 
