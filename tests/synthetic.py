@@ -1,5 +1,7 @@
 """Synthetic studies in the shape of real ones, for the tests of figures, tables and findings."""
 
+import functools
+
 import numpy as np
 import pandas as pd
 
@@ -37,11 +39,18 @@ def study(
     methods: list[str], envs: list[str], n: int, effect: float = 0.0, **terms: object
 ) -> tuple[dict[str, pd.DataFrame], Terms]:
     """All statistics of such runs, and the terms of their captions."""
-    frame = runs(methods, envs, n, effect)
-    baselines = {env: (0.0, 10.0 ** (1 + e % 4) * 3) for e, env in enumerate(envs)}
-    frames = statistics(frame, resamples=200, baselines=baselines)
+    frames = computed(tuple(methods), tuple(envs), n, effect)
     terms = {"asked": {env: ("oracle", 500) for env in envs}} | terms
-    return frames, Terms(methods=tuple(methods), **terms)  # type: ignore[arg-type]
+    copies = {name: frame.copy() for name, frame in frames.items()}
+    return copies, Terms(methods=tuple(methods), **terms)  # type: ignore[arg-type]
+
+
+@functools.cache
+def computed(
+    methods: tuple[str, ...], envs: tuple[str, ...], n: int, effect: float
+) -> dict[str, pd.DataFrame]:
+    baselines = {env: (0.0, 10.0 ** (1 + e % 4) * 3) for e, env in enumerate(envs)}
+    return statistics(runs([*methods], [*envs], n, effect), resamples=200, baselines=baselines)
 
 
 def sessions(methods: list[str], envs: list[str], n: int) -> pd.DataFrame:
