@@ -70,6 +70,7 @@ def tables(study):
     return statistics_of_exports(study)
 
 
+@pytest.mark.slow
 def test_within_a_variant_everything_is_as_in_a_study_of_its_own(study, tables):
     for variant, own in VARIANTS.items():
         alone = statistics_of_exports(

@@ -86,6 +86,7 @@ def occupied(folder: Path) -> int:
     return sum(p.stat().st_blocks * 512 for p in folder.rglob("*") if p.is_file())
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_while_a_run_writes(reference, mount, tmp_path, capsys):
     """With more room each time: too little for anything, for a checkpoint, for some results."""
     disk = mount("size=4k")

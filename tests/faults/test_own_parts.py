@@ -139,6 +139,7 @@ def outcomes(tmp_path_factory) -> dict[str, Any]:
     return {name: (files[name], folder / name, *found[name]) for name in CASES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_part_that_fails_in_a_run_is_named(case, outcomes):
     kind, _, said = CASES[case]

@@ -62,7 +62,12 @@ def draw_all(methods: list[str], envs: list[str], n: int) -> dict[str, Figure]:
     }
 
 
-@pytest.fixture(scope="module", params=list(STUDIES))
+SLOW = {"usual": [pytest.mark.slow]}
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=SLOW.get(name, [])) for name in STUDIES]
+)
 def figures(request: pytest.FixtureRequest) -> dict[str, Figure]:
     return draw_all(*STUDIES[request.param])
 

@@ -41,10 +41,10 @@ def repository(tmp_path_factory) -> Path:
     (copy / ".venv").symlink_to(REPOSITORY / ".venv")
     for name in ("pyproject.toml", "constraints.txt"):
         os.utime(copy / name, (0, 0))  # or make would set the environment up anew, for the copy
-    for name in ("demo", "thesis"):
-        environments = {"study": name, "environments": ["HalfCheetah-v5"]}
-        selectors = {"selectors": ["random", "duo"]}
-        (copy / f"config/{name}.yaml").write_text(yaml.safe_dump(TINY | environments | selectors))
+    for name, selectors in (("demo", ["random", "duo"]), ("thesis", ["random"])):
+        small = {"study": name, "seeds": [1], "environments": ["HalfCheetah-v5"]}
+        small |= {"selectors": selectors}
+        (copy / f"config/{name}.yaml").write_text(yaml.safe_dump(TINY | small))
     return copy
 
 

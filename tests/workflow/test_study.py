@@ -82,24 +82,7 @@ def test_the_report_shows_every_category_and_the_config(study):
     assert "rollout_steps: 1024" in page
 
 
-BAD = {
-    "unknown selector": ({"selectors": ["random", "guess"]}, "selectors[1]"),
-    "negative number": ({"agent": {"learning_rate": -1}}, "agent.learning_rate"),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_bad_config_is_one_line_before_any_job(case, tmp_path):
-    changes, key = BAD[case]
-    study = Study(tmp_path)
-    study.configure(**changes)
-    result = study.snakemake()
-    assert result.returncode == 1
-    (line,) = [line for line in result.stderr.splitlines() if not line.startswith("Using profile")]
-    assert re.match(rf"error: study\.yaml:\d+: {re.escape(key)}: ", line)
-    assert not (tmp_path / "results").exists()
-
-
+@pytest.mark.slow
 def test_a_study_given_on_the_command_line_replaces_the_demo(tmp_path):
     """Snakemake would merge the two, and the thesis would be trained on the demo's settings."""
     shutil.copytree(REPOSITORY / "config", tmp_path / "config")

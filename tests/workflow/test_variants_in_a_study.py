@@ -89,6 +89,7 @@ def test_every_correction_switched_back_changes_runs_and_is_compared(tmp_path, c
     names = ["duo", "hybrid"]
     study.configure(
         selectors=names,
+        seeds=[1],
         variants=ablation["variants"],
         labels=TINY["labels"] | {"first_after": 0.5},  # later than after the first rollout
         reward_model=TINY["reward_model"] | {"epochs": 2},  # so that each may have a sample
