@@ -276,6 +276,7 @@ def draw_and_save(path: str | Path) -> None:
     save(learning_curves(frames["curves"], terms), [f"{path}.pdf", f"{path}.png"])
 
 
+@pytest.mark.slow
 def test_same_figure_same_bytes_in_another_process_at_another_time(tmp_path):
     draw_and_save(tmp_path / "here")
     environment = os.environ | {

@@ -207,6 +207,7 @@ def test_selectors_with_the_same_seed_start_from_the_same_behaviour(tmp_path):
     assert other["return"][0] != episodes[0]["return"][0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first_after", [0, 0.5])
 def test_no_selector_pays_for_loading_torch(first_after):
     """Nor do the first steps wait for it."""
@@ -237,17 +238,17 @@ def test_true_reward_asks_nothing(tmp_path):
 
 def test_the_random_policy_acts_uniformly_and_never_learns(tmp_path):
     data = {"study": "t", "seeds": [1], "environments": ["Hopper-v5"], "selectors": ["random"]}
-    short = {"total_steps": 40960, "agent": {"rollout_steps": 1024}}
+    short = {"total_steps": 20480, "agent": {"rollout_steps": 1024}}
     study = load_study("config/test.yaml", data=data | SHORT | short | {"baselines": True})
     random_spec = resolve_run(study, "Hopper-v5", "random_policy", 1)
-    assert random_spec.total_steps == 20480  # enough, as nothing is learned
+    assert random_spec.total_steps == 10240  # enough, as nothing is learned
     train(random_spec, tmp_path)
     returns = pd.read_csv(tmp_path / "episodes.csv")["return"]
     env, limit = make("Hopper-v5")
     env.reset(seed=0)
     env.action_space.seed(0)
     expected = []
-    for _ in range(20):
+    for _ in range(10):
         env.reset()
         expected.append(sum(env.step(env.action_space.sample())[1] for _ in range(limit)))
     assert stats.mannwhitneyu(returns, expected).pvalue > 0.01

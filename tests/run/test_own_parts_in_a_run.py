@@ -164,6 +164,7 @@ def trained(out: Path, **teacher: Any) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_another_process_trains_them_by_their_spec(folder):
     wanted = spec()
     train(wanted, folder / "here")

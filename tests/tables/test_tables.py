@@ -85,9 +85,14 @@ def typeset(built: list[Table], folder: Path, env: str = "sub_folder") -> list[s
     [
         (names(1), ENVS[:1], 3, 1),
         (names(2), ENVS[:1], 1, 1),
-        (names(4), ENVS, 10, 2),
+        pytest.param(names(4), ENVS, 10, 2, marks=pytest.mark.slow),
         (NASTY, ["50%_&$x$^{\\}~#-v5", "β–é"], 3, 3),
-        (names(12), [*ENVS, *(f"A-Longer-Environment-Name-{i}-v0" for i in range(4))], 6, 12),
+        pytest.param(
+            names(12),
+            [*ENVS, *(f"A-Longer-Environment-Name-{i}-v0" for i in range(4))],
+            *(6, 12),
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["alone", "least", "usual", "nasty names", "most"],
 )

@@ -268,5 +268,6 @@ def test_a_results_folder_that_is_full(trained, disk, tmp_path):
     lines = {x for x in output(result).splitlines() if x.startswith("error: ")}
     assert lines and all("o space left on device; free some space and run" in x for x in lines)
     (disk / "ballast").unlink()
-    assert study.snakemake().returncode == 0 and study.plan() == {}
+    assert study.snakemake("--until", "statistics", "overhead").returncode == 0
+    assert (disk / "tiny/statistics/comparisons.csv").exists()
     assert before == {path: path.read_bytes() for path in before}
