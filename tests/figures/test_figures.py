@@ -138,13 +138,6 @@ def test_figures_have_the_width_of_a_column_or_the_text(figures):
     assert {figure.get_figwidth() for figure in figures.values()} <= {3.4, 7.0}
 
 
-def test_exclusions_are_stated():
-    frames, terms = study(names(3), ENVS[:1], 3, excluded=EXCLUDED)
-    figure = learning_curves(frames["curves"], terms)
-    note = figure.texts[0].get_text().replace("\n", " ")
-    assert "Left out: DUO seed 7 on HalfCheetah-v5 (stopped at 671k steps)." in note
-
-
 def test_a_method_keeps_its_style_when_others_are_missing():
     frames, terms = study(names(4), ENVS[:2], 2)
     table = frames["curves"]

@@ -100,6 +100,7 @@ def test_forced_runs_are_trained_again(study):
 
 
 def test_a_probe_set_made_again_trains_nothing(study):
+    study.configure(seeds=[1])
     results = study.folder / "results/tiny"
     probe, policies = results / "probes/Hopper-v5.npz", list(results.rglob("policy.safetensors"))
     made, times = probe.read_bytes(), [path.stat().st_mtime_ns for path in policies]
