@@ -25,10 +25,6 @@ def edit(study: Study, file: str, text: str = "\nEDITED = True\n") -> None:
     path.write_text(path.read_text() + text)
 
 
-def test_a_finished_study_has_nothing_to_do(study):
-    assert "Nothing to be done" in study.snakemake().stderr
-
-
 AGENT = TINY["agent"]
 SWAPPED = {"epochs": AGENT["minibatches"], "minibatches": AGENT["epochs"]}
 CHANGES = {
