@@ -90,12 +90,11 @@ def test_a_study_file_may_have_any_name(study):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("executor", ["local", "children"])
-def test_a_study_ends_with_the_config_it_began_with(executor, tmp_path):
+def test_a_study_ends_with_the_config_it_began_with(tmp_path):
     """Also where each job is a Snakemake of its own, as on a cluster."""
     study, selectors = Study(tmp_path), ["random"]
     study.configure(selectors=selectors)
-    one = ["--executor", executor, "--jobs", "1", "--cores", "1", "--until", "train"]
+    one = ["--executor", "children", "--jobs", "1", "--cores", "1", "--until", "train"]
     process = subprocess.Popen(
         [*study.command(), *one],
         cwd=tmp_path,

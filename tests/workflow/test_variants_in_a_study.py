@@ -11,7 +11,6 @@ from tiny_study import TINY
 from active_rlhf.cli import main
 
 VARIANTS = {"base": {}, "few": {"labels": {"total": 10}}}
-ONE = {"selectors": ["hybrid"]}
 CELLS = ["random", "duo", "random@few", "duo@few"]
 
 
@@ -76,9 +75,10 @@ def test_changing_one_variant_trains_its_runs_alone(study):
 def test_every_correction_switched_back_changes_runs_and_is_compared(tmp_path):
     ablation = yaml.safe_load((REPOSITORY / "config/ablation.yaml").read_text())
     study = Study(tmp_path)
-    variants = ablation["variants"] | {"uniform": ablation["variants"]["uniform"] | ONE}
+    variants = ablation["variants"]
+    variants["uniform"]["selectors"] = ["hybrid"]
     study.configure(
-        **ONE,
+        selectors=["hybrid"],
         seeds=[1],
         variants=variants,
         labels=TINY["labels"] | {"first_after": 0.5},  # later than after the first rollout
