@@ -56,6 +56,7 @@ def test_a_copy_of_the_package_has_the_same_fingerprint(package):
         assert code_fingerprint(spec, package) == code_fingerprint(spec)
 
 
+@pytest.mark.slow
 def test_an_edit_makes_stale_the_runs_that_use_it_and_no_others(changed):
     assert changed("selection/pickers/dpp.py") == {"hybrid"}
     assert "duo" in changed("selection/pickers/kmeans.py")

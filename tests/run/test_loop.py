@@ -238,10 +238,10 @@ def test_true_reward_asks_nothing(tmp_path):
 
 def test_the_random_policy_acts_uniformly_and_never_learns(tmp_path):
     data = {"study": "t", "seeds": [1], "environments": ["Hopper-v5"], "selectors": ["random"]}
-    short = {"total_steps": 20480, "agent": {"rollout_steps": 1024}}
+    short = {"total_steps": 40960, "agent": {"rollout_steps": 1024}}
     study = load_study("config/test.yaml", data=data | SHORT | short | {"baselines": True})
     random_spec = resolve_run(study, "Hopper-v5", "random_policy", 1)
-    assert random_spec.total_steps == 10240  # enough, as nothing is learned
+    assert random_spec.total_steps == 20480  # enough, as nothing is learned
     train(random_spec, tmp_path)
     returns = pd.read_csv(tmp_path / "episodes.csv")["return"]
     env, limit = make("Hopper-v5")
