@@ -1,4 +1,4 @@
-"""Endpoints of the reward model and what limits the return, against plain loops, pandas and scipy."""
+"""Endpoints of the reward model and what limits the return, against plain loops and scipy."""
 
 import numpy as np
 import pandas as pd

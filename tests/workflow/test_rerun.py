@@ -10,9 +10,10 @@ from tiny_study import TINY
 ALL_RUNS = {"random/1", "random/2", "hybrid/1", "hybrid/2"}
 FIGURES = {
     *("learning_curves", "endpoints", "effects", "rankings"),
-    *("reward_accuracy", "run_time"),
+    *("reward_accuracy", "reward_measures", "reward_model_endpoints", "reward_model_effects"),
+    "run_time",
 }
-TABLES = {"summary", "significance", "ledger", "costs", "document"}
+TABLES = {"summary", "significance", "ledger", "reward_model", "costs", "document"}
 PAGES = {"config_page", "findings_page", "tables_page", "overhead_page"}
 OF_TABLES = {"tables_page", "overhead_page"}
 COSTS = {"overhead", "run_time", "costs", "overhead_page"}
@@ -155,7 +156,9 @@ def test_editing_code_retrains_the_runs_that_use_it(editable, file, runs):
     {
         # Scripts, each the one of its rule (and of its variants).
         "workflow/scripts/export.py": {"export", *ANALYSIS},
-        "workflow/scripts/statistics.py": ANALYSIS - COSTS - {"reward_accuracy", "ledger"},
+        "workflow/scripts/statistics.py": ANALYSIS
+        - COSTS
+        - {"reward_accuracy", "reward_measures", "ledger"},
         "workflow/scripts/overhead.py": COSTS | {"document"},
         "workflow/scripts/figures/effects.py": {"effects"},
         "workflow/scripts/tables/significance.py": {"significance", "document", "tables_page"},

@@ -11,6 +11,7 @@ import yaml
 from studies import REPOSITORY, Study
 
 from active_rlhf.run.training import train
+from active_rlhf.study.endpoints import REWARD_MODEL, both_forms
 from active_rlhf.study.loading import load_study, resolve_run
 
 THESIS = REPOSITORY.parent / "shared" / "thesis"
@@ -24,7 +25,9 @@ RETURNS_ONLY = """
 OWN_RUNS = """
     exports/{0}.csv exports/{0}.evaluations.csv exports/{0}.sessions.csv exports/overhead.csv
     statistics/overhead.csv tables/{0}/overhead.tex figures/overhead.png
-    figures/reward_accuracy.pdf logs/train/{0}/random/1.log
+    figures/reward_accuracy.pdf figures/reward_measures.png tables/{0}/reward_model.md
+    figures/{0}/reward_model_endpoints.png figures/{0}/reward_model_effects.pdf
+    logs/train/{0}/random/1.log
 """
 
 
@@ -38,7 +41,7 @@ def test_a_study_leaves_everything_it_promises(trained):
     assert missing(results, RETURNS_ONLY + OWN_RUNS, "Hopper-v5") == []
     assert not list(results.glob("**/.*")), "temporary files were left behind"
     compared = pd.read_csv(results / "statistics/comparisons.csv")["metric_type"]
-    assert set(compared) == {"endpoint", "auc", "best"}
+    assert set(compared) == {"endpoint", "auc", "best", *both_forms(REWARD_MODEL)}
 
 
 def test_a_study_is_watched(trained):

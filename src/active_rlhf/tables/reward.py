@@ -1,6 +1,5 @@
 """How good each method's reward model is, and whether labels limit its return."""
 
-import numpy as np
 import pandas as pd
 
 from active_rlhf.analysis.frames import needs
@@ -106,14 +105,13 @@ def limits(limits: pd.DataFrame, terms: Terms, env: str) -> Table:
             f"{int(first['runs'])} runs of {int(first['seeds'])} seeds is {rho}; "
             f"{VERDICTS[first['verdict']]}."
         )
-    pairs = own["n_pairs"] if len(own) else [np.nan_to_num(0)]
     heads = ["Endpoint", "Method", "n", f"Mean [{terms.level} interval]"]
     heads += [f"True reward − method, HL [{terms.level} interval]"]
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(heads)
     return table(
         f"limits {env}",
         f"What limits the return on {env}: returns beside those of the same agent trained on the "
-        f"environment's own reward; {seeds(pairs)} seeds. Mean: t interval. HL: Hodges-Lehmann "
+        f"environment's own reward; {seeds(own['n_pairs'])} seeds. Mean: t interval. HL: Hodges-Lehmann "
         "estimate of the difference, paired by seed, with its exact interval, not corrected for "
         "the number of methods. Correlation: bootstrap of whole seeds. Labels limit the return "
         "if some difference and the correlation lie wholly above zero. They do not, as far as "
