@@ -90,7 +90,9 @@ def _stage(model: Any, parts: list[int]) -> dict[str, Any]:
         }
         geoms.append(shown)
         if kind != mujoco.mjtGeom.mjGEOM_PLANE:
-            moving.append((body != 0, data.geom_xpos[geom], float(model.geom_rbound[geom])))
+            turned = data.geom_xmat[geom].reshape(3, 3)
+            middle = data.geom_xpos[geom] + turned @ model.geom_aabb[geom][:3]
+            moving.append((body != 0, middle, np.abs(turned) @ model.geom_aabb[geom][3:]))
     follow, view = _camera(model, parts)
     seen = [part for part in moving if part[0] or follow is None] or moving
     low, high = _extent(seen)
@@ -105,7 +107,7 @@ def _stage(model: Any, parts: list[int]) -> dict[str, Any]:
 
 def _camera(model: Any, parts: list[int]) -> tuple[int | None, dict[str, float]]:
     """Which body is followed, and from where: robots that run are, from the side if they run in a
-    plane, and what is fixed somewhere is seen from above."""
+    plane. What is fixed somewhere is seen from the side too, or from above if it turns there."""
     if not parts:
         return None, {"azimuth": 0.0, "elevation": 30.0}
     root = int(model.body_weldid.tolist().index(parts[0]))
@@ -114,16 +116,16 @@ def _camera(model: Any, parts: list[int]) -> tuple[int | None, dict[str, float]]
         return 0, {"azimuth": -25.0, "elevation": 28.0}
     if (own == mujoco.mjtJoint.mjJNT_SLIDE).sum() >= 2:
         return 0, {"azimuth": -8.0, "elevation": 11.0}
-    return None, {"azimuth": 0.0, "elevation": 40.0}
+    upright = len(own) and abs(model.jnt_axis[model.body_jntadr[root]][2]) > 0.9
+    return None, {"azimuth": 0.0, "elevation": 45.0 if upright else 14.0}
 
 
-def _extent(parts: list[tuple[bool, np.ndarray, float]]) -> tuple[np.ndarray, np.ndarray]:
-    """Corners of the box around spheres."""
-    if not parts:
+def _extent(boxes: list[tuple[bool, np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Corners of the box around boxes, which are given by their middles and half their sizes."""
+    if not boxes:
         return -np.ones(3), np.ones(3)
-    centres = np.array([centre for _, centre, _ in parts])
-    radii = np.array([[radius] for *_, radius in parts])
-    return (centres - radii).min(0), (centres + radii).max(0)
+    middles, halves = (np.array([box[i] for box in boxes]) for i in (1, 2))
+    return (middles - halves).min(0), (middles + halves).max(0)
 
 
 def _rounded(values: np.ndarray) -> list[float]:

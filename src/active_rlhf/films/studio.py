@@ -206,7 +206,7 @@ class Studio:
     def _unseen(self) -> int | None:
         """How many leading positions are not observed; None if the rest may not be either."""
         env = getattr(self.task, "env", None)
-        if not isinstance(self.camera, BodyCamera) or env is not env.unwrapped:
+        if not isinstance(self.camera, BodyCamera) or env is None or env is not env.unwrapped:
             return None
         from active_rlhf.tasks.mujoco.robots import ROBOTS
 

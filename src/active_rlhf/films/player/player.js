@@ -80,7 +80,6 @@ function posesOf(film, data) {
 /** A function that gives the ImageData of a frame. */
 function picturesOf(film, data) {
   const size = data.length / film.frames;
-  for (let i = size; i < data.length; i++) data[i] = data[i] + data[i - size];
   const colours = film.palette && Uint32Array.from(film.palette, (c) => parseInt(c.slice(1), 16));
   return (frame) => {
     const image = new ImageData(film.width, film.height), out = image.data;
@@ -203,14 +202,18 @@ function pill(context, x0, y0, r0, x1, y1, r1, fill) {
   context.fill();
 }
 
-/** From the edge to the highlight: share of the radius, brightness. */
-const LAYERS = [[1, 0.66], [0.84, 0.82], [0.64, 0.95], [0.42, 1.08], [0.2, 1.24]];
+/** From the edge (0) to the highlight (1): share of the radius, brightness. */
+const LIGHT = (k) => [1 - 0.86 * k, 0.64 + 0.62 * k ** 0.8];
 const LEAN = [-0.32, -0.46]; // of the highlight, in radii
+const layers = (radius) => {
+  const count = Math.max(4, Math.min(16, Math.round(radius / 2)));
+  return Array.from({ length: count }, (_, k) => LIGHT(k / (count - 1)));
+};
 
 function drawPill(context, a, b, radius, colour, alpha, outline) {
   const [r0, r1] = [radius * a[3], radius * b[3]];
   pill(context, a[0], a[1], r0 + outline, b[0], b[1], r1 + outline, shade(colour, 0.34, alpha));
-  for (const [share, light] of LAYERS) {
+  for (const [share, light] of layers(Math.max(r0, r1))) {
     const lean = 1 - share;
     pill(
       context,
@@ -219,6 +222,14 @@ function drawPill(context, a, b, radius, colour, alpha, outline) {
       shade(colour, light, alpha),
     );
   }
+}
+
+function drawBall(context, [x, y, , scale], radius, colour, alpha, outline) {
+  const r = radius * scale;
+  pill(context, x, y, r + outline, x, y, r + outline, shade(colour, 0.34, alpha));
+  const fill = context.createRadialGradient(x + 0.4 * r * LEAN[0], y + 0.4 * r * LEAN[1], 0, x, y, r);
+  for (const k of [0, 0.25, 0.5, 0.75, 1]) fill.addColorStop(1 - k, shade(colour, LIGHT(k)[1], alpha));
+  pill(context, x, y, r, x, y, r, fill);
 }
 
 /** A geom in the world: its corners, or its ends and radius. */
@@ -275,7 +286,8 @@ function drawShape(context, camera, shape, outline) {
   if (shape.ends) {
     const [a, b] = shape.ends.map((p) => camera.at(p));
     if (Math.min(a[2], b[2]) < camera.near) return;
-    drawPill(context, a, b, shape.radius, geom.colour, geom.alpha, outline);
+    if (geom.shape === "sphere") drawBall(context, a, shape.radius, geom.colour, geom.alpha, outline);
+    else drawPill(context, a, b, shape.radius, geom.colour, geom.alpha, outline);
     return;
   }
   const corners = shape.corners.map((p) => camera.at(p));
@@ -288,7 +300,7 @@ function drawShape(context, camera, shape, outline) {
   if (!shape.faces.length) {
     const [x, y] = [0, 1].map((i) => around.reduce((s, p) => s + p[i], 0) / around.length);
     const size = Math.hypot(around[0][0] - x, around[0][1] - y);
-    for (const [share, light] of LAYERS.slice(1)) {
+    for (const [share, light] of layers(size).slice(1)) {
       const [lx, ly] = LEAN.map((l) => l * (1 - share) * size * 0.8);
       const inner = around.map((p) => [x + lx + share * (p[0] - x), y + ly + share * (p[1] - y)]);
       polygon(context, inner, shade(geom.colour, light, geom.alpha));
@@ -364,7 +376,7 @@ function drawMarks(context, camera, look, start, tile, floor, theme) {
     context.lineTo(far[0], far[1]);
     context.stroke();
     context.fillStyle = theme.text;
-    context.font = `${Math.max(9, 0.34 * tile * far[3])}px system-ui, sans-serif`;
+    context.font = `${Math.max(9, 0.28 * tile * far[3])}px system-ui, sans-serif`;
     context.textAlign = "center";
     context.fillText(`${+(k * every).toPrecision(3)} m`, far[0], far[1] - 0.12 * tile * far[3]);
   }
@@ -383,18 +395,22 @@ function drawBodies(context, clip, frame, turn, width, height, pixels, theme) {
     return { at: mixed.slice(0, 3), turn: mixed.slice(3).map((q) => q / n) };
   };
   const bodies = Array.from({ length: row / 7 }, (_, body) => pose(body));
-  const follows = stage.follow !== null, [cx, cy, cz] = stage.centre;
-  const path = follows ? bodies[stage.follow].at : [cx, cy, cz];
-  const look = [path[0], path[1], follows ? Math.max(cz, path[2] - 0.6 * stage.reach) : cz];
-  const start = follows ? [poses[7 * stage.follow], poses[7 * stage.follow + 1]] : [0, 0];
-  const distance = (1.12 * stage.reach) / Math.sin(FIELD_OF_VIEW / 2);
+  const shapes = stage.geoms
+    .map((geom) => placed(geom, geom.body === null ? null : bodies[geom.body]))
+    .filter(Boolean);
+  const follows = stage.follow !== null;
+  let look = stage.centre, start = [0, 0];
+  if (follows) {
+    const moving = shapes.filter(({ geom }) => geom.body !== null);
+    const middle = [0, 1, 2].map((i) => moving.reduce((s, { place }) => s + place[i], 0) / moving.length);
+    look = [middle[0], middle[1], Math.max(look[2], middle[2])];
+    start = [poses[7 * stage.follow], poses[7 * stage.follow + 1]];
+  }
+  const distance = (1.3 * stage.reach) / Math.sin(FIELD_OF_VIEW / 2);
   const elevation = Math.min(85, Math.max(2, stage.view.elevation + turn.elevation));
   const azimuth = stage.view.azimuth + turn.azimuth;
   const camera = new Camera(look, distance, azimuth, elevation, width, height);
   const ground = stage.geoms.find(isGround);
-  const shapes = stage.geoms
-    .map((geom) => placed(geom, geom.body === null ? null : bodies[geom.body]))
-    .filter(Boolean);
   if (ground) {
     const floor = ground.at[2];
     const tile = drawGround(context, camera, look, start, stage.reach, floor, width, height, theme);
@@ -734,6 +750,7 @@ export class Player {
   }
 
   #draw() {
+    if (!this.root.isConnected) return;
     const style = getComputedStyle(this.root);
     const theme = {};
     for (const [name, property] of Object.entries(THEME)) theme[name] = style.getPropertyValue(property);
@@ -749,7 +766,7 @@ export class Player {
   }
 
   #tell() {
-    const { frame, frames, time, duration, playing, speed, loop } = this;
+    const { frame, frames, duration, playing, speed, loop } = this;
     const state = { frame, frames, time: frame * this.dt, duration, playing, speed };
     const told = JSON.stringify([frame, frames, playing, speed, loop]);
     if (told === this.#told) return;
@@ -768,6 +785,5 @@ export class Player {
     loops.setAttribute("aria-pressed", loop);
     speeds.value = speed;
     this.options.onframe(state);
-    void time;
   }
 }
