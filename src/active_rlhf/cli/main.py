@@ -20,6 +20,7 @@ COMMANDS = {
     "results": "print the folder of a study's results",
     "verify": "check that a study's results are complete and consistent",
     "provenance": "print what a study's file was made from",
+    "label": "serve the page on which people answer",
     "warm-up": "compile everything a run needs, once per machine",
     "watch": "show the progress of a study's runs",
 }
