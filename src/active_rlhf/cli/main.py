@@ -22,6 +22,8 @@ COMMANDS = {
     "provenance": "print what a study's file was made from",
     "warm-up": "compile everything a run needs, once per machine",
     "watch": "show the progress of a study's runs",
+    "film": "show what a run's policy does, or segments of its behaviour",
+    "queries": "show the pairs that a run asked about, and the answers",
 }
 USAGE = """usage: active-rlhf COMMAND ...
 
