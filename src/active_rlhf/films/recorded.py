@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -175,7 +176,9 @@ class Recorded:
             acted = store.actions[first : first + known]
             films |= dict(zip(mine, self._exact(store, number, acted, shown, seen), strict=True))
         if missing := [i for i in ids if i not in films]:
-            raise InputError(f"{self.directory}: its {store.steps} steps so far have no {missing}")
+            raise InputError(
+                f"{self.directory}: its {store.steps} steps so far have no step {missing[0]}"
+            )
         return [films[i] for i in ids]
 
     def _exact(
@@ -248,7 +251,7 @@ class Recorded:
                 with np.load(path, allow_pickle=False) as file:
                     self._loaded = dict(file)
                     self._loaded["pairs"], self._loaded["observations"]
-            except (OSError, ValueError, LookupError) as error:
+            except (OSError, ValueError, LookupError, BadZipFile) as error:
                 raise InputError(f"{path}: not the labels of a run ({line(error)})") from error
         return self._loaded
 

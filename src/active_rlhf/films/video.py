@@ -74,7 +74,7 @@ def write_video(films: Sequence[Film], path: str | Path) -> int:
             (width, height),
             fps=1 / (dt * stride),
             codec="gif" if gif else "libx264",
-            pix_fmt_out="rgb8" if gif else "yuv420p",
+            pix_fmt_out="pal8" if gif else "yuv420p",
             macro_block_size=2,
             output_params=["-filter_complex", PALETTE] if gif else ["-crf", "20"],
             quality=None,
