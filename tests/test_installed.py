@@ -101,7 +101,7 @@ def run(folder: Path, program: str, *arguments: str) -> str:
 def test_without_extras_the_package_trains_and_analyses_a_study(installed):
     there = run(installed, "python", "-c", "import active_rlhf; print(active_rlhf.__file__)")
     assert there.startswith(str(installed / "env"))
-    for absent in ("pytest", "sklearn", "wandb"):
+    for absent in ("imageio_ffmpeg", "playwright", "pytest", "sklearn", "wandb"):
         code = f"import importlib.util as u, sys; sys.exit(u.find_spec({absent!r}) is not None)"
         run(installed, "python", "-c", code)
     run(installed, "active-rlhf", "new", "picker", "mine")

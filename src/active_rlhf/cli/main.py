@@ -23,6 +23,8 @@ COMMANDS = {
     "label": "serve the page on which people answer",
     "warm-up": "compile everything a run needs, once per machine",
     "watch": "show the progress of a study's runs",
+    "film": "show what a run's policy does, or segments of its behaviour",
+    "queries": "show the pairs that a run asked about, and the answers",
 }
 USAGE = """usage: active-rlhf COMMAND ...
 

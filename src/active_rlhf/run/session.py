@@ -11,6 +11,7 @@ from active_rlhf import rewards, teachers
 from active_rlhf.agents import Agent
 from active_rlhf.agents.saved import bounds
 from active_rlhf.behaviour.ledger import Ledger
+from active_rlhf.behaviour.replays import Replays
 from active_rlhf.behaviour.store import Segments, SegmentStore
 from active_rlhf.compute import precision
 from active_rlhf.errors import InputError
@@ -269,11 +270,15 @@ class PreferenceLearner:
 
     def save_labels(self, path: Path) -> None:
         """Write the ledger with its pairs' observations and actions [n, 2, H, .], and the true
-        returns of their segments, float64 [n, 2]."""
+        returns of their segments, float64 [n, 2]; and with what it takes to repeat them, where
+        observations do not show everything."""
         pairs = self.ledger.column("pairs")
         observations, actions = self.behaviour.gather(pairs, self.length)
+        seen = getattr(self.task, "unobserved", None) is not None
+        replays = {} if seen else Replays.of(self.behaviour, pairs, self.length).arrays()
         self.ledger.save(
             path,
+            **replays,
             observations=observations,
             actions=actions,
             returns=self.behaviour.returns(pairs, self.length),

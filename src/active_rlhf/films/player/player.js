@@ -206,7 +206,7 @@ function pill(context, x0, y0, r0, x1, y1, r1, fill) {
 const LIGHT = (k) => [1 - 0.86 * k, 0.64 + 0.62 * k ** 0.8];
 const LEAN = [-0.32, -0.46]; // of the highlight, in radii
 const layers = (radius) => {
-  const count = Math.max(4, Math.min(16, Math.round(radius / 2)));
+  const count = Math.max(4, Math.min(24, Math.round(radius / 1.3)));
   return Array.from({ length: count }, (_, k) => LIGHT(k / (count - 1)));
 };
 
@@ -360,7 +360,7 @@ function drawGround(context, camera, look, start, reach, floor, width, height, t
   return tile;
 }
 
-function drawMarks(context, camera, look, start, tile, floor, theme) {
+function drawMarks(context, camera, look, start, tile, floor, width, theme) {
   const every = 2 * tile; // metres
   const middle = Math.round((look[0] - start[0]) / every);
   const row = start[1] + Math.round((look[1] - start[1]) / tile) * tile;
@@ -376,7 +376,7 @@ function drawMarks(context, camera, look, start, tile, floor, theme) {
     context.lineTo(far[0], far[1]);
     context.stroke();
     context.fillStyle = theme.text;
-    context.font = `${Math.max(9, 0.28 * tile * far[3])}px system-ui, sans-serif`;
+    context.font = `${Math.max(9, Math.min(0.035 * width, 0.28 * tile * far[3]))}px system-ui, sans-serif`;
     context.textAlign = "center";
     context.fillText(`${+(k * every).toPrecision(3)} m`, far[0], far[1] - 0.12 * tile * far[3]);
   }
@@ -414,7 +414,7 @@ function drawBodies(context, clip, frame, turn, width, height, pixels, theme) {
   if (ground) {
     const floor = ground.at[2];
     const tile = drawGround(context, camera, look, start, stage.reach, floor, width, height, theme);
-    if (follows) drawMarks(context, camera, look, start, tile, floor, theme);
+    if (follows) drawMarks(context, camera, look, start, tile, floor, width, theme);
     context.beginPath();
     for (const shape of shapes) {
       shadowOf(shape, floor, camera).forEach(([x, y], i) =>
