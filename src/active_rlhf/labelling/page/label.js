@@ -14,7 +14,11 @@ const AWAY = 180e3; // milliseconds after which nobody is there, and others may 
 
 const by = (id) => document.getElementById(id);
 const buttons = Object.fromEntries([...document.querySelectorAll("[data-answer]")].map((b) => [b.dataset.answer, b]));
-const player = new Player(by("player"), [], { keysFrom: document, keys: keys(), speed: +localStorage.getItem("speed") || 1, onframe: ({ speed }) => localStorage.setItem("speed", speed) });
+const player = new Player(by("player"), [], {
+  keysFrom: document,
+  speed: +localStorage.getItem("speed") || 1,
+  onframe: ({ speed }) => +localStorage.getItem("speed") !== speed && localStorage.setItem("speed", speed),
+});
 window.player = player;
 
 let annotator = localStorage.getItem("annotator") ?? "";
@@ -80,9 +84,8 @@ async function load(pair) {
 async function showNext() {
   const next = held.find((pair) => pair.clips) ?? null;
   if (next === shown) return;
-  const again = past.length && next?.undone ? next.undone : null;
   shown = next;
-  for (const [answer, button] of Object.entries(buttons)) button.toggleAttribute("data-former", answer === again);
+  for (const [side, button] of Object.entries(buttons)) button.toggleAttribute("data-former", side === next?.undone);
   await player.load(next ? next.clips : [], ["Left", "Right"]);
   since = performance.now();
   document.body.dataset.pair = next?.id ?? "";
@@ -197,7 +200,8 @@ function tell() {
   text("who", annotator);
   by("who").hidden = !annotator;
   by("progress").hidden = !run;
-  by("player").hidden = by("answers").hidden = !shown;
+  by("player").hidden = !shown;
+  by("answers").hidden = !shown || explained;
   by("empty").hidden = Boolean(shown);
   text("empty", shown ? "" : emptiness());
   by("practice").hidden = !shown?.practice;
@@ -236,7 +240,7 @@ const say = (words) => text("said", words);
 
 function tellKeys() {
   const now = keys();
-  player.options.keys = now;
+  player.options.keys = Object.fromEntries(Object.entries(now).filter(([action]) => !(action in DO)));
   for (const [action, button] of [...Object.entries(buttons), ["undo", by("undo")]]) {
     button.querySelector("kbd").textContent = now[action].map(nameOf).join(" ");
     button.setAttribute("aria-keyshortcuts", now[action].join(" "));
