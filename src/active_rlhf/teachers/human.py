@@ -145,6 +145,7 @@ class Human:
             "budget": place.spec.labels.total if place.spec.labels else 0,
             "practice": self.settings.practice,
             "checks": self.settings.checks.as_dict(),
+            "spec": place.spec.as_dict(),
         }
         self.queue = RunsEnd(place.folder, {key: json.dumps(about[key]) for key in about})
 
