@@ -1,7 +1,5 @@
 """People who answer as often rightly as we say."""
 
-import numpy as np
-
 ANSWERS = ("first", "second", "equal")
 
 

@@ -16,10 +16,13 @@ from active_rlhf.labelling.quality import (
     cohens_kappa,
     krippendorff,
     of_answers,
+    read_rows,
     report,
+    write,
 )
 from active_rlhf.labelling.queue import Asked, Film, QueueError, RunsEnd
 from active_rlhf.labelling.records import RECORD, write_csv
+from active_rlhf.tables.people import people
 
 
 def rows(said, purpose="query", mirrored=0, returns=(2.0, 1.0)):
@@ -146,3 +149,17 @@ def test_only_standing_answers_count_and_the_record_tells_the_same_as_the_queue(
     for name, frame in report([tmp_path]).items():
         pd.testing.assert_frame_equal(frame, found[name])
     assert report([tmp_path, tmp_path])["overall"]["queries"].tolist() == [6]
+
+
+def test_the_table_and_the_csv_say_the_same(tmp_path):
+    _, said = simulated(np.random.default_rng(3), 60, {"Ada & Co": 0.9, "NA": 0.6}, 0.8)
+    made = as_rows(measured(rows(said)))
+    write(made, tmp_path / "quality.csv")
+    again = read_rows(tmp_path / "quality.csv")
+    pd.testing.assert_frame_equal(again, made, check_dtype=False)
+    table = people(again)
+    assert [row[0].text for row in table.rows] == ["Ada & Co", "NA"]
+    assert all("alpha" in text or "kappa" in text for text in table.notes) and len(table.notes) == 2
+    alone = people(as_rows(measured(rows([(0, "Ada", "first")]))))
+    assert alone.notes == ("No two people answered the same query, so agreement is not known.",)
+    assert people(as_rows(report([]))).rows == ()

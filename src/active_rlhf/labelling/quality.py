@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from active_rlhf.analysis.intervals import percentile_interval, resample_counts
+from active_rlhf.files import atomic
 from active_rlhf.labelling.combining import JUDGED
 from active_rlhf.labelling.queue import ANSWERS, WITHDRAWN
 from active_rlhf.labelling.records import read
@@ -93,6 +94,18 @@ def as_rows(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     `other` is empty but for pairs, and both are for what is overall.
     """
     return pd.DataFrame(_measures(found), columns=list(ROW))
+
+
+def write(rows: pd.DataFrame, path: Path) -> None:
+    """Write the rows of `as_rows` as CSV."""
+    with atomic(path) as temporary:
+        rows.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def read_rows(path: str | Path) -> pd.DataFrame:
+    """The rows that `write` wrote."""
+    numbers = dict.fromkeys(ROW[3:], "")
+    return pd.read_csv(path, na_values=numbers, keep_default_na=False)
 
 
 ROW = ("annotator", "other", "measure", "value", "low", "high", "n")
