@@ -112,6 +112,7 @@ def test_without_extras_the_package_trains_and_analyses_a_study(installed):
     cell = ["--env", "Hopper-v5", "--selector", "mine", "--seed", "1"]
     run(installed, "active-rlhf", "train", "--study", "study.yaml", *cell, "--out", "one")
     assert (installed / "one/run.json").exists()
+    run(installed, "active-rlhf", "queries", "one", "--out", "queries.html")
     workflow = ["--snakefile", str(ROOT / "Snakefile"), "--profile", str(ROOT / "profiles/local")]
     given = ["--cores", "2", "--configfile", "study.yaml"]
     run(installed, "python", "-m", "snakemake", *workflow, *given)

@@ -222,3 +222,11 @@ def test_what_a_run_does_not_have_is_said_in_one_line(runs, tmp_path, capsys, mo
     with pytest.raises(InputError, match=r"labels\.npz: not the labels of a run"):
         Recorded(runs[0]).films([0])
     labels.write_bytes(content)
+    training = Recorded(runs[1])
+    (runs[1] / "checkpoint/rows").rename(tmp_path / "rows")  # as when it finishes now
+    with pytest.raises(InputError, match="finished meanwhile"):
+        training.films([0])
+    (tmp_path / "rows").rename(runs[1] / "checkpoint/rows")
+    del training._open[0]["parts"]["agent"]
+    with pytest.raises(InputError, match="its checkpoint is of another version"):
+        training.policy()

@@ -73,6 +73,24 @@ rule ledger:
         "../scripts/tables/ledger.py"
 
 
+# Where people answer.
+rule people:
+    input:
+        f"{RESULTS}/labels/quality.csv",
+    output:
+        **tables(["people"], [""]),
+    log:
+        f"{RESULTS}/logs/tables/people.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings("study"),
+        code=script_code("tables/people.py"),
+    script:
+        "../scripts/tables/people.py"
+
+
 rule costs:
     input:
         overhead=f"{RESULTS}/statistics/overhead.parquet",

@@ -6,6 +6,7 @@ about, and its policy. Nothing in the directory is changed.
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,8 @@ class Recorded:
             return load_policy(self.directory).mean_action
         agent = agents.build(self.spec, self.studio.task, np.random.default_rng(self.spec.seed))
         if not self.finished:
-            agent.load_state_dict(self._open[0]["parts"]["agent"])
+            with self._fitting():
+                agent.load_state_dict(self._open[0]["parts"]["agent"])
         return agent.greedy
 
     def policy_film(self, seed: int, steps: int | None = None) -> tuple[Film, float]:
@@ -144,8 +146,21 @@ class Recorded:
         sizes = task.observation_space.shape[0], choices
         unused = np.random.default_rng(0)
         model = rewards.build(chosen.name, chosen.settings, *sizes, unused, clipped)
-        model.load_state_dict(state)
+        with self._fitting():
+            model.load_state_dict(state)
         return model
+
+    @contextmanager
+    def _fitting(self) -> Iterator[None]:
+        """Say in one line that a checkpoint cannot be read."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise InputError(f"{self.directory}: finished meanwhile; do that again") from error
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{self.directory}: its checkpoint is of another version ({line(error)})"
+            ) from error
 
     def films(self, ids: Sequence[int], steps: int | None = None) -> list[Film]:
         """The films of segments, named by their first steps.
@@ -260,13 +275,13 @@ class Recorded:
         """All behaviour up to the checkpoint."""
         if not hasattr(self, "_behaviour"):
             state, rows = self._open
-            saved = state["parts"]["behaviour"]
             made = schema(self.studio.task)
-            pieces = list(rows(SegmentStore(0, made).row))
-            store = SegmentStore(sum(map(len, pieces)), made)
-            for piece in pieces:
-                store.extend(piece)
-            store.load_state_dict(saved)
+            with self._fitting():
+                pieces = list(rows(SegmentStore(0, made).row))
+                store = SegmentStore(sum(map(len, pieces)), made)
+                for piece in pieces:
+                    store.extend(piece)
+                store.load_state_dict(state["parts"]["behaviour"])
             self._behaviour = store
         return self._behaviour
 

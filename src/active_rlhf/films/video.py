@@ -127,7 +127,7 @@ def _bodies(film: BodyFilm) -> Iterator[Painter]:
         90 + stage["view"]["azimuth"],
         -stage["view"]["elevation"],
     )
-    camera.distance = 1.3 * stage["reach"] / sin(radians(FIELD_OF_VIEW / 2))
+    camera.distance = 1.4 * stage["reach"] / sin(radians(FIELD_OF_VIEW / 2))
 
     def paint(t: int) -> np.ndarray:
         data.mocap_pos[:], data.mocap_quat[:] = film.poses[t, :, :3], film.poses[t, :, 3:]

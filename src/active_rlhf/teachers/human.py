@@ -145,6 +145,7 @@ class Human:
             "budget": place.spec.labels.total if place.spec.labels else 0,
             "practice": self.settings.practice,
             "checks": self.settings.checks.as_dict(),
+            "spec": place.spec.as_dict(),
         }
         self.queue = RunsEnd(place.folder, {key: json.dumps(about[key]) for key in about})
 
@@ -249,10 +250,10 @@ class Human:
 
     def save_to(self, folder: Path) -> None:
         """Write `answers.csv`: who said what, and when."""
-        from active_rlhf.labelling.records import write_csv
+        from active_rlhf.labelling.records import RECORD, write_csv
 
         self.queue.close()
-        write_csv(folder, folder / "answers.csv")
+        write_csv(folder, folder / RECORD)
 
     def state_dict(self) -> dict[str, Any]:
         return {}  # the queue remembers everything

@@ -12,8 +12,8 @@
              loop       true: starts again at the end, after `rest` seconds (0.4)
              speed      1: one of SPEEDS, times real time
              controls   true: the bar of buttons; without, call the methods below
-             keys       {action: [key, ...]} over KEYS; {} of null for none; `keysFrom`: the element
-                        that listens, by default `element`; give `document` for the whole page
+             keys       {action: [key, ...]} in place of those in KEYS, [] for no key; null: no keys
+             keysFrom   where keys are listened for: `element`, or `document` for the whole page
              onframe    called with {frame, frames, time, duration, playing, speed} when any changes
 
    player.play(), pause(), toggle(), step(n), seek(frame), restart()
@@ -406,7 +406,7 @@ function drawBodies(context, clip, frame, turn, width, height, pixels, theme) {
     look = [middle[0], middle[1], Math.max(look[2], middle[2])];
     start = [poses[7 * stage.follow], poses[7 * stage.follow + 1]];
   }
-  const distance = (1.3 * stage.reach) / Math.sin(FIELD_OF_VIEW / 2);
+  const distance = (1.4 * stage.reach) / Math.sin(FIELD_OF_VIEW / 2);
   const elevation = Math.min(85, Math.max(2, stage.view.elevation + turn.elevation));
   const azimuth = stage.view.azimuth + turn.azimuth;
   const camera = new Camera(look, distance, azimuth, elevation, width, height);
@@ -428,7 +428,9 @@ function drawBodies(context, clip, frame, turn, width, height, pixels, theme) {
     context.fillStyle = theme.sky;
     context.fillRect(0, 0, width, height);
   }
-  const depth = new Map(shapes.map((s) => [s, camera.at(s.place)[2]]));
+  // In a plane seen from its side nothing is nearer: the same order always, or legs would flicker.
+  const alike = stage.flat && Math.abs(Math.sin((azimuth * Math.PI) / 180)) < 0.7;
+  const depth = new Map(shapes.map((s, i) => [s, alike ? i : camera.at(s.place)[2]]));
   const drawn = [...shapes].sort((a, b) => depth.get(b) - depth.get(a));
   for (const shape of drawn) drawShape(context, camera, shape, pixels);
 }
@@ -585,13 +587,14 @@ export class Player {
   }
   /** Pause, and go n frames on; beyond the ends it goes round if it loops. */
   step(n = 1) {
+    if (!this.frames) return;
     this.pause();
     const wanted = this.frame + n, last = this.frames - 1;
     const round = ((wanted % this.frames) + this.frames) % this.frames;
     this.seek(this.loop ? round : Math.max(0, Math.min(last, wanted)));
   }
   seek(frame) {
-    this.#time = Math.max(0, Math.min(this.frames - 1, Math.round(frame))) * this.dt;
+    this.#time = Math.max(0, Math.min(this.frames - 1, Math.round(frame)) * this.dt);
     this.#resting = 0;
     this.#draw();
   }
@@ -696,8 +699,9 @@ export class Player {
     if (["SELECT", "TEXTAREA"].includes(tag) || (tag === "INPUT" && target.type !== "range")) return;
     if (target.isContentEditable || (event.key === " " && ["BUTTON", "SUMMARY", "A"].includes(tag)))
       return;
-    const keys = { ...KEYS, ...(this.options.keys === null ? {} : this.options.keys) };
-    const action = this.options.keys === null ? null : Object.keys(keys).find((a) => keys[a]?.includes(event.key));
+    if (this.options.keys === null) return;
+    const keys = { ...KEYS, ...this.options.keys };
+    const action = Object.keys(keys).find((name) => keys[name].includes(event.key));
     if (!action) return;
     event.preventDefault();
     const faster = (by) => {
