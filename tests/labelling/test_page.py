@@ -210,3 +210,16 @@ def test_from_elsewhere_it_takes_the_token(tmp_path, server, chromium):
         ada.page.reload()
         ada.wait_for_pair()
     assert len(said(tmp_path)) == 1
+
+
+def test_the_quality_page_shows_how_good_people_are(tmp_path, server, chromium):
+    queue(tmp_path, 3)
+    port = server(tmp_path)
+    with person(chromium, port, "Ada") as ada:
+        for _ in range(3):
+            ada.press("1")
+        ada.saved()
+        ada.page.click("footer a")
+        ada.until("document.querySelector('#tables table')", 60)
+        assert ada.text("#tables tbody tr").startswith("Ada")
+        assert "answers" in ada.text("#tables thead")

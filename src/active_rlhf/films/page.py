@@ -113,7 +113,7 @@ def write_queries(recorded: Recorded, path: str | Path) -> int:
         {
             "number": number,
             "pair": pair.tolist(),
-            "answer": answer(preference, answered),
+            "answer": answer(preference, answered_at >= 0),
             "session": int(session),
             "heldOut": bool(held_out),
             "probability": float(probability),
@@ -122,7 +122,7 @@ def write_queries(recorded: Recorded, path: str | Path) -> int:
         for number, (
             pair,
             preference,
-            answered,
+            answered_at,
             session,
             held_out,
             probability,
@@ -130,7 +130,7 @@ def write_queries(recorded: Recorded, path: str | Path) -> int:
         ) in enumerate(
             zip(
                 pairs,
-                *(ledger.column(n) for n in ("preferences", "answered", "sessions", "held_out")),
+                *(ledger.column(n) for n in ("preferences", "answered_at", "sessions", "held_out")),
                 queries.probabilities,
                 queries.returns,
                 strict=True,

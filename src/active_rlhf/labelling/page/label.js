@@ -337,6 +337,9 @@ async function begin() {
     unreachable = error;
   }
   await outbox.open();
+  for (const { showing, answer } of outbox.answers) // by an earlier page; not to be asked again
+    if (answer === "withdrawn") answered.delete(showing);
+    else answered.add(showing);
   tell();
   if (annotator) look();
   else askName();

@@ -48,9 +48,12 @@ export class Outbox {
     this.#work();
   }
 
-  /** How many answers the server does not have yet, and how many of them would survive a crash. */
+  /** How many answers the server does not have yet, which, and how many would survive a crash. */
   get unsent() {
     return this.#entries.length;
+  }
+  get answers() {
+    return this.#entries.map((entry) => entry.answer);
   }
   get kept() {
     return this.#entries.filter((entry) => entry.kept).length;
