@@ -116,6 +116,21 @@ def test_the_fields_of_the_answers_are_documented(results):
 
 
 @pytest.mark.slow
+def test_the_commands_and_code_of_the_films_page_run(results, monkeypatch):
+    monkeypatch.chdir(results)
+    page = REPOSITORY / "docs/films.md"
+    names: dict[str, Any] = {}
+    run_page(page, names)
+    assert len(names["film"]) == TINY["labels"]["segment_length"]
+    lines = "".join(re.findall(r"^```bash\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE))
+    for line in lines.splitlines():
+        done = subprocess.run(line.split(), capture_output=True, text=True)
+        if "MuJoCo cannot draw here" in done.stderr:
+            pytest.skip("MuJoCo draws only with libEGL or libOSMesa: no video of robots is written")
+        assert done.returncode == 0, done.stderr
+    assert {"film.html", "queries.html", "hopper.mp4"} <= {path.name for path in results.iterdir()}
+
+
 def test_the_code_of_the_provenance_page_runs(results, monkeypatch):
     monkeypatch.chdir(results)
     names: dict[str, Any] = {"observations": np.zeros((3, 11))}

@@ -21,7 +21,7 @@ from active_rlhf.results.sources import code_of
 from active_rlhf.run.identity import code_fingerprint, probe_fingerprint
 from active_rlhf.run.machine import library_versions
 from active_rlhf.run.schedule import steps_of_runs
-from active_rlhf.study.asked import asked_within
+from active_rlhf.study.asked import answered_by_people, asked_within
 from active_rlhf.study.ending import failure, stopped, was_begun
 from active_rlhf.study.endpoints import (
     evaluated,
@@ -91,6 +91,9 @@ ASKING = {
     for variant, own in (VARIANTS or {"": methods_of(STUDY, "")}).items()
     if asking(own.values())
 }
+
+# The environments in which people answer.
+PEOPLE = answered_by_people(STUDY)
 
 # The teachers they ask and how often, for captions.
 ASKED = asked_within(STUDY)
@@ -347,6 +350,7 @@ BUDGET_TABLES = ["budgets", *of_measures("budgets", AT_THE_END)]
 def table_names(scope):
     """Tables about a scope; what returns alone do not tell only for the study's own runs."""
     names = ["coverage"] if COVERAGE and not scope else []
+    names += ["people"] if PEOPLE and not scope else []
     if scope in SCOPES:
         names += ["summary", *of_measures("significance", RETURNS)]
         names += ["ledger"] if scope in EACH and ASKING else []

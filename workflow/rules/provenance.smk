@@ -16,6 +16,7 @@ MADE = {
             else ()
         ),
         *((rules.coverage,) if COVERAGE else ()),
+        *((rules.people,) if PEOPLE else ()),
         *((rules.variants, rules.variant_differences) if VARIANTS else ()),
         *((rules.budgets, rules.labels_needed) if BUDGETS else ()),
         # Only with baselines.
@@ -28,6 +29,8 @@ for name in TRAINED:
     folder = folder_name(name)
     made_from = [f"runs/{folder}", *sorted({named(path) for path in probes_of(folder).values()})]
     MADE |= dict.fromkeys(expand(rules.export.output, environment=folder), made_from)
+if PEOPLE:
+    MADE[rules.quality.output[0]] = [f"runs/{folder_name(name)}" for name in PEOPLE]
 for name in PROBES:
     MADE |= {f"{RESULTS}/probes/{name}.{suffix}": [] for suffix in ("npz", "json")}
 for scope in TABLES:

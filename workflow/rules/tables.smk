@@ -108,6 +108,24 @@ rule limits:
         "../scripts/tables/limits.py"
 
 
+# Where people answer.
+rule people:
+    input:
+        f"{RESULTS}/labels/quality.csv",
+    output:
+        **tables(["people"], [""]),
+    log:
+        f"{RESULTS}/logs/tables/people.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings("study"),
+        code=script_code("tables/people.py"),
+    script:
+        "../scripts/tables/people.py"
+
+
 rule costs:
     input:
         overhead=f"{RESULTS}/statistics/overhead.parquet",

@@ -1,0 +1,101 @@
+"""`make label-demo`, with a person played by the test: from the page to a policy that runs."""
+
+import os
+import random
+import signal
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from at_the_page import Person, person
+from conftest import ROOT, free_port, listens
+
+MISTAKES, CANNOT_JUDGE, CLOSE = 0.05, 0.03, 0.15  # shares, and metres
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder in which `make label-demo` works as it does in the repository."""
+    for name in ("Makefile", "config", ".venv"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    return tmp_path
+
+
+@contextmanager
+def label_demo(place: Path, port: int) -> Any:
+    process = subprocess.Popen(
+        ["make", "-o", ".venv/.ready", "label-demo", f"PORT={port}"],
+        cwd=place,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+def answer_as_a_person_would(at: Person, chance: random.Random) -> None:
+    """By how far the robots get in the clips' data, but for mistakes."""
+    left, right = at.moved()
+    if chance.random() < CANNOT_JUDGE:
+        key = "ArrowDown"
+    elif abs(left - right) < CLOSE:
+        key = "ArrowUp"
+    else:
+        key = "ArrowLeft" if (left > right) != (chance.random() < MISTAKES) else "ArrowRight"
+    at.page.keyboard.press(key)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (ROOT / ".venv").exists(), reason="set up by `make venv` only")
+def test_a_person_teaches_a_cheetah_to_run(place, chromium):
+    port, chance = free_port(), random.Random(1)
+    with label_demo(place, port) as process:
+        while not listens(port):
+            assert process.poll() is None, process.stdout.read()
+        with person(chromium, port) as ada:
+            while process.poll() is None:
+                try:
+                    if ada.pair and ada.page.is_visible("#answers"):
+                        answer_as_a_person_would(ada, chance)
+                    elif ada.page.is_visible("#feedback"):
+                        ada.page.keyboard.press("Enter")
+                except Exception:
+                    if process.poll() is None:
+                        raise
+                ada.page.wait_for_timeout(250)
+        output = process.communicate()[0]
+    assert process.returncode == 0, output
+    results = place / "results/label_demo"
+    assert "Finished. Everything is in results/label_demo" in output
+    run = results / "runs/HalfCheetah-v5/random/1"
+    asked = pd.read_csv(run / "sessions.csv")
+    assert asked["probe_accuracy"].iloc[-1] > 0.75
+    with np.load(run / "labels.npz") as labels:
+        assert len(labels["preferences"]) == 60 and (labels["answered_at"] >= 0).sum() >= 48
+    returns = pd.read_csv(run / "evaluations.csv")["return_mean"]
+    print(asked["probe_accuracy"].tolist(), returns.tolist())
+    assert returns.iloc[-1] > returns.iloc[0] + 100
+
+
+@pytest.mark.skipif(not (ROOT / ".venv").exists(), reason="set up by `make venv` only")
+def test_ctrl_c_ends_it_and_the_same_command_goes_on(place):
+    port = free_port()
+    for _ in range(2):
+        with label_demo(place, port) as process:
+            while not listens(port):
+                assert process.poll() is None, process.stdout.read()
+            os.killpg(process.pid, signal.SIGINT)
+            output, _ = process.communicate(timeout=120)
+        assert process.returncode == 0 and "the same command goes on" in output
+        assert "Traceback" not in output and not listens(port)
