@@ -17,6 +17,7 @@ COMMANDS = {
     "explain": "explain a setting or a part",
     "new": "write a template for a part of your own",
     "check": "check that your own parts work",
+    "labels": "copy the labels of runs to JSONL, CSV or labels.npz",
     "quality": "print how good people's answers are",
     "results": "print the folder of a study's results",
     "verify": "check that a study's results are complete and consistent",
