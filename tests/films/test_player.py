@@ -70,9 +70,14 @@ def test_the_clips_play_on_one_clock(chromium, made):
             "player.options.onframe = (now) => seen.push([performance.now(), now.frame,"
             " ...player.clips.map((c) => c.frame - of(c))]) }"
         )
-        before = drawn(page)
         until(page, "seen.length > 30")
-        assert all(a != b for a, b in zip(before, drawn(page), strict=True))
+        looks: list[set[str]] = [set(), set()]
+        for _ in range(300):  # the shorter one waits for most of the time
+            for look, shown in zip(looks, drawn(page), strict=True):
+                look.add(shown)
+            if min(map(len, looks)) > 3:
+                break
+        assert min(map(len, looks)) > 3, "nothing moves"
         seen = page.evaluate("seen")
         assert all(apart == [0, 0] for *_, apart in ([a, b, c] for a, b, *c in seen))
         # A frame takes 8 ms; more on a machine that is busy, where some are not shown.
