@@ -151,6 +151,34 @@ def test_a_page_shows_text_as_text_in_light_and_dark(chromium, made):
     assert light > 500 > 200 > dark
 
 
+def test_a_page_turns_the_camera_loads_other_films_and_stops(chromium, made):
+    with page_of(chromium, made[0], reduced_motion="reduce") as page:
+        ready(page)
+        straight = drawn(page)
+        box = page.locator("canvas").first.bounding_box()
+        middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(*middle)
+        page.mouse.down()
+        page.mouse.move(middle[0] + 60, middle[1] + 20)
+        page.mouse.up()
+        turned = drawn(page)
+        assert all(a != b for a, b in zip(straight, turned, strict=True))
+        page.locator("canvas").first.dblclick()
+        assert drawn(page) == straight
+        page.evaluate("player.speed = 2")
+        other = "player.load([player.clips[1].film], ['other'])"
+        page.evaluate(f"(async () => {{ player.load([]); await {other} }})()")
+        assert page.evaluate("[player.frames, player.speed]") == [STEPS // 2, 2]
+        assert page.locator("figcaption").all_inner_texts() == ["other"]
+        page.evaluate("player.load([])")
+        page.keyboard.press(".")  # nothing to step through
+        assert page.evaluate("[player.frames, player.time]") == [0, 0]
+        page.evaluate("player.destroy()")
+        assert page.locator("#player > *").count() == 0
+        page.keyboard.press(" ")
+        assert not page.evaluate("player.playing")
+
+
 @pytest.mark.parametrize("environment", ["HalfCheetah-v5", "Ant-v5", "Dot-v0"])
 def test_the_browser_unpacks_what_was_filmed(chromium, tmp_path, environment):
     taken = film(environment)
