@@ -32,6 +32,7 @@ def candidates_of(generator, pairing):
     return ({"name": generator} if isinstance(generator, str) else generator) | pairing
 
 
+@pytest.mark.slow  # by their number
 @pytest.mark.parametrize(
     ("generator", "pairing", "score", "picker"),
     [*product(GENERATORS, PAIRINGS, ["none", *parts.known("score")], parts.known("picker"))],
