@@ -124,7 +124,7 @@ def test_when_time_runs_out_it_goes_on_or_stops(tmp_path, on_timeout):
     impatient = spec(timeout="0.3s", on_timeout=on_timeout)
     if on_timeout == "stop":
         with pytest.raises(
-            Stopped, match="6 answers did not come within 0.3s; the same command goes"
+            Stopped, match=r"6 answers did not come within 0\.3s; the same command goes"
         ):
             train(impatient, tmp_path)
     else:

@@ -19,8 +19,8 @@ COLUMNS = (
 )
 """A row for each answer, in the order of arrival; one withdrawn or changed later is among them.
 
-`query` and `showing` tell what was asked and when it was shown to whom: the last row of a showing is
-what its person says now. `answer` is of the query's order, whichever side it stood on; times are
+`query` and `showing` tell what was asked and when it was shown to whom: the last row of a showing
+is what its person says now. `answer` is of the query's order, whichever side it stood on; times are
 Unix seconds, `seconds` from the clips' appearance to the answer; `taken_at` and `taken_step` say
 when the run took the query's answer, and are empty if it did not.
 """
