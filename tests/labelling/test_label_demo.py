@@ -98,12 +98,14 @@ def test_ctrl_c_ends_it_and_the_same_command_goes_on(place):
     port = free_port()
     for _ in range(2):
         with label_demo(place, port) as process:
-            while not listens(port):
+            log = place / "results/label_demo/logs/label.log"
+            while not (log.is_file() and log.stat().st_size):
                 assert process.poll() is None, process.stdout.read()
             os.killpg(process.pid, signal.SIGINT)
             output, _ = process.communicate(timeout=120)
         assert process.returncode in (0, -signal.SIGINT)  # make ends as it was told to, or well
         assert "the same command goes on" in output
+        log.unlink()
         assert "Traceback" not in output and not listens(port)
 
 
