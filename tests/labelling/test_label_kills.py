@@ -145,10 +145,10 @@ class Browser:
         state = page.evaluate("({...document.body.dataset})")
         if pair := state.get("pair"):
             page.wait_for_timeout(210)
+            self.pressed.append(pair)  # what comes of it may not be known
             page.keyboard.press(key)
             now = page.evaluate("({...document.body.dataset})")
             if now["pair"] != pair:
-                self.pressed.append(pair)
                 self._unsure.append((pair, key))
                 state = now
         else:
@@ -176,12 +176,14 @@ def test_kills_lose_no_answer_double_none_and_ask_nothing_twice(kills, tmp_path)
         processes = (server, trainer, browser)
         victims = [victim for victim in processes for _ in range(kills)]
         chance.shuffle(victims)
+        killed: Counter[Any] = Counter()
         deadline = time.monotonic() + 60 + 40 * kills
         while victims or trainer.process.poll() != 0:
             assert time.monotonic() < deadline
             killing = None
             if victims and (trainer.process.poll() is None or victims[-1] is not trainer):
                 victim = victims.pop()
+                killed[victim] += 1
                 killing = threading.Timer(chance.uniform(0, 0.6), victim.kill)
                 killing.start()
             elif trainer.process.poll() == 0:  # it was faster than the kills
@@ -196,6 +198,8 @@ def test_kills_lose_no_answer_double_none_and_ask_nothing_twice(kills, tmp_path)
         browser.person.saved()
         browser.close()
     server.kill()
+    print(f"kills of server, trainer and browser: {[killed[one] for one in processes]}")
+    assert killed[server] == killed[browser] == kills and killed[trainer] > kills / 2
     assert len(browser.sure) > labels / 2
 
     found = answers(tmp_path / "run")

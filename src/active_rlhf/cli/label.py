@@ -2,8 +2,10 @@
 
 Runs ask if their teacher is `human`; those of a study appear as they begin. People open the page by
 the address that is printed. From other machines that takes a token, which is part of it: without
---token, a new one each time. A command after `--`, which trains the study, is started, with its
-output in results/<study>/logs/label.log; when it ends, so does this.
+--token, a new one each time.
+
+A command after `--`, which trains the study, is started, with its output in
+results/<study>/logs/label.log; when it ends, so does this. Options come before the study then.
 
 Example:
   active-rlhf label config/label_demo.yaml
@@ -62,13 +64,14 @@ def run(args: Namespace) -> int:
     if args.command and args.served.is_dir():
         raise InputError(f"{args.served}: a command after -- takes a study's file, not a run")
     token = _token(args)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # after what the blocks below have to end
     with _serving(Runs(folders), args.host, args.port, token) as port:
         address = _address(args.host, port, token)
         print(f"People answer at {address}", flush=True)
         if args.open or (args.open is None and _has_browser()):
             webbrowser.open(address)
         if not args.command:
-            return _until_stopped()
+            threading.Event().wait()  # for SIGTERM or Ctrl-C
         log = results / "logs" / "label.log"
         with launched(args.command, log) as (process, received):
             while not has_ended(process, 1.0):
@@ -168,15 +171,3 @@ def _serving(runs: Runs, host: str, port: int, token: str | None) -> Iterator[in
 
 def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def _until_stopped() -> int:
-    """Wait for SIGTERM, or for Ctrl-C, which raises KeyboardInterrupt."""
-    stopped = threading.Event()
-    before = signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-    try:
-        while not stopped.wait(1.0):
-            pass
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    return 0

@@ -1,6 +1,21 @@
 import { ask, enter } from "/server.js";
 
 const TITLES = { people: "People", pairs: "Who agrees with whom", overall: "All together" };
+const TURNED = { people: true, overall: true };
+const WORDS = {
+  first: "first better",
+  second: "second better",
+  skipped: "cannot judge",
+  practice: "right in practice",
+  gold: "right where returns are far apart",
+  repeat: "same when repeated",
+  mirror: "same when mirrored",
+  left: "left, of answers for a side",
+  true_return: "for the larger return",
+  agreement: "agrees with others",
+  alpha: "Krippendorff's alpha",
+  kappa: "Cohen's kappa",
+};
 const element = (tag, ...children) => {
   const made = document.createElement(tag);
   made.append(...children);
@@ -9,23 +24,25 @@ const element = (tag, ...children) => {
 const text = (value) =>
   value === null ? "–" : typeof value === "number" && !Number.isInteger(value) ? value.toFixed(2) : `${value}`;
 
-/** A table whose columns x, x_low, x_high and x_n are one: x, with its interval and number. */
+/** A table in which x stands with its interval x_low to x_high and its number x_n. One of many
+    columns and few rows is turned: each column is then a line. */
 function table(name, { columns, data }) {
   const at = (column) => columns.indexOf(column);
   const part = /_(low|high|n)$/;
   const shown = columns.filter((column) => !(part.test(column) && at(column.replace(part, "")) >= 0));
-  const cell = (row, column) => {
+  const content = (row, column) => {
     const [value, low, high, n] = [column, `${column}_low`, `${column}_high`, `${column}_n`].map((c) => row[at(c)] ?? null);
-    const made = element("td", text(value));
     const about = [low !== null && `${text(low)} to ${text(high)}`, value !== null && n !== null && `of ${n}`];
     const said = about.filter(Boolean).join(", ");
-    if (said) made.append(" ", element("small", said));
-    return made;
+    return [text(value), ...(said ? [" ", element("small", said)] : [])];
   };
-  const head = element("tr", ...shown.map((column) => element("th", column.replaceAll("_", " "))));
-  const rows = data.map((row) => element("tr", ...shown.map((column) => cell(row, column))));
+  const title = (column) => element("th", WORDS[column] ?? column.replaceAll("_", " "));
+  let lines = [shown.map(title), ...data.map((row) => shown.map((column) => element("td", ...content(row, column))))];
+  if (name in TURNED) lines = lines[0].map((_, i) => lines.map((line) => line[i]));
+  const [first, ...others] = lines.map((line) => element("tr", ...line));
+  const head = element("thead", first), rows = others;
   const caption = element("caption", TITLES[name] ?? name.replaceAll("_", " "));
-  const scrolled = element("div", element("table", caption, element("thead", head), element("tbody", ...rows)));
+  const scrolled = element("div", element("table", caption, head, element("tbody", ...rows)));
   scrolled.className = "wide";
   scrolled.tabIndex = 0;
   scrolled.ariaLabel = caption.textContent;
