@@ -11,8 +11,12 @@ Example:
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from active_rlhf.cli.run_folders import HELP, run_folders
+
+if TYPE_CHECKING:
+    from active_rlhf.labelling.data import Labels
 
 FORMATS = (".npz", ".jsonl", ".csv")
 
@@ -28,16 +32,23 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    from active_rlhf.labelling.data import LABELS, read, write
+    from active_rlhf.labelling.data import write
 
-    places, left = [args.place], ""
-    if args.place.suffix not in FORMATS or args.place.is_dir():
-        places, results = run_folders(args.place, (LABELS,))
-        if results:
-            begun = len([path for path in (results / "runs").glob("*/*/*") if path.is_dir()])
-            left = f"; {begun - len(places)} runs are not finished" if begun > len(places) else ""
-    found = [labels for place in places for labels in read(place)]
+    found, unfinished = labels_of(args.place)
     write(found, args.out, args.segments)
+    left = f"; {unfinished} runs are not finished" if unfinished else ""
     said = f"{sum(map(len, found))} queries of {len(found)} runs are in {args.out}{left}"
     print(said, file=sys.stderr)
     return 0
+
+
+def labels_of(place: Path) -> "tuple[list[Labels], int]":
+    """The labels of a file, a run or a study's finished runs; and how many are not finished."""
+    from active_rlhf.labelling.data import LABELS, read
+
+    if place.suffix in FORMATS and not place.is_dir():
+        return read(place), 0
+    folders, results = run_folders(place, (LABELS,))
+    begun = (results / "runs").glob("*/*/*") if results else folders
+    labels = [labels for folder in folders for labels in read(folder)]
+    return labels, len([path for path in begun if path.is_dir()]) - len(folders)
