@@ -309,8 +309,8 @@ def write(labels: Sequence[Labels], path: Path, segments: bool = False) -> None:
 
 def rows_of(labels: Labels, segments: bool = False) -> Iterator[dict[str, Any]]:
     """A mapping by ROW for each query, with `observations` and `actions` if asked for."""
-    small = {name: column for name, column in labels.columns.items() if name not in SEGMENTS}
-    columns = {name: column.tolist() for name, column in small.items()}
+    small = [name for name in ARRAYS if name in labels.columns and name not in SEGMENTS]
+    columns = {name: labels.columns[name].tolist() for name in small}
     run = dict(zip(RUN, labels.run, strict=True)) | {"budget": columns["budget"]}
     for i, (digest, people) in enumerate(zip(labels.digests, labels.people, strict=True)):
         own = {name: column[i] for name, column in columns.items() if name != "budget"}
