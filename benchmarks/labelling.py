@@ -32,10 +32,10 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/labelling")]
 from asking import queue  # noqa: E402
 from at_the_page import person  # noqa: E402
 from browsing import browser  # noqa: E402
-from conftest import begin_server, free_port  # noqa: E402
+from serving import begin_server, free_port  # noqa: E402
 
 PEOPLE, PAUSE = 10, 2.0  # seconds between a person's answers
-QUERIES = 400
+QUERIES = 3000
 SECONDS = 60.0
 TRAINED = ["--study", "config/demo.yaml", "--env", "HalfCheetah-v5", "--selector", "true_reward"]
 
@@ -127,7 +127,7 @@ def policy(folder: Path) -> float:
     return float(json.loads((folder / "run.json").read_text())["wall_s"])
 
 
-def beside_people(port: int, server: psutil.Process, folder: Path, rounds: int = 5) -> dict:
+def beside_people(port: int, server: psutil.Process, folder: Path, rounds: int = 4) -> dict:
     """A policy's seconds alone and beside ten people, and the server's share of a core then."""
     alone, beside, shares = [], [], []
     measured: list[tuple[list[float], Callable[[], float]]] = [
@@ -168,7 +168,7 @@ def main() -> None:
             found = {"next_pair": next_pair(port)}
             found["answers_a_second"] = answers_a_second(port)
             found["server_mb"] = server.memory_info().rss / 1e6
-            queue(folder / "run", 4 * QUERIES, budget=4 * QUERIES)
+            print(json.dumps(found), flush=True)
             found["policy"] = beside_people(port, server, folder / "policy")
         finally:
             process.terminate()

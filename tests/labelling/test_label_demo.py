@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 from at_the_page import Person, person
-from conftest import ROOT, free_port, listens
+from serving import ROOT, free_port, listens
 
 from active_rlhf.study.loading import load_study, resolve_run
 

@@ -19,7 +19,7 @@ import pytest
 from asking import answers
 from at_the_page import Person
 from browsing import ARGUMENTS, CHROMIUM
-from conftest import ROOT, begin_server, free_port
+from serving import ROOT, begin_server, free_port
 
 from active_rlhf.labelling.queue import FILE, table
 from active_rlhf.study.loading import load_study, resolve_run

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import yaml
 from asking import answers
-from conftest import ROOT, begin_server, free_port
+from serving import ROOT, begin_server, free_port
 
 STUDY = {
     "study": "people",
