@@ -55,8 +55,8 @@ def test_what_can_be_learned_is_and_chance_is_seen_as_chance():
     )
     of = found.set_index(["reward_model", "held_out"])
     for person in SEEN:
-        assert of.loc[("good", person), "accuracy"] > 0.8
-    assert of.loc[("good", "Cy"), "accuracy"] < 0.75 and of.loc[("good", "all"), "n"] == 180
+        assert of.loc[("good", person), "accuracy"] > 0.7
+    assert of.loc[("good", "Cy"), "accuracy"] < 0.7 and of.loc[("good", "all"), "n"] == 180
     assert of.loc[("good", "all"), "cross_entropy"] < of.loc[("none", "all"), "cross_entropy"]
     assert (found["accuracy_low"] < found["accuracy"]).all()
     assert (found["accuracy"] < found["accuracy_high"]).all()
@@ -119,7 +119,7 @@ def test_the_command_prints_a_table_and_writes_a_csv(tmp_path, capsys):
     more = ["--reward-model", "mlp", "{name: torch_mlp, hidden: [4]}", "--score", "entropy"]
     assert main([*command, *of_study, *more, "--out", str(tmp_path / "fits.csv")]) == 0
     printed = capsys.readouterr().out
-    assert "| Reward model |" in printed and "torch_mlp, hidden" in printed
+    assert "| Reward model |" in printed and "[4]" in printed
     made = pd.read_csv(tmp_path / "fits.csv")
     assert len(made) == 2 * 2 * 4 and made["cross_entropy"].notna().all()
     for wrong, why in (
