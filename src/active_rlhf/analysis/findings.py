@@ -91,9 +91,9 @@ def findings(
             means = methods[methods["metric_type"] == metric_type]
             paragraphs += _paragraphs(tests, means, terms)
         paragraphs.append(_orders(methods, terms))
-        paragraphs += _reward_models(pairs, methods, terms)
         if limits is not None:
             paragraphs += _limits(limits[limits["env"] == env], terms)
+        paragraphs += _reward_models(pairs, methods, terms)
     if published:
         paragraphs += ["## Against published values", _against(summary, published, terms)]
     return "\n\n".join(filter(None, paragraphs)) + "\n"
