@@ -112,8 +112,9 @@ def limits(limits: pd.DataFrame, terms: Terms, env: str) -> Table:
         f"limits {env}",
         f"What limits the return on {env}: returns beside those of the same agent on the "
         f"environment's own reward; {seeds(own['n_pairs'])} seeds. Mean: t interval. HL: "
-        "Hodges-Lehmann estimate of the difference, paired by seed, with its exact interval, not corrected for "
-        "the number of methods. Correlation: bootstrap of whole seeds. Labels limit the return "
+        "Hodges-Lehmann estimate of the difference, paired by seed, with its exact interval, not "
+        "corrected for the number of methods. Correlation: bootstrap of whole seeds. Labels limit "
+        "the return "
         "if some difference and the correlation lie wholly above zero. They do not, as far as "
         f"these runs show, if neither does and every difference lies below {ROOM:g} of what the "
         "true reward gains over a random policy. Anything else, or too few seeds, is unclear.",
