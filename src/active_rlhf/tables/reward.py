@@ -114,9 +114,10 @@ def limits(limits: pd.DataFrame, terms: Terms, env: str) -> Table:
         f"environment's own reward; {seeds(own['n_pairs'])} seeds. Mean: t interval. HL: "
         "Hodges-Lehmann estimate of the difference, paired by seed, with its exact interval, not "
         "corrected for the number of methods. Correlation: bootstrap of whole seeds. Labels limit "
-        "the return if some difference and the correlation lie wholly above zero. They do not, as "
-        f"far as these runs show, if neither does and every difference lies below {ROOM:g} of what "
-        "the true reward gains over a random policy. Anything else, or too few seeds, is unclear.",
+        "the return "
+        "if some difference and the correlation lie wholly above zero. They do not, as far as "
+        f"these runs show, if neither does and every difference lies below {ROOM:g} of what the "
+        "true reward gains over a random policy. Anything else, or too few seeds, is unclear.",
         [(head, plain(column)) for head, column in zip(heads, columns, strict=True)],
         [
             *notes,
