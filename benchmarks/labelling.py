@@ -102,7 +102,9 @@ def next_pair(port: int) -> dict[str, float]:
     }
 
 
-def answers_a_second(port: int, connections: int = 40, seconds: float = 10.0) -> float:
+def throughput(
+    port: int, server: psutil.Process, connections: int = 40, seconds: float = 10.0
+) -> dict[str, float]:
     """Answers that are on disk, changes of mind, as fast as they go."""
     given, until = [], time.monotonic() + seconds
 
@@ -113,10 +115,12 @@ def answers_a_second(port: int, connections: int = 40, seconds: float = 10.0) ->
             at.answer(showing, ("left", "right")[len(given) % 2])
             given.append(number)
 
-    begun = time.monotonic()
+    begun, used = time.monotonic(), sum(server.cpu_times()[:2])
     with ThreadPoolExecutor(connections) as pool:
         list(pool.map(work, range(connections)))
-    return len(given) / (time.monotonic() - begun)
+    spent = sum(server.cpu_times()[:2]) - used
+    rate = len(given) / (time.monotonic() - begun)
+    return {"answers_a_second": rate, "server_cpu_ms_an_answer": 1000 * spent / len(given)}
 
 
 def policy(folder: Path) -> float:
@@ -165,15 +169,14 @@ def main() -> None:
         process = begin_server(folder / "run", port)
         server = psutil.Process(process.pid)
         try:
-            found = {"next_pair": next_pair(port)}
-            found["answers_a_second"] = answers_a_second(port)
+            found = {"load_before": psutil.getloadavg()[0], "next_pair": next_pair(port)}
+            found["throughput"] = throughput(port, server)
             found["server_mb"] = server.memory_info().rss / 1e6
             print(json.dumps(found), flush=True)
             found["policy"] = beside_people(port, server, folder / "policy")
         finally:
             process.terminate()
             process.communicate()
-    found["load_before"] = psutil.getloadavg()[2]
     print(json.dumps(found, indent=1))
     if args.out:
         args.out.write_text(json.dumps(found, indent=1) + "\n")

@@ -33,13 +33,22 @@ const outbox = new Outbox(tellSaved);
 
 // --- pairs ----------------------------------------------------------------------------------------
 
-let asking = null, unreachable = null, timer = 0;
+let asking = false, again = false, unreachable = null, timer = 0;
 
 /** Get what the server has for this person, and its word on the runs; keeps the leases. */
 async function look() {
+  again = true;
+  if (asking) return; // and looks again when it has what it asked for
   clearTimeout(timer);
-  asking ??= lookOnce().finally(() => (asking = null));
-  await asking;
+  asking = true;
+  try {
+    while (again) {
+      again = false;
+      await lookOnce();
+    }
+  } finally {
+    asking = false;
+  }
   timer = setTimeout(idle, shown && !unreachable ? SELDOM : OFTEN);
 }
 
