@@ -163,10 +163,8 @@ def test_the_published_study_says_where_its_files_come_from(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["halfcheetah", "walker"])
-def test_the_published_names_cover_the_published_files(name):
-    file = ROOT.parent / "shared/thesis" / f"runs_{name}_400.csv"
-    if not file.exists():
-        pytest.skip(f"needs the thesis's {file.name}")
+def test_the_published_names_cover_the_published_files(name, published):
+    file = published / f"runs_{name}_400.csv"
     methods = read_yaml(CONFIG / "published.yaml")["methods"]
     found = {line.split("__")[1] for line in file.read_text().splitlines()[1:]}
     assert sorted(methods[part] for part in found) == ["DUO", "Hybrid", "Random", "VARIQuery"]
