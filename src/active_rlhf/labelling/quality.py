@@ -32,7 +32,7 @@ def report(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
     interval of `x` and the number of answers (of queries, for agreement) that it is from; nan where
     there are none. Raises QueueError if a folder has neither a queue nor a record of answers.
     """
-    said = [read(folder) for folder in folders]
+    said = [read(folder) for folder in sorted(folders)]  # the same in any order
     return of_answers(pd.concat(said, keys=range(len(said)), names=["run"]) if said else NOTHING)
 
 
@@ -97,9 +97,13 @@ def as_rows(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def write(rows: pd.DataFrame, path: Path) -> None:
-    """Write the rows of `as_rows` as CSV."""
+    """Write the rows of `as_rows` as CSV, unless they are there already: what is made from the file
+    is then not made again."""
+    text = rows.to_csv(index=False, lineterminator="\n")
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return
     with atomic(path) as temporary:
-        rows.to_csv(temporary, index=False, lineterminator="\n")
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_rows(path: str | Path) -> pd.DataFrame:

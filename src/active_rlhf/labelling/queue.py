@@ -9,6 +9,7 @@ The file is in WAL mode with `synchronous=FULL`: what was committed survives a p
 shared memory, so the run and the server must be on one machine.
 """
 
+import hashlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from active_rlhf.errors import InputError
 
@@ -107,6 +110,12 @@ class Asked:
     films: tuple[Film, Film]
     returns: tuple[float, float]
     wanted: int = 1
+
+
+def digest_of(observations: np.ndarray, actions: np.ndarray) -> str:
+    """What tells a pair from others: the SHA-256 of what its segments show."""
+    parts = (np.ascontiguousarray(part).tobytes() for part in (observations, actions))
+    return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,15 @@ RECORD = "answers.csv"  # of a finished run
 COLUMNS = (
     *("id", "query", "ticket", "session", "step", "purpose", "showing", "annotator", "answer"),
     *("mirrored", "seconds", "asked_at", "shown_at", "answered_at", "taken_at", "taken_step"),
-    *("first_return", "second_return", "digest"),
+    *("first_return", "second_return", "digest", "retired"),
 )
 """A row for each answer, in the order of arrival; one withdrawn or changed later is among them.
 
 `query` and `showing` tell what was asked and when it was shown to whom: the last row of a showing
-is what its person says now. `answer` is of the query's order, whichever side it stood on; times are
-Unix seconds, `seconds` from the clips' appearance to the answer; `taken_at` and `taken_step` say
-when the run took the query's answer, and are empty if it did not.
+is what its person says now. `retired` is 1 where another history of the run took the query's place.
+`answer` is of the query's order, whichever side it stood on; times are Unix seconds, `seconds` from
+the clips' appearance to the answer; `taken_at` and `taken_step` say when the run took the query's
+answer, and are empty if it did not.
 """
 
 
@@ -32,7 +33,8 @@ def answers(folder: Path) -> list[dict[str, object]]:
         folder / FILE,
         "SELECT a.id, a.query, q.ticket, q.session, q.step, s.purpose, a.showing, a.annotator, "
         "a.answer, s.mirrored, a.seconds, q.asked_at, s.shown_at, a.answered_at, k.taken_at, "
-        "t.step AS taken_step, q.first_return, q.second_return, q.digest FROM answers a "
+        "t.step AS taken_step, q.first_return, q.second_return, q.digest, "
+        "q.retired_at NOT NULL AS retired FROM answers a "
         "JOIN showings s ON s.id = a.showing JOIN queries q ON q.id = a.query "
         "LEFT JOIN taken t ON t.query = q.id AND s.purpose = 'query' "
         "LEFT JOIN takings k ON k.step = t.step ORDER BY a.number",

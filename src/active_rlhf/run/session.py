@@ -126,6 +126,8 @@ class PreferenceLearner:
             return
         with self.clock.stage("teacher"):
             arrived = self._arrived()
+        if not len(arrived):  # withdrawn in the meantime
+            return
         with self.clock.stage("reward_model"):
             measured = self._learn(agent)
         self._record(self.sessions - 1, 0, 0, arrived, measured, NOTHING_SELECTED)

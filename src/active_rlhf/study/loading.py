@@ -495,6 +495,12 @@ def _choice(kind: str, given: Any, sources: Sources) -> Choice:
     own = merge(preset, {key: value for key, value in given.items() if key != "name"})
     model = known.settings_of(kind, name)
     settings = validated(model, own, sources, (kind,), f"setting of {name}")
+    if isinstance(settings, Section):
+        try:
+            settings = settings.found_from(Path(sources.label).parent)
+        except InputError as error:
+            key, _, message = line(error).partition(": ")
+            sources.fail((kind, key), message)
     return Choice(name=name, **settings.model_dump(mode="json", by_alias=True))
 
 

@@ -184,16 +184,15 @@ class Human:
             self.queue.offer(purpose, offered, question.session, question.step)
 
     def _asked(self, pair: np.ndarray, wanted: int = 1) -> "Asked":
-        from active_rlhf.labelling.queue import Asked, Film
+        from active_rlhf.labelling.queue import Asked, Film, digest_of
 
         place = self.place
-        shown = place.behaviour.gather(pair, place.length)
-        digest = hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in shown))
+        digest = digest_of(*place.behaviour.gather(pair, place.length))
         contents = [self._film(int(segment)).to_bytes() for segment in pair]
         first, second = (Film(hashlib.sha256(film).hexdigest(), film) for film in contents)
         returns = place.behaviour.returns(pair, place.length)
         pair_returns = float(returns[0]), float(returns[1])
-        return Asked(digest.hexdigest(), (first, second), pair_returns, wanted)
+        return Asked(digest, (first, second), pair_returns, wanted)
 
     def _film(self, segment: int) -> "Shown":
         """The film of a segment, whose episode is replayed for it."""
