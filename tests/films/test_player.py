@@ -70,9 +70,14 @@ def test_the_clips_play_on_one_clock(chromium, made):
             "player.options.onframe = (now) => seen.push([performance.now(), now.frame,"
             " ...player.clips.map((c) => c.frame - of(c))]) }"
         )
-        before = drawn(page)
         until(page, "seen.length > 30")
-        assert all(a != b for a, b in zip(before, drawn(page), strict=True))
+        looks: list[set[str]] = [set(), set()]
+        for _ in range(300):  # the shorter one waits for most of the time
+            for look, shown in zip(looks, drawn(page), strict=True):
+                look.add(shown)
+            if min(map(len, looks)) > 3:
+                break
+        assert min(map(len, looks)) > 3, "nothing moves"
         seen = page.evaluate("seen")
         assert all(apart == [0, 0] for *_, apart in ([a, b, c] for a, b, *c in seen))
         # A frame takes 8 ms; more on a machine that is busy, where some are not shown.
@@ -144,6 +149,34 @@ def test_a_page_shows_text_as_text_in_light_and_dark(chromium, made):
             shown.append(sum(page.evaluate(f"[...{corner}.data]")[:3]))
     light, dark = shown
     assert light > 500 > 200 > dark
+
+
+def test_a_page_turns_the_camera_loads_other_films_and_stops(chromium, made):
+    with page_of(chromium, made[0], reduced_motion="reduce") as page:
+        ready(page)
+        straight = drawn(page)
+        box = page.locator("canvas").first.bounding_box()
+        middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(*middle)
+        page.mouse.down()
+        page.mouse.move(middle[0] + 60, middle[1] + 20)
+        page.mouse.up()
+        turned = drawn(page)
+        assert all(a != b for a, b in zip(straight, turned, strict=True))
+        page.locator("canvas").first.dblclick()
+        assert drawn(page) == straight
+        page.evaluate("player.speed = 2")
+        other = "player.load([player.clips[1].film], ['other'])"
+        page.evaluate(f"(async () => {{ player.load([]); await {other} }})()")
+        assert page.evaluate("[player.frames, player.speed]") == [STEPS // 2, 2]
+        assert page.locator("figcaption").all_inner_texts() == ["other"]
+        page.evaluate("player.load([])")
+        page.keyboard.press(".")  # nothing to step through
+        assert page.evaluate("[player.frames, player.time]") == [0, 0]
+        page.evaluate("player.destroy()")
+        assert page.locator("#player > *").count() == 0
+        page.keyboard.press(" ")
+        assert not page.evaluate("player.playing")
 
 
 @pytest.mark.parametrize("environment", ["HalfCheetah-v5", "Ant-v5", "Dot-v0"])

@@ -1,5 +1,6 @@
 """Films as mp4 and GIF."""
 
+import os
 import subprocess
 import sys
 
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 from test_player import STEPS
+
+from active_rlhf.cli import main
 
 ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="no imageio-ffmpeg: no video is written")
 
@@ -49,3 +52,27 @@ print(write_video([film({name!r}), film({name!r}, 4)], {str(path)!r}))
     halves = pictures[0][:, : width // 2], pictures[0][:, width // 2 :]
     assert min(half.std() for half in halves) > 2
     assert len({picture.tobytes() for picture in pictures}) > 10
+
+
+@pytest.mark.parametrize("draws_with", ["off", "glfw"])
+def test_what_video_lacks_is_said_in_one_line(draws_with, tmp_path):
+    code = (
+        f"import sys; sys.path[:0] = {sys.path!r}\n"
+        "from active_rlhf.films.video import write_video\n"
+        "from test_player import film\n"
+        "try: write_video([film('Hopper-v5')], 'film.mp4')\n"
+        "except ValueError as error: print(error)"
+    )
+    there = {key: value for key, value in os.environ.items() if "DISPLAY" not in key}
+    environment = there | {"MUJOCO_GL": draws_with}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert "MuJoCo cannot draw here" in done.stdout and "libosmesa6" in done.stdout
+    assert done.stdout.count("\n") == 1 and "GLFW" not in done.stderr, done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_ffmpeg_the_extra_is_named(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    assert main(["film", "anything", "--video", "film.mp4"]) == 2
+    assert "pip install 'active-rlhf[video]'" in capsys.readouterr().err

@@ -67,22 +67,21 @@ class PictureCamera:
         return picture
 
     def film(self, shots: Sequence[np.ndarray]) -> PictureFilm:
-        pictures = np.array(shots)
-        _, height, width, _ = pictures.shape
+        height, width, _ = shots[0].shape
         factor = -(-width // WIDTH)
         while len(shots) * (height // factor) * (width // factor) > PIXELS:
             factor += 1
-        return PictureFilm(_smaller(pictures, factor), self.dt)
+        return PictureFilm(np.array([_smaller(shot, factor) for shot in shots]), self.dt)
 
 
-def _smaller(pictures: np.ndarray, factor: int) -> np.ndarray:
+def _smaller(picture: np.ndarray, factor: int) -> np.ndarray:
     """The means of squares of factor x factor pixels; what is left at the edges is cut off."""
     if factor == 1:
-        return pictures
-    frames, height, width, _ = pictures.shape
+        return picture
+    height, width, _ = picture.shape
     h, w = height // factor, width // factor
-    squares = pictures[:, : h * factor, : w * factor].reshape(frames, h, factor, w, factor, 3)
-    return np.rint(squares.mean((2, 4))).astype(np.uint8)
+    squares = picture[: h * factor, : w * factor].reshape(h, factor, w, factor, 3)
+    return np.rint(squares.mean((1, 3))).astype(np.uint8)
 
 
 class Studio:

@@ -5,6 +5,7 @@ Both are optional: the package `imageio-ffmpeg` (the extra `video`), and libEGL 
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from ctypes.util import find_library
@@ -43,8 +44,8 @@ def check(path: Path) -> None:
         ) from None
     if "MUJOCO_GL" not in os.environ and "mujoco" not in sys.modules:
         found = [name for name, library in BACKENDS.items() if find_library(library)]
-        if found:
-            os.environ["MUJOCO_GL"] = found[0]
+        if found or "DISPLAY" not in os.environ:
+            os.environ["MUJOCO_GL"] = found[0] if found else "off"
 
 
 def write_video(films: Sequence[Film], path: str | Path) -> int:
@@ -116,7 +117,8 @@ def _bodies(film: BodyFilm) -> Iterator[Painter]:
     model = mujoco.MjModel.from_xml_string(_mjcf(film))
     data, camera = mujoco.MjData(model), mujoco.MjvCamera()
     try:
-        renderer = mujoco.Renderer(model, HEIGHT, WIDTH)
+        with warnings.catch_warnings(action="ignore"):  # the error below says it all
+            renderer = mujoco.Renderer(model, HEIGHT, WIDTH)
     except Exception as error:  # what is missing differs, and with it the kind of error
         raise InputError(
             f"--video: MuJoCo cannot draw here ({line(error)}); it needs libEGL or libOSMesa "
