@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: benchmark help venv demo report figures thesis-dry check test lint clean
+.PHONY: benchmark help venv demo label-demo report figures thesis-dry check test lint clean
 
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
@@ -31,6 +31,13 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## train and analyse the study CONFIG (default: the demo) and write its report
 	@active-rlhf watch $(CONFIG) -- $(SNAKEMAKE) && { $(REPORT); } \
 	|| test $$? = 130  # Ctrl-C, after which make would have the last word
+
+LABEL := config/label_demo.yaml
+PORT ?= 8420
+label-demo: $(READY)  ## be the teacher of a short run, at a page in your browser
+	@results="$$(active-rlhf results $(LABEL))" && active-rlhf label --port $(PORT) $(LABEL) -- \
+		active-rlhf train --study $(LABEL) --env HalfCheetah-v5 --selector random --seed 1 \
+		--out "$$results/runs/HalfCheetah-v5/random/1" || test $$? = 130
 
 report: figures  ## write the HTML report of a finished study
 	@$(REPORT)

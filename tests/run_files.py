@@ -88,8 +88,11 @@ CIRCUMSTANCES = (
 )
 
 
-# What a run has beside its results: records of circumstances, and a probe set of its own.
-BESIDE = {"tensorboard", "precision.json", "probe", "probe.npz", "probe.json"}
+# What a run has beside its results: records of circumstances, a probe set of its own, and what
+# people were asked.
+BESIDE = {"tensorboard", "precision.json", "probe", "probe.npz", "probe.json"} | {
+    *("queue.sqlite", "queue.sqlite-wal", "queue.sqlite-shm", "answers.csv")
+}
 
 
 def assert_same_results(a: Path, b: Path) -> None:

@@ -134,7 +134,7 @@ def test_files_of_before_there_were_pending_queries_are_read(tmp_path):
     rng = np.random.default_rng(3)
     ledger = Ledger(4)
     record(ledger, **batch(rng, 4), session=0)
-    old = {name: ledger.column(name) for name in COLUMNS if name != "answered"}
+    old = {name: ledger.column(name) for name in COLUMNS if name != "answered_at"}
     np.savez(tmp_path / "labels.npz", budget=np.int64(4), **old)
     loaded = Ledger.load(tmp_path / "labels.npz")
     assert loaded.pending == 0

@@ -9,12 +9,14 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from active_rlhf.cli import main
 from active_rlhf.cli.main import COMMANDS, parser_of
 from active_rlhf.cli.threads import THREAD_VARIABLES
 from active_rlhf.compute.products import measured
+from active_rlhf.run.checkpoint import Checkpoints
 from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.run.machine import library_versions
 from active_rlhf.selection.presets import PRESETS
@@ -139,6 +141,13 @@ def test_a_single_run_makes_its_own_probe_set_or_takes_one(capsys, tmp_path):
     probe.write_bytes(b"another")
     code, said = train("given", "--probe", str(probe))
     assert code == 2 and "that differs in the probe set; give another" in said.err
+
+
+def test_another_half_trained_run_is_refused_before_a_probe_set_is_made(tmp_path):
+    Checkpoints(tmp_path / "checkpoint", {"spec": "other"}, np.dtype("u1"), print).save({}, [])
+    done = command("train", *RUN, *TINY, "--out", tmp_path)
+    assert done.returncode == 1 and "half-trained run of other spec and code" in done.stderr
+    assert not list(tmp_path.glob("probe*")) and "is made first" not in done.stdout
 
 
 def test_a_complete_run_is_left_alone(capsys, tmp_path):

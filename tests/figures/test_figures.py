@@ -21,9 +21,10 @@ from active_rlhf.analysis import overhead as cost
 from active_rlhf.analysis.curves import curves
 from active_rlhf.analysis.wording import Terms
 from active_rlhf.figures.curves import band, learning_curves
-from active_rlhf.figures.effects import forest
-from active_rlhf.figures.endpoints import endpoint_distributions
-from active_rlhf.figures.labels import reward_accuracy
+from active_rlhf.figures.effects import forest, reward_forest
+from active_rlhf.figures.endpoints import endpoint_distributions, reward_distributions
+from active_rlhf.figures.labels import reward_accuracy, reward_measures
+from active_rlhf.figures.limits import limits
 from active_rlhf.figures.overhead import overhead_bars
 from active_rlhf.figures.profiles import efficiency, performance_profiles
 from active_rlhf.figures.rankings import (
@@ -44,7 +45,7 @@ STUDIES = {
 
 
 def draw_all(methods: list[str], envs: list[str], n: int) -> dict[str, Figure]:
-    frames, terms = study(methods, envs, n, effect=0.1, excluded=EXCLUDED)
+    frames, terms = study(methods, envs, n, 0.1, measured=True, excluded=EXCLUDED)
     tables = frames["summary"], terms
     costs = cost.select(overhead(methods, envs, n), {name: name for name in methods})
     return {
@@ -58,6 +59,14 @@ def draw_all(methods: list[str], envs: list[str], n: int) -> dict[str, Figure]:
         "improvement": improvement_matrix(frames["improvement"], *tables),
         "ranks": critical_difference_diagram(frames["ranks"], terms),
         "accuracy": reward_accuracy(sessions(methods, envs, n), terms),
+        "measures": reward_measures(sessions(methods, envs, n), terms),
+        "rewards": reward_distributions(frames["endpoints"], *tables, envs[0]),
+        **(
+            {"losses": reward_forest(frames["comparisons"], terms, envs[0])}
+            if len(methods) < 10
+            else {}
+        ),
+        "limits": limits(frames["quality"], frames["limits"], terms),
         "overhead": overhead_bars(costs, terms),
     }
 

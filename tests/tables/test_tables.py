@@ -21,6 +21,7 @@ from active_rlhf.tables.budgets import budgets
 from active_rlhf.tables.cells import Cell, Table
 from active_rlhf.tables.costs import costs
 from active_rlhf.tables.format import document, latex, markdown, write
+from active_rlhf.tables.reward import limits, reward_model
 from active_rlhf.tables.significance import significance
 from active_rlhf.tables.summary import summary
 
@@ -31,7 +32,7 @@ EXCLUDED = (
 
 
 def build_all(methods: list[str], envs: list[str], n: int, hosts: int = 1) -> list[Table]:
-    frames, terms = study(methods, envs, n, effect=0.1, excluded=EXCLUDED)
+    frames, terms = study(methods, envs, n, 0.1, measured=True, excluded=EXCLUDED)
     runs = cost.select(overhead(methods, envs, n, hosts), {name: name for name in methods})
     means = cost.overhead(runs)
     built = [aggregates(frames["aggregates"], terms)]
@@ -41,6 +42,12 @@ def build_all(methods: list[str], envs: list[str], n: int, hosts: int = 1) -> li
             significance(frames["comparisons"], terms, env),
             significance(frames["comparisons"], terms, env, "auc"),
             costs(means, terms, env),
+        ]
+    for env in envs:
+        built += [
+            significance(frames["comparisons"], terms, env, "reward_loss_auc"),
+            reward_model(frames["summary"], terms, env),
+            limits(frames["limits"], terms, env),
         ]
     return built
 
@@ -297,7 +304,7 @@ def test_labels_that_were_not_enough_are_not_reached():
     )  # fmt: skip
     table = budgets(frame, Terms(), "E")
     assert column(table, "50%: 10.0") == ["50 [40, 60]", "∞ [70, ∞]"]
-    assert any("does not rise" in note for note in budgets(frame, Terms(), "F").notes)
+    assert any("does not gain" in note for note in budgets(frame, Terms(), "F").notes)
 
 
 # --- overhead -----------------------------------------------------------------------------------

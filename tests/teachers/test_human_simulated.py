@@ -65,6 +65,8 @@ def test_without_noise_it_is_sure_or_indifferent():
 def test_every_teacher_has_one_line_of_description_and_can_be_built():
     question = Question(np.ones((3, 2, 4)), np.zeros((3, 2, 4, 2)))
     for given in known.names("teacher"):
+        if given in ("human", "recorded"):  # which need a run around them
+            continue
         assert known.description("teacher", given) and "\n" not in known.description(
             "teacher", given
         )

@@ -12,9 +12,10 @@ from active_rlhf.results.sources import modules_of
 ALL_RUNS = {"random/1", "random/2", "hybrid/1", "hybrid/2"}
 FIGURES = {
     *("learning_curves", "endpoints", "effects", "rankings"),
-    *("reward_accuracy", "run_time"),
+    *("reward_accuracy", "reward_measures", "reward_model_endpoints", "reward_model_effects"),
+    "run_time",
 }
-TABLES = {"summary", "significance", "ledger", "costs", "document"}
+TABLES = {"summary", "significance", "ledger", "reward_model", "costs", "document"}
 TABLES_OF_SOME = {"aggregates", "coverage", "labels_needed", "variant_differences"}  # studies
 PAGES = {"config_page", "findings_page", "tables_page", "overhead_page"}
 ANALYSIS = {"statistics", "overhead", "findings", *FIGURES, *TABLES} | PAGES - {"config_page"}

@@ -10,6 +10,7 @@ import pytest
 from studies import REPOSITORY, Study
 
 from active_rlhf.run.training import train
+from active_rlhf.study.endpoints import REWARD_MODEL, both_forms
 from active_rlhf.study.loading import load_study, resolve_run
 
 PROMISED = """
@@ -21,6 +22,8 @@ PROMISED = """
     exports/Hopper-v5.csv exports/Hopper-v5.evaluations.csv exports/Hopper-v5.sessions.csv
     exports/overhead.csv statistics/overhead.csv tables/Hopper-v5/overhead.tex figures/overhead.png
     figures/reward_accuracy.pdf logs/train/Hopper-v5/random/1.log
+    figures/reward_measures.png tables/Hopper-v5/reward_model.md
+    figures/Hopper-v5/reward_model_endpoints.png figures/Hopper-v5/reward_model_effects.pdf
 """
 
 
@@ -29,7 +32,7 @@ def test_a_study_leaves_everything_it_promises(trained):
     assert [name for name in PROMISED.split() if not (results / name).is_file()] == []
     assert not list(results.glob("**/.*")), "temporary files were left behind"
     compared = pd.read_csv(results / "statistics/comparisons.csv")["metric_type"]
-    assert set(compared) == {"endpoint", "auc", "best"}
+    assert set(compared) == {"endpoint", "auc", "best", *both_forms(REWARD_MODEL)}
 
 
 def test_a_study_is_watched(trained):

@@ -28,7 +28,7 @@ class Labels:
     confidences: np.ndarray
 
 
-COLUMNS = (*(field.name for field in fields(Labels)), "sessions", "held_out", "answered")
+COLUMNS = (*(field.name for field in fields(Labels)), "sessions", "held_out", "answered_at")
 
 
 class Ledger:
@@ -48,7 +48,8 @@ class Ledger:
         """A read-only column, one of COLUMNS, for all queries in the order asked.
 
         `preferences` has nan for skipped and pending queries; `sessions` is int64, `held_out` (for
-        validation only) and `answered` bool; the others are as in `Labels`. Raises
+        validation only) bool, and `answered_at` the environment steps by which the run had the
+        answer, int64, -1 while it has none; the others are as in `Labels`. Raises
         ValueError before the first query.
         """
         if not self._columns:
@@ -60,7 +61,7 @@ class Ledger:
     @property
     def pending(self) -> int:
         """Queries asked that have no answer yet."""
-        return int((~self.column("answered")).sum()) if self.asked else 0
+        return int((self.column("answered_at") < 0).sum()) if self.asked else 0
 
     def ask(self, pairs: np.ndarray, session: int, held_out: np.ndarray) -> np.ndarray:
         """Add a session's queries int64 [n, 2], held_out bool [n]; returns their tickets int64 [n].
@@ -75,13 +76,13 @@ class Ledger:
                 "confidences": np.full(count, np.nan),
                 "sessions": np.full(count, session, np.int64),
                 "held_out": np.asarray(held_out, bool),
-                "answered": np.zeros(count, bool),
+                "answered_at": np.full(count, -1, np.int64),
             }
         )
         return np.arange(self.asked - count, self.asked)
 
-    def answer(self, tickets: np.ndarray, answers: Answers) -> None:
-        """Record the answers to pending queries.
+    def answer(self, tickets: np.ndarray, answers: Answers, step: int = 0) -> None:
+        """Record the answers to pending queries, which came after `step` environment steps.
 
         Raises ValueError if a ticket is not pending, if there are more or fewer answers than
         tickets, or if an answer is not 1, 0, 0.5 or nan.
@@ -89,13 +90,16 @@ class Ledger:
         preferences = np.asarray(answers.preference, np.float64)
         if not len(tickets) == len(preferences) == len(answers.confidence):
             raise ValueError(f"{len(preferences)} answers to {len(tickets)} queries")
-        if len(np.unique(tickets)) < len(tickets) or self.column("answered")[tickets].any():
+        if (
+            len(np.unique(tickets)) < len(tickets)
+            or (self.column("answered_at")[tickets] >= 0).any()
+        ):
             raise ValueError(f"queries {tickets} are not all pending")
         if not np.all(np.isnan(preferences) | np.isin(preferences, (0.0, 0.5, 1.0))):
             raise ValueError(f"an answer is 1, 0, 0.5 or nan, not {preferences}")
         self._columns["preferences"][tickets] = preferences
         self._columns["confidences"][tickets] = answers.confidence
-        self._columns["answered"][tickets] = True
+        self._columns["answered_at"][tickets] = step
 
     def kinds(self, tickets: np.ndarray) -> dict[str, int]:
         """How many of these answered queries have each answer, and how many of them the reward
@@ -168,6 +172,8 @@ class Ledger:
         with np.load(path, allow_pickle=False) as file:
             ledger = cls(int(file["budget"]))
             columns = {name: file[name] for name in COLUMNS if name in file}
-        if columns:  # files from before answers could be late have only answered queries
-            ledger.load_state_dict({"answered": np.ones(len(columns["pairs"]), bool)} | columns)
+            former = file.get("answered", True)
+        if columns:  # former files do not say when answers came, and the first not even whether
+            at = np.where(np.broadcast_to(former, len(columns["pairs"])), 0, -1)
+            ledger.load_state_dict({"answered_at": at} | columns)
         return ledger

@@ -103,6 +103,7 @@ def write(run: Run, out: Path, code: str) -> None:
         _write_table(learner.records, list(learner.records[0]), out / "sessions.csv")
         _write_table(learner.timings, list(learner.timings[0]), out / "timings.csv")
         learner.save_labels(out / "labels.npz")
+        learner.teacher.save_to(out)
         save_arrays(learner.model.arrays(), out / "reward_model.safetensors")
     save_arrays(run.agent.arrays(), out / "policy.safetensors")
     last = [episode["return"] for episode in run.episodes[-RECENT_RETURNS:]]

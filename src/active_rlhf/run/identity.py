@@ -32,6 +32,7 @@ NEUTRAL = (
     "compute/products.py",
     "errors.py",
     "files.py",
+    "films/",
     "parts/",
     "run/checkpoint.py",
     "run/clock.py",

@@ -47,6 +47,11 @@ class Run:
         """Queries asked so far."""
         return self.learner.ledger.asked if self.learner else 0
 
+    def may_wait(self) -> bool:
+        """Whether the next turn may wait long for its teacher."""
+        asks = self.plan.session_after(self.done) is not None
+        return asks and self.learner is not None and self.learner.teacher.waits
+
     def advance(self) -> dict[str, float]:
         """Act for a rollout, ask if it is time, improve the policy; returns scalars to track."""
         known = len(self.episodes)
@@ -56,6 +61,8 @@ class Run:
             if asking := self.plan.session_after(self.done):
                 returns = [episode["return"] for episode in self.episodes]
                 self.learner.session(self.agent, returns, *asking)
+            else:
+                self.learner.between_sessions(self.agent)
         losses = self._improve(rollout, self._rewards(rollout))
         self.done += 1
         if self.plan.evaluates_after(self.done, self.spec.evaluation.every):

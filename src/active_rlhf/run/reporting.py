@@ -12,7 +12,7 @@ from active_rlhf.files import atomic
 if TYPE_CHECKING:
     from active_rlhf.run.loop import Run
 
-FILE_EVERY, LINE_EVERY = 1.0, 10.0  # seconds
+FILE_EVERY, LINE_EVERY, WAITING_EVERY = 1.0, 10.0, 60.0  # seconds
 
 
 def status_of(run: "Run") -> dict[str, Any]:
@@ -36,6 +36,17 @@ class Reporter:
         self.name, self.path, self.begun = name, out / "progress.json", begun
         self.started, self._began = time.time(), time.monotonic()
         self._written = self._said = -math.inf
+        self._rate = 0.0
+
+    def waiting(self, run: "Run", what: str) -> None:
+        """Report that the run waits for its teacher, and for what."""
+        now = time.monotonic()
+        if now - self._written >= FILE_EVERY:
+            self._written = now
+            self._write({"status": "running", "waiting": what, **status_of(run)})
+        if now - self._said >= WAITING_EVERY:
+            self._said = now
+            print(f"{self.name}: waiting for {what}", flush=True)
 
     def __call__(self, run: "Run") -> None:
         """Report the run's progress."""
@@ -45,16 +56,8 @@ class Reporter:
         last = status["step"] == status["total_steps"]
         if last or now - self._written >= FILE_EVERY:
             self._written = now
-            content = {
-                "status": "complete" if last else "running",
-                **status,
-                "steps_per_second": rate,
-                "started": self.started,
-                "updated": time.time(),
-            }
-            # A full disk may have room again by the time results are written.
-            with suppress(OSError), atomic(self.path, lasting=False) as temporary:
-                temporary.write_text(json.dumps(content) + "\n")
+            self._rate = rate
+            self._write({"status": "complete" if last else "running", **status})
         if last or now - self._said >= LINE_EVERY:
             self._said = now
             labels = f"{status['labels']}/{status['labels_total']} labels, "
@@ -65,3 +68,13 @@ class Reporter:
                 f"last return {'none yet' if returned is None else f'{returned:.1f}'}",
                 flush=True,
             )
+
+    def _write(self, content: dict[str, Any]) -> None:
+        times = {
+            "steps_per_second": self._rate,
+            "started": self.started,
+            "updated": time.time(),
+        }
+        # A full disk may have room again by the time results are written.
+        with suppress(OSError), atomic(self.path, lasting=False) as temporary:
+            temporary.write_text(json.dumps(content | times) + "\n")

@@ -1,5 +1,7 @@
 """The half of a run that asks and learns from answers."""
 
+from collections.abc import Callable
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from active_rlhf import rewards, teachers
 from active_rlhf.agents import Agent
 from active_rlhf.agents.saved import bounds
 from active_rlhf.behaviour.ledger import Ledger
+from active_rlhf.behaviour.replays import Replays
 from active_rlhf.behaviour.store import Segments, SegmentStore
 from active_rlhf.compute import precision
 from active_rlhf.errors import InputError
@@ -26,6 +29,21 @@ from active_rlhf.tasks import Task
 
 CALIBRATION_SEGMENTS = 128  # on which members' outputs are scaled to mean 0 and sd 1
 TIE_PAIRS = 1000  # uniformly drawn pairs that fix the oracle's tie threshold
+
+Waiting = Callable[[str], None]
+
+
+def _described(selection: Selection) -> dict[str, float]:
+    """How large pool and shortlist were, and the mean scores of the pool and of what was asked."""
+    return {
+        "pool": selection.pool_size,
+        "shortlist": selection.shortlist_size,
+        "score_pool": selection.score_pool,
+        "score_selected": selection.score_selected,
+    }
+
+
+NOTHING_SELECTED = {"pool": 0, "shortlist": 0, "score_pool": nan, "score_selected": nan}
 
 
 def choices(action_space: Any) -> int:
@@ -72,6 +90,7 @@ class PreferenceLearner:
         self.vae = SegmentVAE(sizes[0], self.length, streams["vae"], spec.vae) if spec.vae else None
         self.probe = _loaded(probe, task, self.length) if probe else None
         self.train_accuracy: float | None = None
+        self.sessions = 0
         self.records: list[dict[str, Any]] = []
         self.timings: list[dict[str, Any]] = []
 
@@ -79,6 +98,12 @@ class PreferenceLearner:
         """Load what sessions need, as late as possible so that the first steps come sooner."""
         with self.clock.stage("startup"):
             precision.load()
+
+    def begin(self, folder: Path, stopping: Callable[[], bool], waiting: Waiting) -> None:
+        """Tell the teacher where the run is: see `teachers.Place`."""
+        self.teacher.begin_at(
+            teachers.Place(folder, self.spec, self.behaviour, self.length, stopping, waiting)
+        )
 
     def session(self, agent: Agent, recent_returns: list[float], asked: int, held: int) -> None:
         """Select `asked` pairs, put them to the teacher, and train on all answers so far.
@@ -90,7 +115,22 @@ class PreferenceLearner:
             arrived = self._ask(selection.pairs, recent_returns, held)
         with self.clock.stage("reward_model"):
             measured = self._learn(agent)
-        self._record(selection, asked, held, arrived, measured)
+        self._record(self.sessions, asked, held, arrived, measured, _described(selection))
+        step = self.behaviour.steps
+        self.timings.append({"session": self.sessions, "step": step, **selection.seconds})
+        self.sessions += 1
+
+    def between_sessions(self, agent: Agent) -> None:
+        """Train on answers that came since the last session, once there are enough of them."""
+        if not self.ledger.pending or not self.teacher.has_news():
+            return
+        with self.clock.stage("teacher"):
+            arrived = self._arrived()
+        if not len(arrived):  # withdrawn in the meantime
+            return
+        with self.clock.stage("reward_model"):
+            measured = self._learn(agent)
+        self._record(self.sessions - 1, 0, 0, arrived, measured, NOTHING_SELECTED)
 
     def _select(self, agent: Agent, asked: int) -> Selection:
         context = self._context(agent, self.labels.oversampling * asked)
@@ -128,7 +168,7 @@ class PreferenceLearner:
             train_accuracy=self.train_accuracy,
             labelled=ledger.column("pairs") if ledger.asked else np.empty((0, 2), np.int64),
             answers=ledger.visible_answers(),
-            session=len(self.records),
+            session=self.sessions,
             step=self.behaviour.steps,
             candidate_generator=self.streams["candidates"],
             selector_generator=self.streams["selector"],
@@ -151,17 +191,22 @@ class PreferenceLearner:
         question = teachers.Question(
             rewards=self.behaviour.true_rewards(pairs, self.length),
             actions=self.task.executed(self.behaviour.gather(pairs, self.length)[1]),
-            session=len(self.records),
+            session=self.sessions,
             step=self.behaviour.steps,
             asked=self.ledger.asked,
+            pairs=pairs,
         )
         held_out = np.zeros(len(pairs), bool)
         held_out[self.streams["split"].permutation(len(pairs))[:held]] = True
-        tickets = self.ledger.ask(pairs, session=len(self.records), held_out=held_out)
+        tickets = self.ledger.ask(pairs, session=self.sessions, held_out=held_out)
         self.teacher.ask(tickets, question, history, generator)
+        return self._arrived()
+
+    def _arrived(self) -> np.ndarray:
+        """Take the answers that are there into the ledger; returns their tickets, int64 [k]."""
         arrived = [np.empty(0, np.int64)]
         for answered, answers in self.teacher.collect():
-            self.ledger.answer(answered, answers)
+            self.ledger.answer(answered, answers, self.behaviour.steps)
             arrived.append(answered)
         return np.concatenate(arrived)
 
@@ -204,38 +249,38 @@ class PreferenceLearner:
 
     def _record(
         self,
-        selection: Selection,
+        session: int,
         asked: int,
         held: int,
         arrived: np.ndarray,
         measured: dict[str, float],
+        selected: dict[str, float],
     ) -> None:
-        session, step = len(self.records), self.behaviour.steps
         self.records.append(
             {
                 "session": session,
-                "step": step,
+                "step": self.behaviour.steps,
                 "asked": asked,
                 **self.ledger.kinds(arrived),
                 "pending": self.ledger.pending,
                 "held_out": held,
                 "labels": self.ledger.asked,
-                "pool": selection.pool_size,
-                "shortlist": selection.shortlist_size,
-                "score_pool": selection.score_pool,
-                "score_selected": selection.score_selected,
+                **selected,
                 **measured,
             }
         )
-        self.timings.append({"session": session, "step": step, **selection.seconds})
 
     def save_labels(self, path: Path) -> None:
         """Write the ledger with its pairs' observations and actions [n, 2, H, .], and the true
-        returns of their segments, float64 [n, 2]."""
+        returns of their segments, float64 [n, 2]; and with what it takes to repeat them, where
+        observations do not show everything."""
         pairs = self.ledger.column("pairs")
         observations, actions = self.behaviour.gather(pairs, self.length)
+        seen = getattr(self.task, "unobserved", None) is not None
+        replays = {} if seen else Replays.of(self.behaviour, pairs, self.length).arrays()
         self.ledger.save(
             path,
+            **replays,
             observations=observations,
             actions=actions,
             returns=self.behaviour.returns(pairs, self.length),
@@ -250,6 +295,7 @@ class PreferenceLearner:
             "selector": self.selector.state_dict(),
             "teacher": self.teacher.state_dict(),
             "train_accuracy": self.train_accuracy,
+            "sessions": self.sessions,
             "records": self.records,
             "timings": self.timings,
         }
@@ -263,4 +309,5 @@ class PreferenceLearner:
         self.selector.load_state_dict(state["selector"])
         self.teacher.load_state_dict(state["teacher"])
         self.train_accuracy = state["train_accuracy"]
+        self.sessions = state["sessions"]
         self.records, self.timings = state["records"], state["timings"]

@@ -25,6 +25,7 @@ from active_rlhf.run.tracking import Tracker, tracker
 from active_rlhf.study.precision import settled_run
 from active_rlhf.study.settings import Spec, WandB
 from active_rlhf.tasks import NotReproducible
+from active_rlhf.teachers import Interrupted
 
 
 class Stopped(Exception):
@@ -127,10 +128,12 @@ def to_the_end(
     with directory.explained(out):
         run, checkpoints = _begin(spec, code, out / CHECKPOINT, probe, replace, say)
         print(f"{name}: agent {spec.agent.name}, {run.agent.path}", flush=True)
+        report = Reporter(name, out, run.behaviour.steps)
+        if run.learner:
+            run.learner.begin(out, stopping, lambda what: report.waiting(run, what))
         tracked = tracker(tracking, spec, out, run.behaviour.steps, wandb)
         directory.forget_result(out)
         try:
-            report = Reporter(name, out, run.behaviour.steps)
             _finish(run, checkpoints, Interval(checkpoint_every), stopping, tracked, report, say)
         finally:
             tracked.close()
@@ -185,7 +188,7 @@ def _finish(
     """Train the run to its end, with checkpoints on the way."""
     while run.done < run.plan.rollouts:
         stop = stopping()
-        if stop or interval.due():
+        if stop or interval.due() or run.may_wait():
             tracked.flush()
             try:
                 with run.clock.stage("checkpoint"):
@@ -199,6 +202,11 @@ def _finish(
                 f"stopped at step {run.behaviour.steps:,}; "
                 f"the same command goes on from step {checkpoints.rows_saved:,}"
             )
-        scalars = run.advance()
+        try:
+            scalars = run.advance()
+        except Interrupted as why:
+            raise Stopped(
+                f"{why}; the same command goes on from step {checkpoints.rows_saved:,}"
+            ) from why
         report(run)
         tracked.record(scalars, run.behaviour.steps)

@@ -3,19 +3,29 @@
 Each is a file of this folder with the decorator `@teacher`. It is called with a Question, the run's
 History and a random generator used only by teachers, and gives Answers. A teacher that keeps state
 (one that tires, learns or counts) is a class with `state_dict` and `load_state_dict`; one that
-takes its time is such a class with `ask` and `collect` in place of the call.
+takes its time is such a class with `ask` and `collect` in place of the call. Such a class may also
+have `begin_at`, which is told the run's Place; `has_news`, whether answers came that the reward
+model should learn from before the next session; `waits`, whether `collect` may take long; and
+`save_to`, which writes what the teacher adds to a finished run's directory.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from active_rlhf.errors import InputError
 from active_rlhf.parts import Part, Working, part
 
 if TYPE_CHECKING:
-    from active_rlhf.study.settings import Choice
+    from active_rlhf.behaviour.store import SegmentStore
+    from active_rlhf.study.settings import Choice, Spec
+
+
+class Interrupted(InputError):
+    """A teacher stopped waiting for answers, so the run cannot go on now; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +33,8 @@ class Question:
     """B pairs of segments of H steps: true rewards float64 [B, 2, H], actions [B, 2, H, a].
 
     Shorter segments end in nan rewards. session: number of the session, from 0; step: environment
-    steps so far; asked: queries before these.
+    steps so far; asked: queries before these; pairs: ids of the segments in the run's store of
+    behaviour, int64 [B, 2].
     """
 
     rewards: np.ndarray
@@ -31,6 +42,7 @@ class Question:
     session: int = 0
     step: int = 0
     asked: int = 0
+    pairs: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.int64))
 
 
 @dataclass(frozen=True)
@@ -55,8 +67,31 @@ class Answers:
     confidence: np.ndarray
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a run is, for teachers that show its behaviour to somebody, or wait.
+
+    folder: the run's directory; behaviour: all it did; length: of segments, in steps; stopping:
+    whether the run was told to stop; waiting: to be called now and then, with a line on what is
+    waited for.
+    """
+
+    folder: Path
+    spec: "Spec"
+    behaviour: "SegmentStore"
+    length: int
+    stopping: Callable[[], bool]
+    waiting: Callable[[str], None]
+
+
 class Teacher(Protocol):
     """A teacher in use by a run. It may take its time, and remember what it was asked."""
+
+    waits: bool
+    """Whether `collect` may take long."""
+
+    def begin_at(self, place: Place) -> None:
+        """Learn where the run is, before it asks anything."""
 
     def ask(
         self,
@@ -68,7 +103,16 @@ class Teacher(Protocol):
         """Ask it about B pairs, which the ledger knows by their tickets, int64 [B]."""
 
     def collect(self) -> list[tuple[np.ndarray, Answers]]:
-        """The answers that arrived since the last call, with the tickets of their queries."""
+        """The answers that arrived since the last call, with the tickets of their queries.
+
+        Raises Interrupted if it should wait for them and cannot.
+        """
+
+    def has_news(self) -> bool:
+        """Whether answers came that the reward model should learn from before the next session."""
+
+    def save_to(self, folder: Path) -> None:
+        """Write what the teacher adds to the directory of a finished run."""
 
     def state_dict(self) -> dict[str, Any]:
         """Its state; empty if it keeps none."""
@@ -91,6 +135,8 @@ def checked(answers: Answers, count: int) -> Answers:
 class AtOnce:
     """A teacher that answers when it is called."""
 
+    waits = False
+
     def __init__(self, part: Working):
         self._part = part
         self._answered: list[tuple[np.ndarray, Answers]] = []
@@ -111,6 +157,15 @@ class AtOnce:
         answered, self._answered = self._answered, []
         return answered
 
+    def begin_at(self, place: Place) -> None:
+        """It needs no place."""
+
+    def has_news(self) -> bool:
+        return False  # nothing comes later
+
+    def save_to(self, folder: Path) -> None:
+        """It has nothing to add."""
+
     def state_dict(self) -> dict[str, Any]:
         return self._part.state_dict()
 
@@ -126,6 +181,20 @@ class Patient:
 
     def __init__(self, part: Part, inner: Any):
         self._part, self._inner = part, inner
+        self.waits = bool(getattr(inner, "waits", False))
+
+    def begin_at(self, place: Place) -> None:
+        self._if_it_can("begin_at", place)
+
+    def has_news(self) -> bool:
+        return bool(self._if_it_can("has_news"))
+
+    def save_to(self, folder: Path) -> None:
+        self._if_it_can("save_to", folder)
+
+    def _if_it_can(self, name: str, *given: Any) -> Any:
+        with self._part.blamed():
+            return getattr(self._inner, name)(*given) if hasattr(self._inner, name) else None
 
     def ask(
         self,

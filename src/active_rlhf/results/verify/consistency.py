@@ -20,6 +20,9 @@ from active_rlhf.study.settings import Evaluation, Spec
 
 Fault = tuple[str, str]  # a file of the run, what is wrong with it
 Faults = Iterator[str]
+Counts = dict[int, dict[str, int]]
+"""By the step at which answers came: how many of each kind."""
+NONE = dict.fromkeys(ANSWERS, 0)
 SETTINGS = "the run's settings give"
 
 
@@ -32,7 +35,7 @@ def faults(directory: Path, spec: Spec, result: dict[str, Any]) -> Iterator[Faul
     for key, value in {"steps": plan.steps, "queries": sum(plan.queries)}.items():
         if result.get(key) != value:
             yield "run.json", f"{key} is {result.get(key)!r}, {SETTINGS} {value}"
-    counts: dict[str, list[int]] = {}
+    counts: Counts = {}
     if plan.queries:
         for fault in _ledger(plan, counts, directory / "labels.npz"):
             yield "labels.npz", fault
@@ -93,7 +96,9 @@ def _evaluations(plan: Plan, evaluation: Evaluation, frame: pd.DataFrame) -> Fau
     yield from _unlike(frame, {"step": step, "episodes": episodes, "labels": labels})
 
 
-def _sessions(plan: Plan, counts: Mapping[str, list[int]], frame: pd.DataFrame) -> Faults:
+def _sessions(plan: Plan, counts: Counts, frame: pd.DataFrame) -> Faults:
+    between = frame["asked"] == 0  # answers that came later than their questions
+    asking = frame[~between].reset_index(drop=True)
     planned = {
         "session": range(len(plan.when)),
         "step": (np.array(plan.when) + 1) * plan.size,
@@ -101,21 +106,20 @@ def _sessions(plan: Plan, counts: Mapping[str, list[int]], frame: pd.DataFrame) 
         "held_out": plan.held_out,
         "labels": list(accumulate(plan.queries)),
     }
-    found = list(_unlike(frame, planned))
+    found = list(_unlike(asking, planned))
     yield from found
-    if "pending" in frame and frame["pending"].any():  # answers came later than their questions
-        for name, values in counts.items():
-            if frame[name].sum() != sum(values):
-                yield f"{name} is {frame[name].sum()} in all, labels.npz gives {sum(values)}"
-    elif not found:
-        yield from _unlike(frame, counts, "labels.npz gives")
-    small, large = (frame[name].to_numpy(float) for name in ("shortlist", "pool"))
-    if not ((frame["asked"] <= small) & (small <= large)).all():
+    if not found and counts:
+        arrived = {name: [counts.get(at, NONE)[name] for at in frame["step"]] for name in ANSWERS}
+        yield from _unlike(frame, arrived, "labels.npz gives")
+        if missing := sorted(counts.keys() - set(frame["step"])):
+            yield f"nothing of the answers that labels.npz has at step {missing[0]}"
+    small, large = (asking[name].to_numpy(float) for name in ("shortlist", "pool"))
+    if not ((asking["asked"] <= small) & (small <= large)).all():
         yield "a shortlist has fewer pairs than were asked, or more than its pool"
 
 
-def _ledger(plan: Plan, counts: dict[str, list[int]], path: Path) -> Faults:
-    """Compare the ledger with the plan; if they agree, fill `counts` with answers by session."""
+def _ledger(plan: Plan, counts: Counts, path: Path) -> Faults:
+    """Compare the ledger with the plan; if they agree, fill `counts`."""
     try:
         ledger = Ledger.load(path)
         sessions, held_out = (ledger.column(name) for name in ("sessions", "held_out"))
@@ -133,6 +137,6 @@ def _ledger(plan: Plan, counts: dict[str, list[int]], path: Path) -> Faults:
         if (found, total) != (planned, sum(planned)):
             yield f"{name} by session is {found} of {total}, {SETTINGS} {planned}"
             return
-    answered = ledger.column("answered")
-    kinds = [ledger.kinds(tickets[answered[tickets]]) for tickets in each]
-    counts |= {name: [kind[name] for kind in kinds] for name in ANSWERS}
+    came = ledger.column("answered_at")
+    for at in np.unique(came[came >= 0]):
+        counts[int(at)] = ledger.kinds(np.flatnonzero(came == at))
