@@ -36,7 +36,9 @@ def spread(
 
 
 @pytest.fixture(autouse=True)
-def only_own():
+def only_own(tmp_path_factory, monkeypatch):
+    """And from a folder in which no temporary file is, as paths below it are told by their ends."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     yield
     load_parts([])
 
