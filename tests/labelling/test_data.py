@@ -39,7 +39,9 @@ def runs(draw, name):
     single, choice = st.floats(width=32, allow_nan=False), st.integers(0, 17)
     continuous = np.float32, (n, 2, length, 1), single
     action = draw(st.sampled_from([continuous, (np.int64, (n, 2, length), choice)]))
+    texts = np.array(["null", '{"a": 1}'])
     behaviour = {
+        **draw(st.sampled_from([{}, {"replay_origins": texts, "replay_steps": np.arange(2)}])),
         "observations": draw(arrays(np.float32, (n, 2, length, 2), elements=single)),
         "actions": draw(arrays(action[0], action[1], elements=action[2])),
         "returns": draw(arrays(float, (n, 2), elements=FINITE)),

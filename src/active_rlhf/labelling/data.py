@@ -24,6 +24,7 @@ LABELS = "labels.npz"
 ANSWER = {1.0: "first", 0.0: "second", 0.5: "equal"}
 PREFERENCE = {answer: preference for preference, answer in ANSWER.items()}
 SEGMENTS = ("observations", "actions")
+FURTHER = "further"  # the key of a run's first row that holds its further arrays
 ARRAYS = ("budget", *COLUMNS, *SEGMENTS, "returns")  # of a labels.npz, in its order
 RUN = ("environment", "method", "seed")
 ROW = (
@@ -68,6 +69,11 @@ class Labels:
     def name(self) -> str:
         """`<environment> <method> seed <seed>`."""
         return "{} {} seed {}".format(*self.run)
+
+    @property
+    def further(self) -> list[str]:
+        """The arrays that are not of one query each: what repeats the episodes of segments."""
+        return [name for name in self.columns if name not in ARRAYS]
 
     @property
     def has_segments(self) -> bool:
@@ -222,12 +228,15 @@ def _of_rows(
             raise InputError(f"{path}: the queries of {run} are not numbered from 0 by `ticket`")
         others = [row for row in own if row["purpose"] != "query"]
         columns = _columns(asked) | _shown(asked)
-        for name in SEGMENTS:
-            if segments and (key := "/".join(map(str, (*run, name)))) in segments:
-                columns[name] = segments[key]
-        ordered = {
-            name: columns[name] for name in (*FIRST, *SEGMENTS, "returns") if name in columns
+        begin = "/".join(map(str, run)) + "/"
+        columns |= {
+            key.removeprefix(begin): array
+            for key, array in (segments or {}).items()
+            if key.startswith(begin)
         }
+        further = [name for name in columns if name not in ARRAYS]
+        names = ("budget", *COLUMNS, *further, *SEGMENTS, "returns")
+        ordered = {name: columns[name] for name in names if name in columns}
         steps = np.array([row["step"] for row in asked], np.int64)
         digests, people = ([row[key] for row in asked] for key in ("digest", "people"))
         found.append(Labels(run, ordered, steps, digests, people, others))
@@ -260,10 +269,12 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
 def _shown(rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
     if not rows or not all("observations" in row for row in rows):
         return {}
-    return {
+    shown = {
         name: np.array([row[name]["values"] for row in rows], rows[0][name]["dtype"])
         for name in SEGMENTS
     }
+    further = rows[0].get(FURTHER, {})
+    return shown | {name: np.array(a["values"], a["dtype"]) for name, a in further.items()}
 
 
 # --- writing -------------------------------------------------------------------------------------
@@ -294,7 +305,7 @@ def write(labels: Sequence[Labels], path: Path, segments: bool = False) -> None:
                 shown: dict[str, Any] = {
                     "/".join(map(str, (*own.run, name))): own.columns[name]
                     for own in labels
-                    for name in SEGMENTS
+                    for name in (*SEGMENTS, *own.further)
                 }
                 np.savez(temporary, **shown)
         with atomic(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
@@ -307,10 +318,15 @@ def write(labels: Sequence[Labels], path: Path, segments: bool = False) -> None:
         raise InputError(f"{path}: must end in .npz, .jsonl or .csv")
 
 
+def _coded(array: np.ndarray, *place: int) -> dict[str, Any]:
+    """An array, or the part of it at a place, as JSON."""
+    return {"dtype": array.dtype.str, "values": array[place].tolist()}
+
+
 def rows_of(labels: Labels, segments: bool = False) -> Iterator[dict[str, Any]]:
     """A mapping by ROW for each query, with `observations` and `actions` if asked for."""
-    small = {name: column for name, column in labels.columns.items() if name not in SEGMENTS}
-    columns = {name: column.tolist() for name, column in small.items()}
+    small = [name for name in ARRAYS if name in labels.columns and name not in SEGMENTS]
+    columns = {name: labels.columns[name].tolist() for name in small}
     run = dict(zip(RUN, labels.run, strict=True)) | {"budget": columns["budget"]}
     for i, (digest, people) in enumerate(zip(labels.digests, labels.people, strict=True)):
         own = {name: column[i] for name, column in columns.items() if name != "budget"}
@@ -332,8 +348,9 @@ def rows_of(labels: Labels, segments: bool = False) -> Iterator[dict[str, Any]]:
             "answered_at": own["answered_at"],
             "people": people,
         }
-        for name in SEGMENTS if segments else ():
-            array = labels.columns[name]
-            row[name] = {"dtype": str(array.dtype), "values": array[i].tolist()}
+        if segments:
+            row |= {name: _coded(labels.columns[name], i) for name in SEGMENTS}
+            further = {name: _coded(labels.columns[name]) for name in labels.further}
+            row |= {FURTHER: further} if further and i == 0 else {}
         yield row
     yield from map(dict, labels.others)
