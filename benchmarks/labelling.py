@@ -10,6 +10,7 @@ else. What people cost a policy is measured by training runs alone and beside th
 
 import argparse
 import json
+import resource
 import statistics
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,39 +124,37 @@ def throughput(
     return {"answers_a_second": rate, "server_cpu_ms_an_answer": 1000 * spent / len(given)}
 
 
-def policy(folder: Path) -> float:
-    """Seconds that a policy takes to train on the true reward."""
+def policy(folder: Path) -> tuple[float, float]:
+    """Seconds, and CPU seconds, that a policy takes to train on the true reward."""
     command = [sys.executable, "-m", "active_rlhf.cli", "train", *TRAINED, "--seed", "1"]
     changes = ["--set", "total_steps=102400", "--out", str(folder), "--force"]
+    used = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
     subprocess.run([*command, *changes], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    return float(json.loads((folder / "run.json").read_text())["wall_s"])
+    wall = float(json.loads((folder / "run.json").read_text())["wall_s"])
+    return wall, sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - used
 
 
-def beside_people(port: int, server: psutil.Process, folder: Path, rounds: int = 4) -> dict:
-    """A policy's seconds alone and beside ten people, and the server's share of a core then."""
-    alone, beside, shares = [], [], []
-    measured: list[tuple[list[float], Callable[[], float]]] = [
-        (alone, lambda: policy(folder)),
-        (beside, lambda: policy(folder)),
-    ]
-    for i in range(rounds):
-        for seconds, run in measured if i % 2 else measured[::-1]:
-            if seconds is alone:
-                seconds.append(run())
-                continue
-            with people(port, PEOPLE):
-                before, begun = sum(server.cpu_times()[:2]), time.monotonic()
-                seconds.append(run())
-                passed = time.monotonic() - begun
-                shares.append((sum(server.cpu_times()[:2]) - before) / passed)
-    ratios = [b / a for a, b in zip(alone, beside, strict=True)]
-    return {
-        "alone_s": statistics.median(alone),
-        "beside_s": statistics.median(beside),
-        "ratio": statistics.median(ratios),
-        "least_ratio": min(beside) / min(alone),
-        "server_share_of_a_core": statistics.median(shares),
-    }
+def beside_people(
+    port: int, server: psutil.Process, folder: Path, rounds: int = 5
+) -> dict[str, float]:
+    """How much longer a policy takes beside ten people, and the server's share of a core then.
+
+    cpu_ratio counts only the time that the policy's process computes, which says what people cost
+    it where other work keeps the machine busy.
+    """
+    policy(folder)  # compiles what is not compiled yet
+    ratios, shares = [], []
+    for _ in range(rounds):
+        alone = policy(folder)
+        with people(port, PEOPLE):
+            before, begun = sum(server.cpu_times()[:2]), time.monotonic()
+            beside = policy(folder)
+            spent = sum(server.cpu_times()[:2]) - before
+            shares.append(spent / (time.monotonic() - begun))
+        ratios.append([b / a for a, b in zip(alone, beside, strict=True)])
+    wall, cpu = np.median(ratios, axis=0).tolist()
+    share = statistics.median(shares)
+    return {"wall_ratio": wall, "cpu_ratio": cpu, "server_share_of_a_core": share}
 
 
 def main() -> None:

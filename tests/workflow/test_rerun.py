@@ -16,7 +16,9 @@ FIGURES = {
     "run_time",
 }
 TABLES = {"summary", "significance", "ledger", "reward_model", "costs", "document"}
-TABLES_OF_SOME = {"aggregates", "coverage", "labels_needed", "variant_differences"}  # studies
+TABLES_OF_SOME = {
+    *("aggregates", "coverage", "labels_needed", "limits", "people", "variant_differences")
+}  # studies
 PAGES = {"config_page", "findings_page", "tables_page", "overhead_page"}
 ANALYSIS = {"statistics", "overhead", "findings", *FIGURES, *TABLES} | PAGES - {"config_page"}
 
@@ -166,7 +168,7 @@ USED = {
     "study/reading.py": {"config"},
     "tables/cells.py": {*TABLES - {"document"}, *TABLES_OF_SOME},
     "figures/rankings.py": {"rankings"},
-    "figures/style.py": {*FIGURES, "budgets", "profiles", "variants"},
+    "figures/style.py": {*FIGURES, "budgets", "profiles", "return_limits", "variants"},
     "analysis/findings.py": {"findings"},
     "results/verify/recomputed.py": set(),
     "cli/watch.py": set(),

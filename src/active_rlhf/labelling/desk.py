@@ -129,14 +129,13 @@ class Desk:
         return [_showing(row) for row in found]
 
     def practised(self, annotator: str) -> bool:
-        """Whether a person has answered as many practice pairs as there should be."""
+        """Whether a person was shown as many practice pairs as there should be."""
         with self._lock:
-            row = self._db.execute(
-                "SELECT COUNT(DISTINCT query) FROM answers WHERE annotator=? AND showing IN "
-                "(SELECT id FROM showings WHERE purpose='practice')",
-                (annotator,),
-            ).fetchone()
-            return bool(row[0] >= self.about().get("practice", 0))
+            row = self._one(
+                "SELECT COUNT(*) AS n FROM showings WHERE annotator=? AND purpose='practice'",
+                annotator,
+            )
+            return bool(row and row["n"] >= self.about().get("practice", 0))
 
     def oldest(self) -> float | None:
         """When the oldest query was asked that needs another answer, None if none does."""
