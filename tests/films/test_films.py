@@ -6,7 +6,7 @@ import gymnasium
 import mujoco
 import numpy as np
 import pytest
-from conftest import ROLLOUT, ROLLOUTS, spec, stopped
+from film_runs import ROLLOUT, ROLLOUTS, spec, stopped
 from run_files import assert_same_results
 
 from active_rlhf.behaviour.ledger import Ledger
