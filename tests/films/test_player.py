@@ -11,6 +11,8 @@ from active_rlhf.cli import main
 from active_rlhf.films import Studio
 from active_rlhf.films.page import Clip, write_films
 
+pytestmark = pytest.mark.slow  # by the browser
+
 EVIL = '</script><script>window.hacked = 1</script><img src="http://x.invalid/" onerror="hacked=1">'
 STEPS = 40
 

@@ -15,7 +15,7 @@ ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="no imageio-ffmpeg: no vid
 
 
 @pytest.mark.parametrize(("suffix", "every"), [(".mp4", 1), (".gif", 3)])
-@pytest.mark.parametrize("name", ["Hopper-v5", "Dot-v0"])
+@pytest.mark.parametrize("name", [pytest.param("Hopper-v5", marks=pytest.mark.slow), "Dot-v0"])
 def test_a_video_has_the_frames_of_the_film(name, suffix, every, tmp_path):
     path = tmp_path / f"film{suffix}"
     code = f"""

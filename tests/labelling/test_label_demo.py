@@ -93,6 +93,7 @@ def test_a_person_teaches_a_cheetah_to_run(place, chromium):
     assert returns.iloc[-1] > returns.iloc[0] + 100
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (ROOT / ".venv").exists(), reason="set up by `make venv` only")
 def test_ctrl_c_ends_it_and_the_same_command_goes_on(place):
     port = free_port()

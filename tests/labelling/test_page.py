@@ -6,6 +6,8 @@ from at_the_page import person
 
 from active_rlhf.labelling.combining import COMBINED
 
+pytestmark = pytest.mark.slow  # by the browser
+
 SEEN = {"ArrowLeft": "left", "1": "left", "ArrowRight": "right", "2": "right"}
 SEEN |= {"ArrowUp": "equal", "0": "equal", "ArrowDown": "skipped", "x": "skipped"}
 
