@@ -32,6 +32,8 @@ def offered(line: str) -> set[str]:
     [
         ("active-rlhf tr", {"train"}),
         ("active-rlhf train --sel", {"--selector"}),
+        ("active-rlhf label --no-", {"--no-open"}),
+        ("active-rlhf label config/label", {"config/label_demo.yaml"}),
         ("active-rlhf train --tracking w", {"wandb"}),
         ("active-rlhf train --study config/de", {"config/demo.yaml"}),
         ("active-rlhf train --study config/demo.yaml --env H", {"HalfCheetah-v5", "Hopper-v5"}),
