@@ -52,9 +52,13 @@ thesis-dry: $(READY)  ## show the jobs of the thesis study, starting none
 # Caches and temporary files stay in this folder.
 check: export XDG_CACHE_HOME := $(CURDIR)/.cache
 check: export TMPDIR := $(CURDIR)/.cache/tmp
-check: $(READY) lint  ## style, types and the quick tests
-	mkdir -p $$TMPDIR
-	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m "not slow and not slurm"
+check: $(READY)  ## style, types and the quick tests
+	@mkdir -p $$TMPDIR
+	@echo "make lint runs beside the tests; what it says comes last"
+	@make --no-print-directory lint > $$TMPDIR/lint 2>&1 & \
+	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder \
+		-m "not slow and not slurm" || tests=$$?; \
+	wait $$! || lint=$$?; cat $$TMPDIR/lint; exit $${tests:-$${lint:-0}}
 
 # Three at once also on two cores: some tests wait for SLURM.
 test: $(READY) lint  ## style, types and every test; says at the end what was left out and why

@@ -110,6 +110,7 @@ def run_page(page: Path, names: dict[str, Any]) -> None:
             assert printed == text
 
 
+@pytest.mark.slow
 def test_the_code_of_the_library_page_runs(results, monkeypatch):
     monkeypatch.chdir(results)
     names: dict[str, Any] = {}
@@ -128,6 +129,7 @@ def png_size(image: Path) -> tuple[int, int]:
     return int.from_bytes(header[:4], "big"), int.from_bytes(header[4:], "big")
 
 
+@pytest.mark.slow
 def test_the_fields_of_the_answers_are_documented(results):
     table = (REPOSITORY / "docs/library.md").read_text()
     documented = dict(re.findall(r"^\| `(\w+)` \| (\w+64|\w+32|bool)[ |\[]", table, re.MULTILINE))

@@ -107,7 +107,8 @@ def test_without_extras_the_package_trains_and_analyses_a_study(installed):
     run(installed, "active-rlhf", "new", "picker", "mine")
     assert "FAIL" not in run(installed, "active-rlhf", "check", "mine.py")
     selectors = {"mine": {"base": "random", "picker": "mine"}, "hybrid": {}}
-    study = TINY | {"selectors": selectors, "parts": ["mine.py"], "tracking": "tensorboard"}
+    study = TINY | {"seeds": [1], "selectors": selectors}
+    study |= {"parts": ["mine.py"], "tracking": "tensorboard"}
     (installed / "study.yaml").write_text(yaml.safe_dump(study))
     cell = ["--env", "Hopper-v5", "--selector", "mine", "--seed", "1"]
     run(installed, "active-rlhf", "train", "--study", "study.yaml", *cell, "--out", "one")

@@ -9,6 +9,7 @@ from scipy.stats import binomtest
 from some_people import ANSWERS, simulated
 from statsmodels.stats.inter_rater import cohens_kappa as statsmodels_kappa
 
+from active_rlhf.cli import main
 from active_rlhf.labelling.desk import Desk, Given
 from active_rlhf.labelling.quality import (
     _share,
@@ -163,3 +164,12 @@ def test_the_table_and_the_csv_say_the_same(tmp_path):
     alone = people(as_rows(measured(rows([(0, "Ada", "first")]))))
     assert alone.notes == ("No two people answered the same query, so agreement is not known.",)
     assert people(as_rows(report([]))).rows == ()
+
+
+def test_the_command_names_what_it_cannot_find(tmp_path, capsys):
+    assert main(["quality", str(tmp_path / "no")]) == 2
+    said = capsys.readouterr().err
+    assert said == f"error: {tmp_path}/no: no run here has queue.sqlite or answers.csv\n"
+    RunsEnd(tmp_path, {}).close()
+    assert main(["quality", str(tmp_path), "--out", str(tmp_path / "quality.csv")]) == 0
+    assert read_rows(tmp_path / "quality.csv")["measure"].tolist()[0] == "people"

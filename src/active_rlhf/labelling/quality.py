@@ -4,7 +4,7 @@ Everything is about answers that stand: one that was withdrawn or changed counts
 Intervals are of 95%.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 from math import nan
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from active_rlhf.analysis.intervals import percentile_interval, resample_counts
+from active_rlhf.analysis.intervals import percentile_interval
 from active_rlhf.files import atomic
 from active_rlhf.labelling.combining import JUDGED
 from active_rlhf.labelling.queue import ANSWERS, WITHDRAWN
@@ -192,7 +192,7 @@ def _agreement(shared: np.ndarray, person: int) -> dict[str, Any]:
     own = shared[person] if n else NONE
     others = np.delete(shared, person, 0) if n else shared[:0]
     same = ((others == own) & (others >= 0)).sum(0) / np.maximum((others >= 0).sum(0), 1)
-    low, high = _resampled(n, lambda drawn: drawn @ same / n)
+    low, high = _resampled(same[:, None], lambda sums: sums[:, 0] / n)
     value = float(same.mean()) if n else nan
     return {"agreement": value, "agreement_low": low, "agreement_high": high, "agreement_n": n}
 
@@ -202,7 +202,7 @@ def _pair(one: np.ndarray, other: np.ndarray) -> dict[str, Any]:
     both = (one >= 0) & (other >= 0)
     one, other, n = one[both], other[both], int(both.sum())
     cells = np.eye(len(JUDGED) ** 2)[one * len(JUDGED) + other]  # [n, c * c]
-    low, high = _resampled(n, lambda drawn: cohens_kappa(drawn @ cells))
+    low, high = _resampled(cells, cohens_kappa)
     return {
         "agreement": float((one == other).mean()) if n else nan,
         "agreement_n": n,
@@ -247,16 +247,21 @@ def krippendorff(said: np.ndarray) -> tuple[float, Interval]:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(expected > 0, 1 - observed / expected, nan)
 
-    interval = _resampled(len(votes), lambda drawn: alpha(drawn @ parts))
-    return float(alpha(parts.sum(0))), interval
+    return float(alpha(parts.sum(0))), _resampled(parts, alpha)
 
 
-def _resampled(n: int, statistic: Any) -> Interval:
-    """The percentile bootstrap interval of a statistic, given how often each of n queries is drawn
-    in each resample; nan for fewer than two."""
-    if n < 2:
+def _resampled(rows: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]) -> Interval:
+    """The percentile bootstrap interval over n queries of a statistic of sums [..., k] of their
+    rows [n, k]; nan for fewer than two.
+
+    Of equal rows it matters only how many are drawn, so a resample is one draw from the distinct.
+    """
+    if len(rows) < 2:
         return nan, nan
-    values = statistic(resample_counts(n, RESAMPLES, np.random.default_rng(0)))
+    distinct, times = np.unique(rows, axis=0, return_counts=True)
+    generator = np.random.default_rng(0)
+    drawn = generator.multinomial(len(rows), times / len(rows), size=RESAMPLES)
+    values = statistic(drawn @ distinct)
     values = values[np.isfinite(values)]
     low, high = percentile_interval(values) if len(values) else (nan, nan)
     return float(low), float(high)
