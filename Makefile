@@ -35,7 +35,7 @@ demo: $(READY)  ## train and analyse the study CONFIG (default: the demo) and wr
 LABEL := config/label_demo.yaml
 PORT ?= 8420
 label-demo: $(READY)  ## be the teacher of a short run, at a page in your browser
-	@results="$$(active-rlhf results $(LABEL))" && active-rlhf label --port $(PORT) $(LABEL) -- \
+	@results="$$(active-rlhf results $(LABEL))" && active-rlhf label $(LABEL) --port $(PORT) -- \
 		active-rlhf train --study $(LABEL) --env HalfCheetah-v5 --selector random --seed 1 \
 		--out "$$results/runs/HalfCheetah-v5/random/1" || test $$? = 130
 

@@ -32,6 +32,7 @@ def offered(line: str) -> set[str]:
     [
         ("active-rlhf tr", {"train"}),
         ("active-rlhf train --sel", {"--selector"}),
+        ("active-rlhf label config/label", {"config/label_demo.yaml"}),
         ("active-rlhf train --tracking w", {"wandb"}),
         ("active-rlhf train --study config/de", {"config/demo.yaml"}),
         ("active-rlhf verify src/active_rlhf/stu", {"src/active_rlhf/study/"}),

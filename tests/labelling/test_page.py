@@ -1,10 +1,13 @@
 """The label page in a real browser, from its server to the queue."""
 
+import time
+
 import pytest
 from asking import answers, progress, queue
 from at_the_page import person
 
 from active_rlhf.labelling.combining import COMBINED
+from active_rlhf.labelling.desk import LEASE, Desk, Given
 
 pytestmark = pytest.mark.slow  # by the browser
 
@@ -117,6 +120,19 @@ def test_two_people_are_asked_the_same_only_if_both_are_wanted(wanted, tmp_path,
     found = [(a["query"], a["annotator"]) for a in answers(tmp_path)]
     assert len(set(found)) == len(found) == 8
     assert len({query for query, _ in found}) == 8 // wanted
+
+
+def test_a_pair_that_the_run_went_on_without_goes_away(tmp_path, server, chromium):
+    end = queue(tmp_path, 2)
+    with person(chromium, server(tmp_path)) as ada:
+        shown = ada.wait_for_pair()
+        desk = Desk(tmp_path, clock=lambda: time.time() + 2 * LEASE)
+        for number, showing in enumerate(desk.next("Bob", 1)):
+            desk.record("Bob", [Given(f"{number:036x}", showing.id, "left")])
+        end.take(1024, COMBINED["first"])
+        ada.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # look again
+        assert ada.wait_for_pair(shown)
+        assert ada.text("#said") == "The trainer needs no answer to that pair any more."
 
 
 def test_keys_can_be_changed(tmp_path, server, chromium):

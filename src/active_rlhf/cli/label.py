@@ -5,7 +5,7 @@ the address that is printed. From other machines that takes a token, which is pa
 --token, a new one each time.
 
 A command after `--`, which trains the study, is started, with its output in
-results/<study>/logs/label.log; when it ends, so does this. Options come before the study then.
+results/<study>/logs/label.log; when it ends, so does this.
 
 Example:
   active-rlhf label config/label_demo.yaml
@@ -52,11 +52,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         action=BooleanOptionalAction,
         help="open the page in a browser; default: where there is one",
     )
-    parser.add_argument(
-        "command",
-        nargs="*",
-        help="after --: a command to start, until whose end the page is served",
-    )
+    parser.set_defaults(command=[])
+    parser.usage = "%(prog)s [options] STUDY|RUN [-- COMMAND ...]"
 
 
 def run(args: Namespace) -> int:

@@ -57,7 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"active-rlhf {version('active-rlhf')}")
         return 0
     try:
-        return _module(name).run(parser_of(name).parse_args(rest))
+        parser = parser_of(name)
+        if parser.get_default("command") is not None and "--" in rest:
+            at = rest.index("--")
+            parser.set_defaults(command=rest[at + 1 :])
+            rest = rest[:at]
+        return _module(name).run(parser.parse_args(rest))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -83,7 +88,10 @@ def parser_of(name: str) -> ArgumentParser:
 
 
 def add_arguments(parser: ArgumentParser, name: str) -> None:
-    """Give a parser the arguments of a command."""
+    """Give a parser the arguments of a command.
+
+    One with the default `command=[]` gets there what stands after `--`, wherever its options are.
+    """
     _module(name).add_arguments(parser)
 
 

@@ -69,6 +69,8 @@ async function lookOnce() {
     held = held.filter((pair) => listed.has(pair.id) || pair.undone);
     for (const pair of held) listed.delete(pair.id);
     for (const pair of listed.values()) if (!answered.has(pair.id)) held.push(pair);
+    if (shown && !feedback && !held.includes(shown) && !answered.has(shown.id))
+      say("The trainer needs no answer to that pair any more.");
     for (const pair of held.slice(0, 2 + AHEAD)) await load(pair);
   } catch (error) {
     if (!(error instanceof Failed)) throw error;
