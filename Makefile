@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: benchmark help venv demo report figures thesis-dry check test lint clean
+.PHONY: benchmark help venv demo label-demo report figures thesis-dry check test lint clean
 
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
@@ -32,6 +32,13 @@ demo: $(READY)  ## train and analyse the study CONFIG (default: the demo) and wr
 	@active-rlhf watch $(CONFIG) -- $(SNAKEMAKE) && { $(REPORT); } \
 	|| test $$? = 130  # Ctrl-C, after which make would have the last word
 
+LABEL := config/label_demo.yaml
+PORT ?= 8420
+label-demo: $(READY)  ## be the teacher of a short run, at a page in your browser
+	@results="$$(active-rlhf results $(LABEL))" && active-rlhf label --port $(PORT) $(LABEL) -- \
+		active-rlhf train --study $(LABEL) --env HalfCheetah-v5 --selector random --seed 1 \
+		--out "$$results/runs/HalfCheetah-v5/random/1" || test $$? = 130
+
 report: figures  ## write the HTML report of a finished study
 	@$(REPORT)
 
@@ -45,9 +52,13 @@ thesis-dry: $(READY)  ## show the jobs of the thesis study, starting none
 # Caches and temporary files stay in this folder.
 check: export XDG_CACHE_HOME := $(CURDIR)/.cache
 check: export TMPDIR := $(CURDIR)/.cache/tmp
-check: $(READY) lint  ## style, types and the quick tests
-	mkdir -p $$TMPDIR
-	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m "not slow and not slurm"
+check: $(READY)  ## style, types and the quick tests
+	@mkdir -p $$TMPDIR
+	@echo "make lint runs beside the tests; what it says comes last"
+	@make --no-print-directory lint > $$TMPDIR/lint 2>&1 & \
+	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder \
+		-m "not slow and not slurm" || tests=$$?; \
+	wait $$! || lint=$$?; cat $$TMPDIR/lint; exit $${tests:-$${lint:-0}}
 
 # Three at once also on two cores: some tests wait for SLURM.
 test: $(READY) lint  ## style, types and every test; says at the end what was left out and why

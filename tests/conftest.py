@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import gc
 import os
 import sys
 from collections import Counter
@@ -9,6 +10,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from active_rlhf.cli.threads import one_thread
+
+# A test process for each core is enough: threads that wait for a core burn the time of another.
+one_thread()
 settings.register_profile("untimed", deadline=None)  # how fast is for benchmarks/ to say
 settings.load_profile("untimed")
 
@@ -22,6 +27,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:  # whose study takes a minute, whatever the test does with it
         if "trained" in getattr(item, "fixturenames", ()):
             item.add_marker("slow")
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: no garbage collection need look at it again."""
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

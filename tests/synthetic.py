@@ -1,8 +1,12 @@
 """Synthetic studies in the shape of real ones, for the tests of figures, tables and findings."""
 
+import functools
+
 import numpy as np
 import pandas as pd
 
+from active_rlhf.analysis.endpoints import endpoints
+from active_rlhf.analysis.limits import limits
 from active_rlhf.analysis.study import statistics
 from active_rlhf.analysis.wording import Terms
 
@@ -34,14 +38,32 @@ def runs(methods: list[str], envs: list[str], n: int, effect: float = 0.0) -> pd
 
 
 def study(
-    methods: list[str], envs: list[str], n: int, effect: float = 0.0, **terms: object
+    methods: list[str],
+    envs: list[str],
+    n: int,
+    effect: float = 0.0,
+    measured: bool = False,
+    **terms: object,
 ) -> tuple[dict[str, pd.DataFrame], Terms]:
-    """All statistics of such runs, and the terms of their captions."""
-    frame = runs(methods, envs, n, effect)
-    baselines = {env: (0.0, 10.0 ** (1 + e % 4) * 3) for e, env in enumerate(envs)}
-    frames = statistics(frame, resamples=200, baselines=baselines)
+    """All statistics of such runs, and the terms of their captions; `measured`: of rewards too."""
+    frames = computed(tuple(methods), tuple(envs), n, effect, measured)
     terms = {"asked": {env: ("oracle", 500) for env in envs}} | terms
-    return frames, Terms(methods=tuple(methods), **terms)  # type: ignore[arg-type]
+    copies = {name: frame.copy() for name, frame in frames.items()}
+    return copies, Terms(methods=tuple(methods), **terms)  # type: ignore[arg-type]
+
+
+@functools.cache
+def computed(
+    methods: tuple[str, ...], envs: tuple[str, ...], n: int, effect: float, measured: bool = False
+) -> dict[str, pd.DataFrame]:
+    frame = runs([*methods], [*envs], n, effect)
+    baselines = {env: (0.0, 10.0 ** (1 + e % 4) * 3) for e, env in enumerate(envs)}
+    seen = sessions([*methods], [*envs], n) if measured else None
+    frames = statistics(frame, resamples=200, baselines=baselines, sessions=seen)
+    if measured:
+        ends = endpoints(runs(["low", "true"], [*envs], n, 0.1))
+        frames["limits"] = limits(frames["quality"], ends, "low", "true", resamples=200)
+    return frames
 
 
 def sessions(methods: list[str], envs: list[str], n: int) -> pd.DataFrame:
@@ -56,6 +78,9 @@ def sessions(methods: list[str], envs: list[str], n: int) -> pd.DataFrame:
                     for name in ("train", "validation", "probe")
                 }
                 accuracy["validation_accuracy"][0] = np.nan
+                good = accuracy["probe_accuracy"]
+                accuracy |= {"probe_loss": 1 - good, "probe_calibration": (1 - good) / 3}
+                accuracy["probe_correlation"] = good**2
                 keys = {"env": env, "method": method, "seed": seed, "session": np.arange(10)}
                 frames.append(pd.DataFrame(keys | {"labels": np.arange(10) * 50 + 10} | accuracy))
     return pd.concat(frames, ignore_index=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 # Imported only where somebody asked for the extra that brings it.
-OPTIONAL = {"wandb"}
+OPTIONAL = {"imageio_ffmpeg", "wandb"}
 
 
 def imported(file: Path) -> set[str]:

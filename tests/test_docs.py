@@ -3,16 +3,21 @@
 import contextlib
 import io
 import re
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from people import person, spec
 from tiny_study import TINY
 
 from active_rlhf.analysis.files import write_table
 from active_rlhf.analysis.study import statistics
+from active_rlhf.cli import main
+from active_rlhf.labelling.data import ROW
+from active_rlhf.labelling.quality import read_rows
 from active_rlhf.results.collect import collect
 from active_rlhf.results.export import read_runs
 from active_rlhf.run.training import train
@@ -74,6 +79,23 @@ def results(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
+def test_the_commands_of_the_label_page_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run = Path("results/people/runs/Reacher-v5/random/1")
+    with person(run, "Ada"), person(run, "Bo"):
+        train(spec(overlap={"people": 2, "share": 0.3}), run)
+    page = (REPOSITORY / "docs/label_data.md").read_text()
+    blocks = re.findall(r"^```bash\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    for line in "".join(blocks).splitlines():
+        assert main(shlex.split(line)[1:]) == 0, capsys.readouterr().err
+    assert Path("labels.npz").read_bytes() == (run / "labels.npz").read_bytes()
+    assert Path("results/people/labels/quality.csv").exists() and Path("fits.csv").exists()
+    assert all(f"`{key}`" in page for key in ROW if key != "people")
+    measured = read_rows("results/people/labels/quality.csv")["measure"]
+    assert all(f"`{name}`" in page for name in set(measured) - {"people", "queries"})
+
+
 def run_page(page: Path, names: dict[str, Any]) -> None:
     """Run a page's Python blocks in order; a block of text after one is what it must print."""
     blocks = re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
@@ -88,6 +110,7 @@ def run_page(page: Path, names: dict[str, Any]) -> None:
             assert printed == text
 
 
+@pytest.mark.slow
 def test_the_code_of_the_library_page_runs(results, monkeypatch):
     monkeypatch.chdir(results)
     names: dict[str, Any] = {}
@@ -106,11 +129,28 @@ def png_size(image: Path) -> tuple[int, int]:
     return int.from_bytes(header[:4], "big"), int.from_bytes(header[4:], "big")
 
 
+@pytest.mark.slow
 def test_the_fields_of_the_answers_are_documented(results):
     table = (REPOSITORY / "docs/library.md").read_text()
     documented = dict(re.findall(r"^\| `(\w+)` \| (\w+64|\w+32|bool)[ |\[]", table, re.MULTILINE))
     with np.load(results / f"results/demo/runs/{ENVIRONMENT}/duo/1/labels.npz") as file:
         assert {name: str(file[name].dtype) for name in file.files} == documented
+
+
+@pytest.mark.slow
+def test_the_commands_and_code_of_the_films_page_run(results, monkeypatch):
+    monkeypatch.chdir(results)
+    page = REPOSITORY / "docs/films.md"
+    names: dict[str, Any] = {}
+    run_page(page, names)
+    assert len(names["film"]) == TINY["labels"]["segment_length"]
+    lines = "".join(re.findall(r"^```bash\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE))
+    for line in lines.splitlines():
+        done = subprocess.run(line.split(), capture_output=True, text=True)
+        if "MuJoCo cannot draw here" in done.stderr:
+            pytest.skip("MuJoCo draws only with libEGL or libOSMesa: no video of robots is written")
+        assert done.returncode == 0, done.stderr
+    assert {"film.html", "queries.html", "hopper.mp4"} <= {path.name for path in results.iterdir()}
 
 
 def test_the_code_of_the_provenance_page_runs(results, monkeypatch):

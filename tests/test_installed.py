@@ -101,17 +101,19 @@ def run(folder: Path, program: str, *arguments: str) -> str:
 def test_without_extras_the_package_trains_and_analyses_a_study(installed):
     there = run(installed, "python", "-c", "import active_rlhf; print(active_rlhf.__file__)")
     assert there.startswith(str(installed / "env"))
-    for absent in ("pytest", "sklearn", "wandb"):
+    for absent in ("imageio_ffmpeg", "playwright", "pytest", "sklearn", "wandb"):
         code = f"import importlib.util as u, sys; sys.exit(u.find_spec({absent!r}) is not None)"
         run(installed, "python", "-c", code)
     run(installed, "active-rlhf", "new", "picker", "mine")
     assert "FAIL" not in run(installed, "active-rlhf", "check", "mine.py")
     selectors = {"mine": {"base": "random", "picker": "mine"}, "hybrid": {}}
-    study = TINY | {"selectors": selectors, "parts": ["mine.py"], "tracking": "tensorboard"}
+    study = TINY | {"seeds": [1], "selectors": selectors}
+    study |= {"parts": ["mine.py"], "tracking": "tensorboard"}
     (installed / "study.yaml").write_text(yaml.safe_dump(study))
     cell = ["--env", "Hopper-v5", "--selector", "mine", "--seed", "1"]
     run(installed, "active-rlhf", "train", "--study", "study.yaml", *cell, "--out", "one")
     assert (installed / "one/run.json").exists()
+    run(installed, "active-rlhf", "queries", "one", "--out", "queries.html")
     workflow = ["--snakefile", str(ROOT / "Snakefile"), "--profile", str(ROOT / "profiles/local")]
     given = ["--cores", "2", "--configfile", "study.yaml"]
     run(installed, "python", "-m", "snakemake", *workflow, *given)

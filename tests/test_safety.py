@@ -297,6 +297,7 @@ study: tiny
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["results", "watch", "train", "make"])
 def test_a_template_is_refused_before_snakemake_would_run_it(command, mark, tmp_path):
     study = tmp_path / "study.yaml"
@@ -314,6 +315,7 @@ def test_a_template_is_refused_before_snakemake_would_run_it(command, mark, tmp_
     assert "unknown key '__use_yte__'" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_template_is_no_study_for_the_workflow(tmp_path):
     """Snakemake has rendered it by then, so this one does no harm."""
     template = "__use_yte__: true\nstudy: tiny\nseeds:\n  ?for seed in range(2):\n    - ?seed\n"
@@ -456,7 +458,8 @@ def test_any_accepted_name_is_a_folder_inside_results(study, selector):
         assert directory.parents[3] == results and len(directory.name.encode()) < 200
 
 
-@pytest.mark.parametrize("name", ["../../out", "/tmp/out", "a b"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["../../out", "/tmp/out"])
 def test_snakemakes_own_way_to_change_a_config_leads_nowhere_else(name, tmp_path):
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner/study.yaml").write_text(dump_yaml(STUDY))

@@ -1,4 +1,4 @@
-"""A study that Snakemake trains and analyses in seconds."""
+"""Studies that train in seconds: one for Snakemake, and one of still shorter runs."""
 
 from typing import Any
 
@@ -22,3 +22,26 @@ TINY: dict[str, Any] = {
     "evaluation": {"every": 4096, "episodes": 1},
     "statistics": {"bootstrap": 200, "further": ["best"]},
 }
+
+# Rollouts are shorter than episodes, so nearly every checkpoint is in the middle of one.
+SMALL: dict[str, Any] = {
+    "study": "small",
+    "seeds": [1],
+    "agent": {"rollout_steps": 64, "epochs": 2, "minibatches": 4},
+    "labels": {
+        **{"total": 24, "initial": 4, "sessions": 8},
+        **{"segment_length": 20, "oversampling": 4, "probe_pairs": 10},
+    },
+    "reward_model": {"hidden": [16, 16], "epochs": 1},
+    "vae": TINY["vae"],
+    "evaluation": {"every": 1500, "episodes": 1},
+}
+FLOAT32 = {"reward_model": {"precision": "float32"}, "vae": {"precision": "float32"}}
+
+
+def small(**changes: Any) -> dict[str, Any]:
+    """`SMALL`, with settings of its sections and whole keys replaced."""
+    return SMALL | {
+        key: SMALL[key] | value if isinstance(SMALL.get(key), dict) else value
+        for key, value in changes.items()
+    }

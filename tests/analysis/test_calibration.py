@@ -18,6 +18,7 @@ def module(monkeypatch):
     return calibration
 
 
+@pytest.mark.slow
 def test_tests_keep_their_level_and_intervals_cover(module):
     """The tolerance is wide: a rate of .05 gives more than .2 of 40 once in 10,000 times."""
     rows = module.calibration("normal", studies=40, resamples=300)
@@ -28,6 +29,7 @@ def test_tests_keep_their_level_and_intervals_cover(module):
         assert row["low"] <= row["rate"] <= row["high"]
 
 
+@pytest.mark.slow
 def test_a_test_that_rejects_too_often_would_be_seen(module, monkeypatch):
     """As would be an interval that misses: with means that differ, the null is not one."""
     monkeypatch.setitem(module.MEANS, "null", (0.0, 2.0, 0.0, 0.0))

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from synthetic import sessions
 
 from active_rlhf.analysis.files import TableError, read_table, write_table
 from active_rlhf.analysis.study import statistics
 from active_rlhf.results.export import read_csv
+from active_rlhf.study.endpoints import REWARD_MODEL, both_forms
 
 GIVEN = {"A": (0.0, 1000.0), "B": (0.0, 1200.0)}
 DOCUMENT = Path(__file__).parents[2] / "docs" / "statistics.md"
@@ -22,12 +24,17 @@ def documented() -> dict[str, list[str]]:
 
 def test_every_table_has_the_documented_columns(make_runs, evaluate, baselines):
     runs = make_runs()
-    given = {"evaluations": evaluate(runs), "baselines": baselines}
+    seen = sessions(["Random", "DUO", "Hybrid"], ["A", "B"], 6)
+    given = {"evaluations": evaluate(runs), "sessions": seen, "baselines": baselines}
     tables = statistics(runs, endpoint="evaluation", resamples=50, **given)
     assert {name: list(table) for name, table in tables.items()}.items() <= documented().items()
     assert not any(table.empty for table in tables.values())
-    for name in ("summary", "comparisons", "aggregates", "profiles", "improvement", "ranks"):
-        assert set(tables[name]["metric_type"]) == {"endpoint", "auc", "final"}
+    returns, rewards = {"endpoint", "auc", "final"}, set(both_forms(REWARD_MODEL))
+    for name in ("summary", "comparisons", "improvement", "ranks"):
+        assert set(tables[name]["metric_type"]) == returns | rewards
+    for name in ("aggregates", "profiles"):
+        assert set(tables[name]["metric_type"]) == returns
+    assert set(tables["limits"]["metric_type"]) == {"endpoint", "final"}
 
 
 def test_given_numbers_normalise_the_main_endpoint_alone(make_runs):

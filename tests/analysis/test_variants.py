@@ -23,9 +23,10 @@ VARIANTS = {
 }
 
 
-@pytest.fixture
-def study(tmp_path):
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
     """Exports of two environments, and what the workflow says of them."""
+    folder = tmp_path_factory.mktemp("exports")
     g = np.random.default_rng(0)
     exports, evaluations = {}, {}
     for env in ("A-v1", "B-v1"):
@@ -37,12 +38,12 @@ def study(tmp_path):
             for step in range(100, 2001, 100)
         ]
         columns = ["exp_name", "seed", "charts/episodic_return", "global_step"]
-        exports[env] = tmp_path / f"{env}.csv"
+        exports[env] = folder / f"{env}.csv"
         frame = pd.DataFrame(rows, columns=columns)
         frame.to_csv(exports[env], index=False)
         names = {"charts/episodic_return": "return_mean", "global_step": "step"}
         frame = frame[frame["global_step"] == 2000].rename(columns=names).assign(episodes=10)
-        evaluations[env] = tmp_path / f"{env}.evaluations.csv"
+        evaluations[env] = folder / f"{env}.evaluations.csv"
         frame.to_csv(evaluations[env], index=False)
     choices = {
         "endpoint": "final",
@@ -64,8 +65,13 @@ def study(tmp_path):
     }
 
 
-def test_within_a_variant_everything_is_as_in_a_study_of_its_own(study):
-    tables = statistics_of_exports(study)
+@pytest.fixture(scope="module")
+def tables(study):
+    return statistics_of_exports(study)
+
+
+@pytest.mark.slow
+def test_within_a_variant_everything_is_as_in_a_study_of_its_own(study, tables):
     for variant, own in VARIANTS.items():
         alone = statistics_of_exports(
             study | {"variants": None, "methods": {m: study["methods"][own[m]] for m in own}}
@@ -75,22 +81,21 @@ def test_within_a_variant_everything_is_as_in_a_study_of_its_own(study):
             pd.testing.assert_frame_equal(part, table, check_dtype=False, check_categorical=False)
 
 
-def test_what_is_excluded_is_missed_by_its_own_variant_alone(study):
+def test_what_is_excluded_is_missed_by_its_own_variant_alone(study, tmp_path):
     entry = {"env": "A-v1", "seed": 3, "reason": "bad"}
-    study["exclude"] = [entry | {"method": "DUO"}, entry | {"method": "random@few"}]
-    for env, path in study["exports"].items():
-        frame = pd.read_csv(path)
-        names = [f"{env}__{method}__3__1" for method in ("duo", "random@few")]
-        if env == "A-v1":
-            frame[~frame["exp_name"].isin(names)].to_csv(path, index=False)
-    summary = statistics_of_exports(study)["summary"].query("metric_type == 'endpoint'")
+    excluded = [entry | {"method": "DUO"}, entry | {"method": "random@few"}]
+    frame, fewer = pd.read_csv(study["exports"]["A-v1"]), tmp_path / "A.csv"
+    names = [f"A-v1__{method}__3__1" for method in ("duo", "random@few")]
+    frame[~frame["exp_name"].isin(names)].to_csv(fewer, index=False)
+    changed = {"exclude": excluded, "exports": study["exports"] | {"A-v1": fewer}}
+    summary = statistics_of_exports(study | changed)["summary"].query("metric_type == 'endpoint'")
     fewer = summary[summary["n"] == len(SEEDS) - 1]
     found = fewer[["env", "variant", "method"]].itertuples(index=False, name=None)
     assert set(found) == {("A-v1", "base", "DUO"), ("A-v1", "few", "Random")}
 
 
-def test_evaluations_are_those_of_the_variant(study):
-    values = statistics_of_exports(study)["endpoints"]
+def test_evaluations_are_those_of_the_variant(study, tables):
+    values = tables["endpoints"]
     names = {method: key for key, method in study["methods"].items()}
     rows = values[values["metric_type"] == "evaluation"]
     assert len(rows) == 2 * 5 * len(SEEDS)
@@ -101,8 +106,7 @@ def test_evaluations_are_those_of_the_variant(study):
             assert row.value == known[f"{env}__{names[row.method]}{suffix}__{row.seed}__1"]
 
 
-def test_variants_are_compared_with_the_first_of_their_selector(study):
-    tables = statistics_of_exports(study)
+def test_variants_are_compared_with_the_first_of_their_selector(tables):
     table = tables["variants"]
     final = table[table["metric_type"] == "endpoint"]
     rows = final[["selector", "env", "method_a", "method_b"]].itertuples(index=False, name=None)
@@ -186,8 +190,8 @@ def _runs():
 # --- as tables and figures show them -------------------------------------------------------------
 
 
-def test_the_table_has_every_selector_under_every_variant(study):
-    tables, terms = statistics_of_exports(study), Terms.of(study)
+def test_the_table_has_every_selector_under_every_variant(study, tables):
+    terms = Terms.of(study)
     shown = markdown(table_of(tables["variants"], tables["summary"], terms, "A-v1"))
     rows = [line.split(" | ") for line in shown.splitlines() if line.startswith(("| R", "| D"))]
     assert [(row[0].strip("| "), row[1]) for row in rows] == [
@@ -197,8 +201,8 @@ def test_the_table_has_every_selector_under_every_variant(study):
     assert rows[0][4] == "–" and rows[4][4].startswith("**")
 
 
-def test_the_map_holds_the_means_and_marks_what_was_rejected(study):
-    tables, terms = statistics_of_exports(study), Terms.of(study)
+def test_the_map_holds_the_means_and_marks_what_was_rejected(study, tables):
+    terms = Terms.of(study)
     axes = heat_map(tables["summary"], tables["variants"], terms).axes[0]
     texts = [text.get_text() for text in axes.texts]
     assert texts[:3] == ["5.9", "2.8", "10.1 *"] and "–" in texts
@@ -206,8 +210,8 @@ def test_the_map_holds_the_means_and_marks_what_was_rejected(study):
     assert axes.images[0].get_array()[0, 0] == mean
 
 
-def test_ranks_are_those_of_scipy(study):
-    tables, terms = statistics_of_exports(study), Terms.of(study)
+def test_ranks_are_those_of_scipy(study, tables):
+    terms = Terms.of(study)
     axes = ranks_by_variant(tables["endpoints"], terms).axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["base", "few"]
     values = tables["endpoints"].query("env == 'A-v1' and metric_type == 'endpoint'")

@@ -139,10 +139,3 @@ def test_files_of_before_there_were_pending_queries_are_read(tmp_path):
     loaded = Ledger.load(tmp_path / "labels.npz")
     assert loaded.pending == 0
     np.testing.assert_array_equal(loaded.training().pairs, ledger.training().pairs)
-
-
-def test_does_not_load_pickles(tmp_path):
-    path = tmp_path / "labels.npz"
-    np.savez(path, budget=np.int64(3), pairs=np.array([{}], dtype=object))
-    with pytest.raises(ValueError, match="allow_pickle"):
-        Ledger.load(path)

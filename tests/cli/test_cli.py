@@ -9,12 +9,14 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from active_rlhf.cli import main
 from active_rlhf.cli.main import COMMANDS, parser_of
 from active_rlhf.cli.threads import THREAD_VARIABLES
 from active_rlhf.compute.products import measured
+from active_rlhf.run.checkpoint import Checkpoints
 from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.run.machine import library_versions
 from active_rlhf.selection.presets import PRESETS
@@ -97,11 +99,10 @@ def test_the_list_names_everything_and_imports_nothing_heavy():
         ([*RUN, "--probe", "no.npz"], "--probe: no.npz: no such file; `active-rlhf probe` makes"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(arguments, expected, tmp_path):
-    done = command("train", *arguments, "--out", tmp_path / "out")
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"error: {expected}")
-    assert done.stderr.count("\n") == 1
+def test_bad_input_is_one_line_and_exit_code_2(arguments, expected, capsys, tmp_path):
+    assert main(["train", *arguments, "--out", str(tmp_path / "out")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {expected}")
     assert not (tmp_path / "out").exists()
 
 
@@ -121,23 +122,32 @@ def test_bad_input_for_a_probe_set(arguments, expected, capsys, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_single_run_makes_its_own_probe_set_or_takes_one(tmp_path):
-    own = command("train", *RUN, *TINY, "--out", tmp_path / "own")
-    assert own.returncode == 0, own.stderr
-    assert "no --probe FILE is given, so " in own.stdout
-    probe = tmp_path / "probe.npz"
-    assert command("probe", *RUN[:4], *TINY, "--out", probe).returncode == 0
-    assert probe.read_bytes() == (tmp_path / "own/probe.npz").read_bytes()
-    given = command("train", *RUN, *TINY, "--out", tmp_path / "given", "--probe", probe)
-    assert given.returncode == 0 and "--probe" not in given.stdout, given.stderr
-    own, given = (
-        json.loads((tmp_path / name / "run.json").read_text()) for name in ("own", "given")
-    )
+@pytest.mark.slow
+def test_a_single_run_makes_its_own_probe_set_or_takes_one(capsys, tmp_path):
+    def train(name, *given):
+        code = main(["train", *RUN, *TINY, "--out", str(tmp_path / name), *given])
+        return code, capsys.readouterr()
+
+    own, given, probe = tmp_path / "own", tmp_path / "given", tmp_path / "probe.npz"
+    code, said = train("own")
+    assert code == 0 and "no --probe FILE is given, so " in said.out
+    assert main(["probe", *RUN[:4], *TINY, "--out", str(probe)]) == 0
+    assert probe.read_bytes() == (own / "probe.npz").read_bytes()
+    code, said = train("given", "--probe", str(probe))
+    assert code == 0 and "--probe" not in said.out
+    own, given = (json.loads((out / "run.json").read_text()) for out in (own, given))
     assert own["probe"] == given["probe"] and own["files"]["sessions.csv"]
     assert own["files"]["sessions.csv"] == given["files"]["sessions.csv"]
     probe.write_bytes(b"another")
-    done = command("train", *RUN, *TINY, "--out", tmp_path / "given", "--probe", probe)
-    assert done.returncode == 2 and "that differs in the probe set; give another" in done.stderr
+    code, said = train("given", "--probe", str(probe))
+    assert code == 2 and "that differs in the probe set; give another" in said.err
+
+
+def test_another_half_trained_run_is_refused_before_a_probe_set_is_made(tmp_path):
+    Checkpoints(tmp_path / "checkpoint", {"spec": "other"}, np.dtype("u1"), print).save({}, [])
+    done = command("train", *RUN, *TINY, "--out", tmp_path)
+    assert done.returncode == 1 and "half-trained run of other spec and code" in done.stderr
+    assert not list(tmp_path.glob("probe*")) and "is made first" not in done.stdout
 
 
 def test_a_complete_run_is_left_alone(capsys, tmp_path):
@@ -191,32 +201,36 @@ def test_libraries_get_one_thread_whatever_the_environment_says(tmp_path):
     assert done.stdout.splitlines()[-1] == str(["1"] * 4)
 
 
-def test_a_spec_is_trained_from_standard_input_and_replaces_another_run(tmp_path):
-    out = tmp_path / "a run"
+@pytest.mark.slow
+def test_a_spec_is_trained_from_standard_input_and_replaces_another_run(capsys, tmp_path):
+    out, file = tmp_path / "a run", tmp_path / "spec.json"
     this = spec(*TINY[1::2])
+    file.write_text(json.dumps(this))
     finished(out, spec())
-    arguments = ("train", "--spec", "/dev/stdin", "--out", out)
-    refused = command(*arguments, input=json.dumps(this))
-    assert refused.returncode == 2
-    assert "differs in total_steps, agent.epochs, evaluation.episodes, ..." in refused.stderr
-    trained = command(*arguments, "--force", input=json.dumps(this))
+    assert main(["train", "--spec", str(file), "--out", str(out)]) == 2
+    said = "differs in total_steps, agent.epochs, evaluation.episodes, ..."
+    assert said in capsys.readouterr().err
+    given = ("train", "--spec", "/dev/stdin", "--out", out, "--force")
+    trained = command(*given, input=file.read_text())
     assert trained.returncode == 0, trained.stderr
     result = json.loads((out / "run.json").read_text())
     assert (result["spec"], result["code"]) == (this, code_fingerprint(Spec(**this)))
-    again = command(*arguments, input=json.dumps(this))
-    assert "complete already" in again.stdout
-    assert command("train", *RUN, *TINY, "--out", out).stdout == again.stdout
+    for same in (["--spec", str(file)], [*RUN, *TINY]):
+        assert main(["train", *same, "--out", str(out)]) == 0
+        assert "complete already" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_run_without_a_traceback(tmp_path):
-    arguments = ["train", *RUN, "--out", str(tmp_path)]
+    shorter = ["--set", "total_steps=61440", "--set", "labels.probe_pairs=10"]
+    arguments = ["train", *RUN, *shorter, "--out", str(tmp_path)]
     process = subprocess.Popen(
         [sys.executable, "-m", "active_rlhf.cli", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not (tmp_path / "progress.json").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)

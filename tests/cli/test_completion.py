@@ -34,13 +34,12 @@ def offered(line: str) -> set[str]:
         ("active-rlhf train --sel", {"--selector"}),
         ("active-rlhf train --tracking w", {"wandb"}),
         ("active-rlhf train --study config/de", {"config/demo.yaml"}),
+        ("active-rlhf verify src/active_rlhf/stu", {"src/active_rlhf/study/"}),
         ("active-rlhf train --study config/demo.yaml --env H", {"HalfCheetah-v5", "Hopper-v5"}),
         ("active-rlhf train --selector true", {"true_reward"}),
         ("active-rlhf train --set labels.to", {"labels.total="}),
         ("active-rlhf train --seed ", {""}),
         ("active-rlhf explain ppo.ga", {"ppo.gae_lambda", "ppo.gamma"}),
-        ("active-rlhf new sc", {"score"}),
-        ("active-rlhf verify src/active_rlhf/stu", {"src/active_rlhf/study/"}),
     ],
 )
 def test_bash_completes(line, expected):

@@ -128,6 +128,7 @@ def test_a_failed_compilation_is_one_warning_and_the_reference(tmp_path):
     assert done.stderr.startswith("warning: kernels do not compile")
 
 
+@pytest.mark.slow
 def test_the_reference_trains_the_same_run(tmp_path):
     """Every step in numpy and torch; only a few, as rounding soon changes the robot's path."""
     study = load_study(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from run_files import assert_same_results, export_runs
+from tiny_study import FLOAT32, small
 
 from active_rlhf.cli import main
 from active_rlhf.files import atomic
@@ -20,24 +21,17 @@ from active_rlhf.run.training import train
 from active_rlhf.study.loading import load_study, resolve_run
 
 ENVIRONMENT = "Hopper-v5"
-STUDY: dict[str, Any] = {
-    "study": "disk",
-    "seeds": [1],
-    "environments": [ENVIRONMENT],
-    "selectors": ["hybrid"],
-    "total_steps": 2048,
-    "agent": {"rollout_steps": 256, "epochs": 2, "minibatches": 4},
-    "labels": {
-        **{"total": 24, "initial": 4, "sessions": 4},
-        **{"segment_length": 20, "oversampling": 4, "probe_pairs": 10},
-    },
-    "reward_model": {"hidden": [32, 32], "epochs": 1, "precision": "float32"},
-    "vae": {
-        **{"latent": 4, "channels": [8], "segments": 64, "batch_size": 32, "epochs": 1},
-        "precision": "float32",
-    },
-    "evaluation": {"every": 1024, "episodes": 1},
-}
+STUDY: dict[str, Any] = small(
+    study="disk",
+    environments=[ENVIRONMENT],
+    selectors=["hybrid"],
+    total_steps=2048,
+    agent={"rollout_steps": 256},
+    labels={"sessions": 4},
+    reward_model={"hidden": [32, 32], "precision": "float32"},
+    vae=FLOAT32["vae"],
+    evaluation={"every": 1024},
+)
 Mount = Callable[..., Path]
 
 
@@ -86,6 +80,7 @@ def occupied(folder: Path) -> int:
     return sum(p.stat().st_blocks * 512 for p in folder.rglob("*") if p.is_file())
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_while_a_run_writes(reference, mount, tmp_path, capsys):
     """With more room each time: too little for anything, for a checkpoint, for some results."""
     disk = mount("size=4k")

@@ -462,7 +462,7 @@ def analysed(folder: Path, files: dict[str, str], study: dict[str, Any], figures
     scopes = ["", *files]
     study |= {"exports": {env: str(path) for env, path in exports.items()}, "scopes": scopes}
     names = ["summary", "comparisons", "aggregates", "curves", "endpoints", "improvement"]
-    names += ["ranks", "profiles", "efficiency", "power", "bayes"]
+    names += ["ranks", "profiles", "efficiency", "power", "bayes", "quality", "limits"]
     made = Files({name: str(folder / "statistics" / f"{name}.parquet") for name in names})
     log = folder / "log"
 
@@ -487,13 +487,13 @@ def analysed(folder: Path, files: dict[str, str], study: dict[str, Any], figures
     tests = each(*(f"significance_{name}" for name in study["measures"]), kinds=text)
     assert script("tables/significance", study, of("comparisons"), tests, log)
     page = Files(findings=str(folder / "findings.md"))
-    assert script("findings", study, of("comparisons", "summary"), page, log)
+    assert script("findings", study, of("comparisons", "summary", "limits"), page, log)
     if figures:
         for name, frame in (("learning_curves", "curves"), ("effects", "comparisons")):
             paths = [path for scope in scopes for path in pair(f"{scope}/{name}")]
             drawn = Files(enumerate(paths))
             assert script(f"figures/{name}", study, of(frame), drawn, log)
-        whole = study | {"scopes": [""]}
+        whole = study | {"scopes": [""], "measures": ["endpoint"]}
         points = Files(enumerate(pair("endpoints")))
         assert script("figures/endpoints", whole, of("endpoints", "summary"), points, log)
         ranked = ("improvement", "critical_difference")

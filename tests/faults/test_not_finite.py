@@ -7,27 +7,23 @@ from typing import Any, ClassVar
 import gymnasium
 import numpy as np
 import pytest
+from tiny_study import small
 
 from active_rlhf.cli import main
 from active_rlhf.run.training import train
 from active_rlhf.study.loading import load_study, resolve_run
 
 ROLLOUT, EPISODE = 64, 100
-STUDY: dict[str, Any] = {
-    "study": "poison",
-    "seeds": [1],
-    "environments": ["Poisoned-v0"],
-    "selectors": ["hybrid"],
-    "total_steps": 4 * ROLLOUT,
-    "agent": {"rollout_steps": ROLLOUT, "epochs": 2, "minibatches": 4},
-    "labels": {
-        **{"total": 8, "initial": 4, "sessions": 2, "validation_fraction": 0.25},
-        **{"segment_length": 10, "oversampling": 4, "probe_pairs": 10},
-    },
-    "reward_model": {"hidden": [16, 16], "epochs": 2, "batch_size": 2},
-    "vae": {"latent": 4, "channels": [8], "segments": 64, "batch_size": 8, "epochs": 3},
-    "evaluation": {"every": 10_000, "episodes": 4},
-}
+STUDY: dict[str, Any] = small(
+    study="poison",
+    environments=["Poisoned-v0"],
+    selectors=["hybrid"],
+    total_steps=4 * ROLLOUT,
+    labels={"total": 8, "sessions": 2, "validation_fraction": 0.25, "segment_length": 10},
+    reward_model={"epochs": 2, "batch_size": 2},
+    vae={"batch_size": 8, "epochs": 3},
+    evaluation={"every": 10_000, "episodes": 4},
+)
 
 
 class Poisoned(gymnasium.Env):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_study import small
 
 HEADS = {
     "score": "from active_rlhf.parts import score\n@score\ndef {name}(pairs):\n{body}\n",
@@ -33,19 +34,15 @@ HEADS = {
         "@teacher(name='{name}')\nclass Mine:\n{body}\n"
     ),
 }
-STUDY: dict[str, Any] = {
-    "study": "mine",
-    "seeds": [1],
-    "environments": ["Pendulum-v1"],
-    "total_steps": 128,
-    "agent": {"rollout_steps": 64, "epochs": 1, "minibatches": 2},
-    "labels": {
-        **{"total": 8, "initial": 4, "sessions": 2, "validation_fraction": 0.25},
-        **{"segment_length": 10, "oversampling": 4, "probe_pairs": 10},
-    },
-    "reward_model": {"hidden": [8, 8], "epochs": 1},
-    "evaluation": {"every": 10_000, "episodes": 1},
-}
+STUDY: dict[str, Any] = small(
+    study="mine",
+    environments=["Pendulum-v1"],
+    total_steps=128,
+    agent={"epochs": 1, "minibatches": 2},
+    labels={"total": 8, "sessions": 2, "validation_fraction": 0.25, "segment_length": 10},
+    reward_model={"hidden": [8, 8]},
+    evaluation={"every": 10_000},
+)
 DRAWN_FEW = "labels: 1 pairs of segments seen so far are too few to ask 4 queries"
 NO_HALF = "): TypeError: needs both state_dict and load_state_dict, or neither"
 # For each: the kind, the body of its function, and the message after the file's name. Sessions have
@@ -139,6 +136,7 @@ def outcomes(tmp_path_factory) -> dict[str, Any]:
     return {name: (files[name], folder / name, *found[name]) for name in CASES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_part_that_fails_in_a_run_is_named(case, outcomes):
     kind, _, said = CASES[case]

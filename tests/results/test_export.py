@@ -5,8 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from active_rlhf.results.export import METRIC, ExportError, read_records, read_runs
 
@@ -68,27 +66,6 @@ def test_lengths_and_labels_are_kept_and_their_own_names_do_not_collide(write):
     assert list(runs) == ["env", "method", "seed", "step", "return", "length", "labels"]
     assert set(runs["labels"]) == {5} and set(runs["length"]) == {100}
     assert set(runs["env"]) == {ENV} and runs["step"].max() == 100 * EPISODES
-
-
-@given(
-    st.permutations(["exp_name", "seed", METRIC, "global_step", "extra"]),
-    st.sampled_from(["utf-8", "utf-8-sig"]),
-    st.sampled_from(["\n", "\r\n"]),
-    st.randoms(),
-)
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-def test_form_of_the_file_does_not_matter(write, columns, encoding, newline, random):
-    plain = read_runs({ENV: write(study())})
-    # Interleave the runs, keeping each run's own order.
-    runs = [group for _, group in study().groupby("exp_name")]
-    pick = [i for i, run in enumerate(runs) for _ in range(len(run))]
-    random.shuffle(pick)
-    taken = [iter(run.to_dict("records")) for run in runs]
-    table = pd.DataFrame([next(taken[i]) for i in pick]).assign(extra="ü")
-    path = write(table[columns], encoding=encoding, lineterminator=newline)
-    pd.testing.assert_frame_equal(read_runs({ENV: path}), plain)
 
 
 def defect(name: str) -> pd.DataFrame:

@@ -34,12 +34,18 @@ def package(tmp_path):
     return Path(shutil.copytree(PACKAGE, tmp_path / "package", ignore=lambda *_: {"__pycache__"}))
 
 
-def changed(package, file, added="\nedited = 1\n", specs=SPECS):
-    """The selectors whose runs an edit of `file` makes stale."""
-    before = {name: code_fingerprint(spec, package) for name, spec in specs.items()}
-    path = package / file
-    path.write_text(path.read_text() + added)
-    return {name for name, spec in specs.items() if code_fingerprint(spec, package) != before[name]}
+@pytest.fixture
+def changed(package):
+    """The selectors whose runs an edit of a file makes stale."""
+    known = {name: code_fingerprint(spec, package) for name, spec in SPECS.items()}
+
+    def edit(file, added="\nedited = 1\n"):
+        before = known.copy()
+        (package / file).write_text((package / file).read_text() + added)
+        known.update((name, code_fingerprint(spec, package)) for name, spec in SPECS.items())
+        return {name for name in SPECS if known[name] != before[name]}
+
+    return edit
 
 
 # --- the package ---------------------------------------------------------------------------------
@@ -50,38 +56,38 @@ def test_a_copy_of_the_package_has_the_same_fingerprint(package):
         assert code_fingerprint(spec, package) == code_fingerprint(spec)
 
 
-def test_an_edit_makes_stale_the_runs_that_use_it_and_no_others(package):
-    assert changed(package, "selection/pickers/dpp.py") == {"hybrid"}
-    assert "duo" in changed(package, "selection/pickers/kmeans.py")
-    assert changed(package, "selection/scores/disagreement.py") == {
+@pytest.mark.slow
+def test_an_edit_makes_stale_the_runs_that_use_it_and_no_others(changed):
+    assert changed("selection/pickers/dpp.py") == {"hybrid"}
+    assert "duo" in changed("selection/pickers/kmeans.py")
+    assert changed("selection/scores/disagreement.py") == {
         *("disagreement", "probability", "k_center_disagreement")
     }
-    assert changed(package, "selection/candidates/on_policy.py") == {"duo", "hybrid"}
-    assert changed(package, "selection/filters/consensual.py") == {"duo"}
-    assert changed(package, "selection/presets.py") == set()
-    assert changed(package, "selection/vae.py") == {"variquery", "hybrid"}
-    assert changed(package, "teachers/oracle.py") == ASKING
-    assert changed(package, "teachers/bpref.py") == set()
-    assert changed(package, "behaviour/ledger.py") == ASKING
-    assert changed(package, "selection/selector.py") == ASKING
-    assert changed(package, "selection/pairs.py") == ASKING
-    assert changed(package, "run/session.py") == ASKING
-    assert changed(package, "agents/ppo/update.py") == EVERYTHING
-    assert changed(package, "agents/kernels.py") == EVERYTHING
-    assert changed(package, "run/loop.py") == EVERYTHING
+    assert changed("selection/candidates/on_policy.py") == {"duo", "hybrid"}
+    assert changed("selection/filters/consensual.py") == {"duo"}
+    assert changed("selection/presets.py") == set()
+    assert changed("selection/vae.py") == {"variquery", "hybrid"}
+    assert changed("teachers/oracle.py") == ASKING
+    assert changed("teachers/bpref.py") == set()
+    assert changed("behaviour/ledger.py") == ASKING
+    assert changed("selection/selector.py") == ASKING
+    assert changed("selection/pairs.py") == ASKING
+    assert changed("run/session.py") == ASKING
+    assert changed("agents/ppo/update.py") == EVERYTHING
+    assert changed("agents/kernels.py") == EVERYTHING
+    assert changed("run/loop.py") == EVERYTHING
 
 
-@pytest.mark.parametrize("file", ["run/loop.py", "selection/pairs.py", "teachers/oracle.py"])
-def test_comments_docstrings_and_layout_make_nothing_stale(package, file):
-    assert changed(package, file, '\n\n# a comment\n"""A text."""\n') == set()
-    path = package / file
-    before = code_fingerprint(SPECS["duo"], package)
-    tree = ast.parse(path.read_text())
+def test_comments_docstrings_and_layout_make_nothing_stale(package, changed):
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    for node in [n for n in ast.walk(tree) if isinstance(n, documented) and ast.get_docstring(n)]:
-        node.body[0] = ast.Expr(ast.Constant("Said better."))
-    path.write_text(ast.unparse(tree))  # in a layout of its own, and without comments
-    assert code_fingerprint(SPECS["duo"], package) == before
+    for file in ("run/loop.py", "selection/pairs.py", "teachers/oracle.py"):
+        tree = ast.parse((package / file).read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, documented) and ast.get_docstring(node):
+                node.body[0] = ast.Expr(ast.Constant("Said better."))
+        # In a layout of its own, and without comments but one.
+        (package / file).write_text(ast.unparse(tree))
+        assert changed(file, '\n\n# a comment\n"""A text."""\n') == set()
 
 
 def test_edits_of_everything_else_make_nothing_stale(package):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from run_files import assert_same_results
+from tiny_study import small
 
 from active_rlhf import parts
 from active_rlhf.behaviour.ledger import Ledger
@@ -17,20 +18,16 @@ from active_rlhf.study.loading import load_study, resolve_run
 from active_rlhf.study.settings import Spec
 
 ROLLOUT = 64
-STUDY: dict[str, Any] = {
-    "study": "mine",
-    "seeds": [1],
-    "environments": ["Pendulum-v1"],
-    "parts": ["my_parts.py"],
-    "total_steps": 24 * ROLLOUT,
-    "agent": {"rollout_steps": ROLLOUT, "epochs": 1, "minibatches": 2},
-    "labels": {
-        **{"total": 30, "initial": 4, "sessions": 12},
-        **{"segment_length": 20, "oversampling": 4, "probe_pairs": 10},
-    },
-    "reward_model": {"hidden": [8, 8], "epochs": 1},
-    "evaluation": {"every": 500, "episodes": 1},
-}
+STUDY: dict[str, Any] = small(
+    study="mine",
+    environments=["Pendulum-v1"],
+    parts=["my_parts.py"],
+    total_steps=24 * ROLLOUT,
+    agent={"epochs": 1, "minibatches": 2},
+    labels={"total": 30, "sessions": 12},
+    reward_model={"hidden": [8, 8]},
+    evaluation={"every": 500},
+)
 PARTS = '''
 from typing import Annotated
 
@@ -164,6 +161,7 @@ def trained(out: Path, **teacher: Any) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_another_process_trains_them_by_their_spec(folder):
     wanted = spec()
     train(wanted, folder / "here")

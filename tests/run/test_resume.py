@@ -8,6 +8,7 @@ import pytest
 from gymnasium.spaces import Box
 from run_files import assert_same_results
 from test_checkpoint import same
+from tiny_study import small
 
 from active_rlhf.run import state as saving
 from active_rlhf.run.checkpoint import pack, unpack
@@ -17,20 +18,12 @@ from active_rlhf.study.loading import load_study, resolve_run
 from active_rlhf.tasks import NotReproducible
 
 ROLLOUT, ROLLOUTS = 64, 24
-SMALL: dict[str, Any] = {
-    "study": "small",
-    "seeds": [1],
-    "baselines": True,
-    "total_steps": ROLLOUTS * ROLLOUT,
-    "agent": {"rollout_steps": ROLLOUT, "epochs": 2, "minibatches": 4},
-    "labels": {
-        **{"total": 30, "initial": 4, "sessions": 12},
-        **{"segment_length": 20, "oversampling": 4, "probe_pairs": 10},
-    },
-    "reward_model": {"hidden": [16, 16], "epochs": 1},
-    "vae": {"latent": 4, "channels": [8], "segments": 64, "batch_size": 32, "epochs": 1},
-    "evaluation": {"every": 500, "episodes": 1},
-}
+SMALL: dict[str, Any] = small(
+    baselines=True,
+    total_steps=ROLLOUTS * ROLLOUT,
+    labels={"total": 30, "sessions": 12},
+    evaluation={"every": 500},
+)
 GATED = {"candidates": "recent", "filter": {"name": "consensual", "train_accuracy": 0.0}}
 
 

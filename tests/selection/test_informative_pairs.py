@@ -67,6 +67,7 @@ def accuracy(selector, seed, noise):
     return (first == (np.diff(store.returns(shown[apart], LENGTH))[:, 0] < 0)).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [False, True])
 def test_disagreement_beats_random_where_there_is_something_to_learn(noise):
     """Both draw from all episodes: `disagreement` from the last hundred, and there are fewer."""

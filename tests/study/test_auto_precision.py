@@ -52,6 +52,7 @@ def test_a_damaged_file_is_named(tmp_path):
         settled_study(study(), tmp_path)
 
 
+@pytest.mark.slow
 def test_it_is_measured_once_and_a_processor_without_bfloat16_takes_float32(tmp_path):
     """oneDNN held to AVX2 emulates bfloat16, as it does on processors that know no more."""
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "ONEDNN_MAX_CPU_ISA": "AVX2"}

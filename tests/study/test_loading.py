@@ -10,7 +10,7 @@ import yaml
 from active_rlhf.agents.ppo.settings import PPOSettings
 from active_rlhf.cli import main
 from active_rlhf.study import matrix
-from active_rlhf.study.endpoints import measures
+from active_rlhf.study.endpoints import REWARD_MODEL, both_forms, measures, reward_endpoints
 from active_rlhf.study.loading import load_spec, load_study, merge, parse_set, resolve_run
 from active_rlhf.study.matrix import study_runs
 from active_rlhf.study.messages import ConfigError
@@ -59,6 +59,20 @@ def test_the_endpoint_evaluation_needs_ten_episodes(tmp_path):
     chosen = {"statistics": {"endpoint": "evaluation"}}
     said = message(study | chosen)
     assert said == "statistics.endpoint: evaluation: imported runs have no evaluations"
+
+
+def test_reward_endpoints_need_a_reward_model(tmp_path):
+    asked = {"statistics": {"reward_endpoints": ["reward_loss"]}}
+    assert reward_endpoints(small(**asked)) == ["reward_loss", "reward_loss_auc"]
+    assert reward_endpoints(small()) == both_forms(REWARD_MODEL)
+    assert reward_endpoints(small(statistics={"reward_endpoints": []})) == []
+    alone = SMALL | {"selectors": ["true_reward"]}
+    (tmp_path / "x.csv").touch()
+    imported = {"study": "x", "imported": {"Hopper-v5": str(tmp_path / "x.csv")}}
+    for study, why in ((alone, "the study's selectors learn"), (imported, "imported runs have")):
+        assert reward_endpoints(load_study("small.yaml", None, study)) == []
+        said = f"statistics.reward_endpoints: {why} no reward model; remove this key"
+        assert message(study | asked) == said
 
 
 # --- the studies shipped -------------------------------------------------------------------------
@@ -149,10 +163,8 @@ def test_the_published_study_says_where_its_files_come_from(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["halfcheetah", "walker"])
-def test_the_published_names_cover_the_published_files(name):
-    file = ROOT.parent / "shared/thesis" / f"runs_{name}_400.csv"
-    if not file.exists():
-        pytest.skip(f"needs the thesis's {file.name}")
+def test_the_published_names_cover_the_published_files(name, published):
+    file = published / f"runs_{name}_400.csv"
     methods = read_yaml(CONFIG / "published.yaml")["methods"]
     found = {line.split("__")[1] for line in file.read_text().splitlines()[1:]}
     assert sorted(methods[part] for part in found) == ["DUO", "Hybrid", "Random", "VARIQuery"]

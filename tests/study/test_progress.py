@@ -54,6 +54,13 @@ def test_a_watcher_follows_a_run_to_its_end(study, tmp_path):
     assert snapshot.running == [] and snapshot.runs_done == 1 and snapshot.steps_done == 4096
 
 
+def test_a_run_that_waits_for_people_says_for_how_many(study, tmp_path):
+    running(tmp_path, "random", 3, waiting="answers: 3 of 10 are there")
+    snapshot = Watcher(study, tmp_path).look(NOW)
+    said = "last return 12.3, waiting for answers: 3 of 10 are there"
+    assert lines(snapshot)[1].endswith(said)
+
+
 def test_a_silent_run_does_not_count_as_running_until_it_reports_again(study, tmp_path):
     watcher = Watcher(study, tmp_path)
     running(tmp_path, "random", 3)

@@ -1,79 +1,16 @@
 """People as the teacher of a run: here a person is a thread at the run's desk."""
 
-import threading
-import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, suppress
 
 import numpy as np
 import pandas as pd
 import pytest
+from people import person, spec
 from run_files import assert_same_results
 
 from active_rlhf.behaviour.ledger import Ledger
-from active_rlhf.labelling.desk import Desk, Given
-from active_rlhf.labelling.queue import FILE, QueueError, table
+from active_rlhf.labelling.queue import FILE, table
 from active_rlhf.run.training import Stopped, train
-from active_rlhf.study.loading import load_study, resolve_run
-
-SMALL = {
-    "study": "small",
-    "seeds": [1],
-    "environments": ["Reacher-v5"],
-    "selectors": ["random"],
-    "total_steps": 24 * 64,
-    "agent": {"rollout_steps": 64, "epochs": 1, "minibatches": 4},
-    "labels": {"total": 30, "initial": 6, "sessions": 6, "segment_length": 5, "oversampling": 4},
-    "reward_model": {"hidden": [8, 8], "epochs": 1},
-    "evaluation": {"every": 1536, "episodes": 1},
-}
-
-
-def spec(**teacher):
-    data = SMALL | {"teacher": {"name": "human", **teacher}}
-    return resolve_run(load_study("small.yaml", data=data), "Reacher-v5", "random", 1)
-
-
-@contextmanager
-def person(folder, name="Ada", answer=lambda left, right: "left" if left > right else "right"):
-    """Answers what is on the desk, at once, until the end of the block."""
-    stop, given = threading.Event(), []
-
-    def work():
-        desk = None
-        while not stop.is_set():
-            try:
-                desk = desk or Desk(folder)
-            except QueueError:
-                time.sleep(0.02)
-                continue
-            shown = desk.next(name, 3)
-            for showing in shown:
-                returns = _returns(folder, showing)
-                one = Given(f"{name}-{len(given)}", showing.id, answer(*returns), 1.5)
-                given.append(one)
-                desk.record(name, [one])
-            if not shown:
-                time.sleep(0.02)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield given
-    finally:
-        stop.set()
-        thread.join()
-
-
-def _returns(folder, showing):
-    """The true returns of what is on the left and on the right."""
-    [row] = table(
-        folder / FILE,
-        "SELECT q.first_return, q.second_return, s.mirrored FROM showings s "
-        "JOIN queries q ON q.id = s.query WHERE s.id = ?",
-        showing.id,
-    )
-    both = row["first_return"], row["second_return"]
-    return both[::-1] if row["mirrored"] else both
 
 
 def test_a_run_waits_for_people_and_learns_what_they_said(tmp_path):
@@ -124,9 +61,34 @@ def test_when_time_runs_out_it_goes_on_or_stops(tmp_path, on_timeout):
     impatient = spec(timeout="0.3s", on_timeout=on_timeout)
     if on_timeout == "stop":
         with pytest.raises(
-            Stopped, match="6 answers did not come within 0.3s; the same command goes"
+            Stopped, match=r"6 answers did not come within 0\.3s; the same command goes"
         ):
             train(impatient, tmp_path)
     else:
         train(impatient, tmp_path)
         assert Ledger.load(tmp_path / "labels.npz").pending == 30
+
+
+@pytest.mark.parametrize("combine", ["first", "majority", "weighted"])
+def test_several_people_answer_what_is_theirs_to_share(tmp_path, combine):
+    """Two of three are right; the third takes the left of what they share with the others."""
+    right = {"Ada", "Bo"}
+    asked = spec(combine=combine, overlap={"people": 3, "share": 1.0}, practice=0)
+    with ExitStack() as people:
+        for name in ("Ada", "Bo"):
+            people.enter_context(person(tmp_path, name))
+        people.enter_context(person(tmp_path, "Cy", lambda left, right: "left"))
+        train(asked, tmp_path)
+    said = pd.read_csv(tmp_path / "answers.csv").query("purpose == 'query'")
+    assert said.groupby("ticket").annotator.nunique().eq(3).all()
+    with np.load(tmp_path / "labels.npz") as labels:
+        first, second = labels["returns"].T
+        agree = labels["preferences"] == (first > second)
+        confidence = labels["confidences"]
+    if combine == "first":
+        by = said.sort_values("answered_at", kind="stable").groupby("ticket").first()
+        np.testing.assert_array_equal(agree | ~by.annotator.isin(right), True)
+        assert (confidence == 1).all()
+    else:
+        assert agree.all() and (confidence > 0.5).all()
+        assert set(np.round(confidence, 6)) <= {1.0, 0.666667} or combine == "weighted"

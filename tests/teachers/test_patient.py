@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from run_files import assert_same_results
+from tiny_study import small
 
 from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.parts import PartError, registry, teacher
@@ -15,18 +16,15 @@ from active_rlhf.study.loading import load_study, resolve_run
 from active_rlhf.study.settings import Choice
 from active_rlhf.teachers import Answers
 
-SMALL = {
-    "study": "small",
-    "seeds": [1],
-    "environments": ["Pendulum-v1"],
-    "selectors": ["duo"],
-    "total_steps": 24 * 64,
-    "agent": {"rollout_steps": 64, "epochs": 1, "minibatches": 4},
-    "labels": {"total": 30, "initial": 6, "sessions": 6, "segment_length": 20}
-    | {"oversampling": 4, "probe_pairs": 10, "first_after": 0.2},
-    "reward_model": {"hidden": [8, 8], "epochs": 1},
-    "evaluation": {"every": 1536, "episodes": 1},
-}
+SMALL = small(
+    environments=["Pendulum-v1"],
+    selectors=["duo"],
+    total_steps=24 * 64,
+    agent={"epochs": 1},
+    labels={"total": 30, "initial": 6, "sessions": 6, "first_after": 0.2},
+    reward_model={"hidden": [8, 8]},
+    evaluation={"every": 1536},
+)
 
 
 class Late:

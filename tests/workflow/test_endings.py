@@ -39,6 +39,7 @@ def make(study: Study, *arguments: str) -> subprocess.CompletedProcess[str]:
     return study.run("env", "-u", "MAKELEVEL", "-u", "MAKEFLAGS", f"PATH={path}", *command)
 
 
+@pytest.mark.slow
 def test_a_wrong_imported_file_is_named_last_even_if_snakemake_is_quiet(tmp_path):
     (tmp_path / "runs.csv").write_text("exp_name,seed\nHopper-v5__a__1__1,1\n")
     (tmp_path / "study.yaml").write_text("study: tiny\nimported: {Hopper-v5: runs.csv}\n")

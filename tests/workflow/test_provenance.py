@@ -124,6 +124,7 @@ def test_a_file_is_traced_to_its_runs_and_config(results, capsys):
     found = json.loads(capsys.readouterr().out)
     assert list(found["made from"]) == [
         *("statistics/comparisons.parquet", "exports/Hopper-v5.csv"),
+        "exports/Hopper-v5.sessions.csv",
         "probes/Hopper-v5.npz",
     ]
     for name, expected in found["made from"].items():

@@ -4,18 +4,22 @@ import json
 import shutil
 
 import pytest
-from studies import Study
+from studies import REPOSITORY, Study
 from tiny_study import TINY
+
+from active_rlhf.results.sources import modules_of
 
 ALL_RUNS = {"random/1", "random/2", "hybrid/1", "hybrid/2"}
 FIGURES = {
     *("learning_curves", "endpoints", "effects", "rankings"),
-    *("reward_accuracy", "run_time"),
+    *("reward_accuracy", "reward_measures", "reward_model_endpoints", "reward_model_effects"),
+    "run_time",
 }
-TABLES = {"summary", "significance", "ledger", "costs", "document"}
+TABLES = {"summary", "significance", "ledger", "reward_model", "costs", "document"}
+TABLES_OF_SOME = {
+    *("aggregates", "coverage", "labels_needed", "limits", "people", "variant_differences")
+}  # studies
 PAGES = {"config_page", "findings_page", "tables_page", "overhead_page"}
-OF_TABLES = {"tables_page", "overhead_page"}
-COSTS = {"overhead", "run_time", "costs", "overhead_page"}
 ANALYSIS = {"statistics", "overhead", "findings", *FIGURES, *TABLES} | PAGES - {"config_page"}
 
 
@@ -24,33 +28,24 @@ def edit(study: Study, file: str, text: str = "\nEDITED = True\n") -> None:
     path.write_text(path.read_text() + text)
 
 
-def test_a_finished_study_has_nothing_to_do(study):
-    assert study.plan() == {}
-    assert "Nothing to be done" in study.snakemake().stderr
-
-
 AGENT = TINY["agent"]
+SWAPPED = {"epochs": AGENT["minibatches"], "minibatches": AGENT["epochs"]}
 CHANGES = {
-    "another seed": ({"seeds": [1, 2, 3]}, {"random/3", "hybrid/3"}),
-    "another selector": ({"selectors": ["random", "hybrid", "duo"]}, {"duo/1", "duo/2"}),
+    "another seed and selector": (
+        {"seeds": [1, 2, 3], "selectors": ["random", "hybrid", "duo"]},
+        {"random/3", "hybrid/3", "duo/1", "duo/2", "duo/3"},
+    ),
     "a selector's setting": (
         {"selectors": {"random": {}, "hybrid": {"picker": {"beta": 0.75}}}},
         {"hybrid/1", "hybrid/2"},
     ),
-    "a setting of the learner": ({"agent": AGENT | {"gamma": 0.9}}, ALL_RUNS),
-    "two values swapped": (
-        {"agent": AGENT | {"epochs": AGENT["minibatches"], "minibatches": AGENT["epochs"]}},
-        ALL_RUNS,
-    ),
-    "the same in other words": (
-        {"agent": dict(reversed(AGENT.items())) | {"learning_rate": 3e-4}, "total_steps": 4096.0},
+    "two values swapped": ({"agent": AGENT | SWAPPED}, ALL_RUNS),
+    "the same in other words, and what is no part of a run": (
+        {"agent": dict(reversed(AGENT.items())) | {"learning_rate": 3e-4}, "total_steps": 4096.0}
+        | {"tracking": "tensorboard", "checkpoint_every": 1, "resources": {"mem_mb": 9000}}
+        | {"methods": {"hybrid": "Hybrid", "random": "Random"}},
         set(),
     ),
-    "tracking": (
-        {"tracking": "tensorboard", "checkpoint_every": 1, "resources": {"mem_mb": 9000}},
-        set(),
-    ),
-    "names in tables": ({"methods": {"hybrid": "Hybrid", "random": "Random"}}, set()),
 }
 
 
@@ -59,7 +54,7 @@ def test_a_change_trains_the_runs_that_it_is_about(case, study):
     changes, runs = CHANGES[case]
     study.configure(**changes)
     assert study.runs_to_train() == runs
-    assert case != "names in tables" or "rule statistics:" in study.planned
+    assert "methods" not in changes or "rule statistics:" in study.planned
 
 
 def test_a_plot_style_redraws_and_trains_nothing(study):
@@ -87,18 +82,24 @@ def test_other_versions_of_libraries_retrain_every_run(editable):
 
 
 def test_forced_runs_are_trained_again(study):
+    """One of them by its file; then, in a study of one seed, all of a rule."""
     runs = study.folder / "results/tiny/runs/Hopper-v5"
     times = {path: path.stat().st_mtime_ns for path in runs.glob("*/*/policy.safetensors")}
-    forced = "results/tiny/runs/Hopper-v5/random/2/run.json"
-    done = study.snakemake("--forcerun", forced, "--until", "train")
-    assert done.returncode == 0, done.stderr
-    again = {path for path, time in times.items() if path.stat().st_mtime_ns != time}
-    assert again == {runs / "random/2/policy.safetensors"}
-    study.snakemake("--forcerun", "train", "--until", "train")
-    assert all(path.stat().st_mtime_ns != time for path, time in times.items())
+
+    def again(forced: str) -> set[str]:
+        done = study.snakemake("--forcerun", forced, "--until", "train")
+        assert done.returncode == 0, done.stderr
+        changed = {path for path, time in times.items() if path.stat().st_mtime_ns != time}
+        times.update((path, path.stat().st_mtime_ns) for path in changed)
+        return {str(path.parent.relative_to(runs)) for path in changed}
+
+    assert again("results/tiny/runs/Hopper-v5/random/2/run.json") == {"random/2"}
+    study.configure(seeds=[1])
+    assert again("train") == {"random/1", "hybrid/1"}
 
 
 def test_a_probe_set_made_again_trains_nothing(study):
+    study.configure(seeds=[1])
     results = study.folder / "results/tiny"
     probe, policies = results / "probes/Hopper-v5.npz", list(results.rglob("policy.safetensors"))
     made, times = probe.read_bytes(), [path.stat().st_mtime_ns for path in policies]
@@ -127,75 +128,55 @@ def test_the_precision_stays_what_it_was_when_the_study_began(study):
     assert not file.exists()
 
 
-def test_a_fresh_copy_of_the_repository_changes_nothing(editable):
-    assert editable.plan() == {}  # every file there is newer than every result
+EDITED = {
+    # Scripts, each the one of its rule.
+    "workflow/scripts/export.py": {"export", *ANALYSIS},
+    "workflow/scripts/findings.py": {"findings", "findings_page"},
+    "workflow/scripts/provenance.py": set(),
+    # Modules, near and far.
+    "src/active_rlhf/selection/vae.py": {"train", "export", *ANALYSIS},
+    "src/active_rlhf/study/reading.py": {"config", "config_page"},
+    "src/active_rlhf/tables/templates/table.tex.jinja": TABLES | {"tables_page", "overhead_page"},
+}
 
 
-@pytest.mark.parametrize(
-    ("file", "runs"),
-    [
-        ("rewards/probe.py", ALL_RUNS),
-        ("agents/ppo/update.py", ALL_RUNS),
-        ("rewards/ensemble.py", ALL_RUNS),
-        ("teachers/oracle.py", ALL_RUNS),
-        ("selection/pickers/dpp.py", {"hybrid/1", "hybrid/2"}),
-        ("selection/vae.py", {"hybrid/1", "hybrid/2"}),
-        ("selection/pickers/kmeans.py", set()),
-        ("analysis/comparisons.py", set()),
-    ],
-)
-def test_editing_code_retrains_the_runs_that_use_it(editable, file, runs):
-    edit(editable, f"src/active_rlhf/{file}")
-    assert editable.runs_to_train() == runs
-    assert "Params have changed" in editable.planned or not runs
-
-
-@pytest.mark.parametrize(
-    ("file", "rules"),
-    {
-        # Scripts, each the one of its rule (and of its variants).
-        "workflow/scripts/export.py": {"export", *ANALYSIS},
-        "workflow/scripts/statistics.py": ANALYSIS - COSTS - {"reward_accuracy", "ledger"},
-        "workflow/scripts/overhead.py": COSTS | {"document"},
-        "workflow/scripts/figures/effects.py": {"effects"},
-        "workflow/scripts/tables/significance.py": {"significance", "document", "tables_page"},
-        "workflow/scripts/tables/document.py": {"document"},
-        "workflow/scripts/findings.py": {"findings", "findings_page"},
-        "workflow/scripts/findings_page.py": PAGES - {"config_page"},
-        "workflow/scripts/config.py": {"config", "config_page"},
-        "workflow/scripts/config_page.py": {"config_page"},
-        "workflow/scripts/provenance.py": set(),
-        # Modules, near and far.
-        "src/active_rlhf/results/collect.py": {"export", *ANALYSIS},
-        "src/active_rlhf/results/provenance.py": set(),
-        "src/active_rlhf/study/reading.py": {"config", "config_page"},
-        "src/active_rlhf/results/page.py": PAGES,
-        "src/active_rlhf/tables/templates/table.tex.jinja": TABLES | OF_TABLES,
-        "src/active_rlhf/tables/cells.py": TABLES | OF_TABLES,
-        "src/active_rlhf/figures/rankings.py": {"rankings"},
-        "src/active_rlhf/figures/style.py": FIGURES,
-        "src/active_rlhf/analysis/findings.py": {"findings", "findings_page"},
-        "src/active_rlhf/results/verify/recomputed.py": None,
-        "src/active_rlhf/cli/watch.py": None,
-        "src/active_rlhf/selection/presets.py": None,
-    }.items(),
-)
-def test_an_edit_reruns_what_uses_the_edited_code(editable, file, rules):
+@pytest.mark.parametrize("file", EDITED)
+def test_an_edit_reruns_what_uses_the_edited_code(editable, file):
     edit(editable, file, "\n% edited\n" if file.endswith("jinja") else "\nEDITED = True\n")
-    expected = set() if rules is None else rules | {"provenance"}
-    assert editable.plan().keys() == expected
+    plan = editable.plan()
+    assert plan.keys() == EDITED[file] | {"provenance"}
+    assert plan.get("train", 0) == 2 * ("vae" in file)  # the runs of Hybrid
 
 
-@pytest.mark.parametrize("text", ["\n# A remark.\n", "\n\n\n"], ids=["a remark", "empty lines"])
-def test_what_code_does_not_do_makes_nothing_again(editable, text):
-    edit(editable, "workflow/scripts/figures/effects.py", text)
-    edit(editable, "src/active_rlhf/analysis/comparisons.py", text)
-    assert editable.plan() == {}
-
-
-def test_a_reports_caption_needs_only_another_report(editable):
-    edit(editable, "workflow/report/effects.rst", "Edited caption.\n")
+def test_edits_of_what_decides_nothing_make_nothing_again(editable):
+    """In a fresh copy of the repository, where every file is newer than every result."""
+    edit(editable, "workflow/scripts/figures/effects.py", "\n# A remark.\n")
+    edit(editable, "src/active_rlhf/analysis/comparisons.py", "\n\n\n")
+    for file in ("results/verify/recomputed.py", "cli/watch.py", "selection/presets.py"):
+        edit(editable, f"src/active_rlhf/{file}")
+    edit(editable, "workflow/report/effects.rst", "Edited caption.\n")  # only another report
     assert editable.plan() == {}
     result = editable.snakemake("--report", "report.html")
     assert result.returncode == 0, result.stderr
     assert "Edited caption." in (editable.folder / "report.html").read_text()
+
+
+USED = {
+    "results/collect.py": {"export", "overhead"},
+    "results/provenance.py": {"provenance"},
+    "results/page.py": {"config_page", "findings_page"},
+    "study/reading.py": {"config"},
+    "tables/cells.py": {*TABLES - {"document"}, *TABLES_OF_SOME},
+    "figures/rankings.py": {"rankings"},
+    "figures/style.py": {*FIGURES, "budgets", "profiles", "return_limits", "variants"},
+    "analysis/findings.py": {"findings"},
+    "results/verify/recomputed.py": set(),
+    "cli/watch.py": set(),
+    "selection/presets.py": set(),
+}
+
+
+@pytest.mark.parametrize("file", USED)
+def test_a_script_counts_a_module_as_its_code_if_it_uses_it(file):
+    scripts = (REPOSITORY / "workflow/scripts").rglob("*.py")
+    assert {script.stem for script in scripts if file in modules_of(script)} == USED[file]

@@ -118,18 +118,24 @@ DAMAGE: dict[str, Callable[[Path], Any]] = {
 }
 
 
+def verified(results: Path) -> tuple[int, str, str]:
+    """Exit code, output and errors of `active-rlhf verify`, which must not wait for a pipe."""
+    command = [sys.executable, "-m", "active_rlhf.cli", "verify", str(results)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    return done.returncode, done.stdout, done.stderr
+
+
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_every_damaged_file_is_named(damage, results):
+def test_every_damaged_file_is_named(damage, results, capsys):
     for name in KINDS:
         DAMAGE[damage](results / name)
-    done = subprocess.run(
-        [sys.executable, "-m", "active_rlhf.cli", "verify", str(results)],
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert (done.returncode, done.stderr) == (1, "")
-    *lines, summary = done.stdout.splitlines()
+    if damage == "a pipe":
+        code, said, errors = verified(results)
+    else:
+        code = main(["verify", str(results)])
+        said, errors = capsys.readouterr()
+    assert (code, errors) == (1, "")
+    *lines, summary = said.splitlines()
     named = {line.split(": ")[0].removeprefix(f"{results}/") for line in lines}
     assert named.issuperset(KINDS)
     assert " problems (" in summary
@@ -166,53 +172,50 @@ def test_links_to_folders_are_named_and_not_followed(results):
 # --- changes by somebody who mends the hashes ---------------------------------------------------
 
 
-def table(name: str, change: Callable[[pd.DataFrame], Any]) -> Callable[[Path], None]:
-    def edit(root: Path) -> None:
-        frame = pd.read_csv(root / name)
-        changed = change(frame)
-        (frame if changed is None else changed).to_csv(root / name, index=False)
-
-    return edit
+Edit = Callable[[Path, str], Any]  # of a file of the results, by its name
 
 
-def cell(column: str, value: Any, row: int = 0) -> Callable[[pd.DataFrame], pd.DataFrame]:
+def table(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Edit:
+    return lambda root, name: change(pd.read_csv(root / name)).to_csv(root / name, index=False)
+
+
+def cell(column: str, value: Any, row: int = 0) -> Edit:
     def change(frame: pd.DataFrame) -> pd.DataFrame:
         frame[column] = frame[column].astype(object)
         frame.loc[row, column] = value
         return frame
 
-    return change
+    return table(change)
 
 
-def result(**changes: Any) -> Callable[[Path], None]:
-    def edit(root: Path) -> None:
+def result(**changes: Any) -> Edit:
+    def edit(root: Path, name: str) -> None:
         path = root / RUN / "run.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
     return edit
 
 
-def ledger(change: Callable[[dict[str, np.ndarray]], Any]) -> Callable[[Path], None]:
-    def edit(root: Path) -> None:
-        path = root / RUN / "labels.npz"
-        columns = dict(np.load(path))
+def ledger(change: Callable[[dict[str, np.ndarray]], Any]) -> Edit:
+    def edit(root: Path, name: str) -> None:
+        columns = dict(np.load(root / name))
         change(columns)
-        np.savez(path, **columns)
+        np.savez(root / name, **columns)
 
     return edit
 
 
-def swap(one: str, other: str) -> Callable[[Path], None]:
-    def edit(root: Path) -> None:
-        content = (root / one).read_bytes()
-        (root / one).write_bytes((root / other).read_bytes())
+def swap(other: str) -> Edit:
+    def edit(root: Path, name: str) -> None:
+        content = (root / name).read_bytes()
+        (root / name).write_bytes((root / other).read_bytes())
         (root / other).write_bytes(content)
 
     return edit
 
 
-def text(name: str, old: str, new: str) -> Callable[[Path], None]:
-    def edit(root: Path) -> None:
+def text(old: str, new: str) -> Edit:
+    def edit(root: Path, name: str) -> None:
         content = (root / name).read_text()
         assert old in content
         (root / name).write_text(content.replace(old, new))
@@ -220,146 +223,115 @@ def text(name: str, old: str, new: str) -> Callable[[Path], None]:
     return edit
 
 
-def double_episode(root: Path) -> None:
-    table(f"{RUN}/episodes.csv", lambda f: pd.concat([f, f.tail(1)]))(root)
-    result(episodes=5)(root)
+def double_episode(root: Path, name: str) -> None:
+    table(lambda f: pd.concat([f, f.tail(1)]))(root, name)
+    result(episodes=5)(root, name)
 
 
-EPISODES, EVALUATIONS, SESSIONS = (
-    f"{RUN}/{name}.csv" for name in ("episodes", "evaluations", "sessions")
-)
-FORGED: dict[str, tuple[Callable[[Path], None], str, str]] = {
-    "steps": (result(steps=4000), f"{RUN}/run.json", "steps is 4000, the run's settings give 4096"),
-    "queries": (result(queries=17), f"{RUN}/run.json", "queries is 17, the run's settings give 16"),
-    "words": (result(steps="many"), f"{RUN}/run.json", "steps is 'many'"),
-    "status": (result(status="running"), RUN, "not complete"),
-    "final return": (result(final_return=1e4), EPISODES, "run.json says 10000.0"),
-    "no final return": (result(final_return=None), EPISODES, "run.json says None"),
-    "one return": (table(EPISODES, cell("return", 9e3, 2)), EPISODES, "returns have the mean"),
-    "episodes of another run": (
-        swap(EPISODES, "runs/Hopper-v5/random/1/episodes.csv"),
-        EPISODES,
-        "returns have the mean",
-    ),
-    "episode gone": (table(EPISODES, lambda f: f.drop(1)), EPISODES, "3 episodes, run.json says 4"),
-    "episode twice": (double_episode, EPISODES, "step in line 6 is 4000, the lengths of episodes"),
-    "episode in between": (table(EPISODES, cell("length", 900, 1)), EPISODES, "step in line 3 is"),
-    "labels too early": (table(EPISODES, cell("labels", 16, 0)), EPISODES, "labels in line 2 is 1"),
-    "evaluation gone": (table(EVALUATIONS, lambda f: f.head(0)), EVALUATIONS, "0 rows"),
-    "evaluation elsewhere": (table(EVALUATIONS, cell("step", 2048)), EVALUATIONS, "step in line 2"),
-    "fewer evaluated": (table(EVALUATIONS, cell("episodes", 7)), EVALUATIONS, "settings give 1"),
-    "asked": (table(SESSIONS, cell("asked", 9)), SESSIONS, "asked in line 2 is 9"),
-    "held out": (table(SESSIONS, cell("held_out", 0, 1)), SESSIONS, "held_out in line 3 is 0"),
-    "used": (table(SESSIONS, cell("used", 1)), SESSIONS, "used in line 2 is 1, labels.npz gives"),
-    "equal": (
-        table(SESSIONS, cell("equal", 8)),
-        SESSIONS,
-        "equal in line 2 is 8, labels.npz gives",
-    ),
-    "shortlist": (table(SESSIONS, cell("shortlist", 7)), SESSIONS, "a shortlist has fewer pairs"),
-    "session gone": (table(SESSIONS, lambda f: f.head(1)), SESSIONS, "1 rows"),
-    "a word": (table(SESSIONS, cell("asked", "x")), SESSIONS, "asked is x in line 2"),
-    "a column": (table(SESSIONS, lambda f: f.drop(columns="pool")), SESSIONS, "column pool is mis"),
-    "labels gone": (
-        ledger(lambda c: c.update({k: v[:-1] for k, v in c.items() if k != "budget"})),
-        f"{RUN}/labels.npz",
-        "asked by session is [8, 7]",
-    ),
-    "labels as validation": (
-        ledger(lambda c: c["held_out"].fill(True)),
-        f"{RUN}/labels.npz",
-        "held_out by session",
-    ),
-    "objects in labels": (
-        ledger(lambda c: c.update(pairs=np.array([print, 1], object))),
-        f"{RUN}/labels.npz",
-        "not readable (ValueError: Object arrays cannot be loaded",
-    ),
-    "probe set of a run": (
-        result(probe="0" * 64),
-        RUN,
-        "measured on another probe set than the study has now",
-    ),
-    "probe set": (
-        text("probes/Hopper-v5.json", '"pairs": 20', '"pairs": 21'),
-        "probes/Hopper-v5.json",
-        "is of another probe set than the config's",
-    ),
-    "spec": (text(f"{RUN}/run.json", '"epochs": 2', '"epochs": 3'), RUN, "agent.epochs is 3"),
-    "export": (
-        table("exports/Hopper-v5.csv", cell("charts/episodic_return", 9e3)),
-        "exports/Hopper-v5.csv",
-        "differs in line 2 from what its inputs give",
-    ),
-    "cost": (
-        table("exports/Hopper-v5.overhead.csv", cell("wall_s", 0.1)),
-        "exports/Hopper-v5.overhead.csv",
-        "in line 2",
-    ),
-    "joined cost": (
-        table("exports/overhead.csv", cell("cpu_s", 0.1)),
-        "exports/overhead.csv",
-        "in line 2",
-    ),
-    "p-value": (
-        table("statistics/comparisons.csv", cell("p_value", 0.001)),
-        "statistics/comparisons.csv",
-        "p_value in row 1 is 0.001, but the exports give ",
-    ),
-    "p-value by a billionth": (
-        table("statistics/comparisons.csv", lambda f: f.assign(p_value=f["p_value"] * (1 - 1e-9))),
-        "statistics/comparisons.csv",
-        "p_value in row 1",
-    ),
-    "better method": (
-        table("statistics/summary.csv", lambda f: f.assign(method=f["method"][::-1].to_numpy())),
-        "statistics/summary.csv",
-        "method in row 1",
-    ),
-    "a comparison gone": (
-        table("statistics/comparisons.csv", lambda f: f.head(1)),
-        "statistics/comparisons.csv",
-        "other columns or rows",
-    ),
-    "Parquet": (
-        lambda root: (
-            pd.read_parquet(root / "statistics/summary.parquet")
-            .assign(mean=1.5)
-            .to_parquet(root / "statistics/summary.parquet")
+def another_mean(root: Path, name: str) -> None:
+    pd.read_parquet(root / name).assign(mean=1.5).to_parquet(root / name)
+
+
+FORGED: dict[str, dict[str, tuple[Edit, str]]] = {
+    f"{RUN}/run.json": {
+        "steps": (result(steps=4000), "steps is 4000, the run's settings give 4096"),
+        "queries": (result(queries=17), "queries is 17, the run's settings give 16"),
+        "words": (result(steps="many"), "steps is 'many'"),
+    },
+    RUN: {
+        "status": (result(status="running"), "not complete"),
+        "probe set of a run": (result(probe="0" * 64), "on another probe set than the study has"),
+        "spec": (
+            lambda root, name: text('"epochs": 2', '"epochs": 3')(root, f"{name}/run.json"),
+            "agent.epochs is 3",
         ),
-        "statistics/summary.parquet",
-        "mean in row 1 is 1.5",
-    ),
-    "mean cost": (
-        table("statistics/overhead.csv", cell("wall_s", 1)),
-        "statistics/overhead.csv",
-        "wall_s",
-    ),
-    "sentence": (text("findings.md", "Compared:", "Shown:"), "findings.md", "in line 3"),
-    "another figure": (
-        swap("figures/effects.png", "figures/overhead.png"),
-        "figures/effects.png",
-        "its mark says it was not made from statistics/comparisons.parquet",
-    ),
-    "no mark": (
-        text("tables/summary.tex", "inputs=", "outputs="),
-        "tables/summary.tex",
-        "its mark says it was not made from",
-    ),
+    },
+    f"{RUN}/episodes.csv": {
+        "final return": (result(final_return=1e4), "run.json says 10000.0"),
+        "no final return": (result(final_return=None), "run.json says None"),
+        "one return": (cell("return", 9e3, 2), "returns have the mean"),
+        "of another run": (swap("runs/Hopper-v5/random/1/episodes.csv"), "returns have the mean"),
+        "episode gone": (table(lambda f: f.drop(1)), "3 episodes, run.json says 4"),
+        "episode twice": (double_episode, "step in line 6 is 4000, the lengths of episodes"),
+        "episode in between": (cell("length", 900, 1), "step in line 3 is"),
+        "labels too early": (cell("labels", 16, 0), "labels in line 2 is 1"),
+    },
+    f"{RUN}/evaluations.csv": {
+        "evaluation gone": (table(lambda f: f.head(0)), "0 rows"),
+        "evaluation elsewhere": (cell("step", 2048), "step in line 2"),
+        "fewer evaluated": (cell("episodes", 7), "settings give 1"),
+    },
+    f"{RUN}/sessions.csv": {
+        "asked": (cell("asked", 9), "asked in line 2 is 9"),
+        "held out": (cell("held_out", 0, 1), "held_out in line 3 is 0"),
+        "used": (cell("used", 1), "used in line 2 is 1, labels.npz gives"),
+        "equal": (cell("equal", 8), "equal in line 2 is 8, labels.npz gives"),
+        "shortlist": (cell("shortlist", 7), "a shortlist has fewer pairs"),
+        "session gone": (table(lambda f: f.head(1)), "1 rows"),
+        "a word": (cell("asked", "x"), "asked is x in line 2"),
+        "a column": (table(lambda f: f.drop(columns="pool")), "column pool is mis"),
+    },
+    f"{RUN}/labels.npz": {
+        "labels gone": (
+            ledger(lambda c: c.update({k: v[:-1] for k, v in c.items() if k != "budget"})),
+            "asked by session is [8, 7]",
+        ),
+        "labels as validation": (ledger(lambda c: c["held_out"].fill(True)), "held_out by session"),
+        "objects in labels": (
+            ledger(lambda c: c.update(pairs=np.array([print, 1], object))),
+            "not readable (ValueError: Object arrays cannot be loaded",
+        ),
+    },
+    "probes/Hopper-v5.json": {
+        "probe set": (text('"pairs": 20', '"pairs": 21'), "is of another probe set than the conf")
+    },
+    "exports/Hopper-v5.csv": {
+        "export": (cell("charts/episodic_return", 9e3), "differs in line 2 from what its inputs")
+    },
+    "exports/Hopper-v5.overhead.csv": {"cost": (cell("wall_s", 0.1), "in line 2")},
+    "exports/overhead.csv": {"joined cost": (cell("cpu_s", 0.1), "in line 2")},
+    "statistics/comparisons.csv": {
+        "p-value": (cell("p_value", 0.001), "p_value in row 1 is 0.001, but the exports give "),
+        "p-value by a billionth": (
+            table(lambda f: f.assign(p_value=f["p_value"] * (1 - 1e-9))),
+            "p_value in row 1",
+        ),
+        "a comparison gone": (table(lambda f: f.head(1)), "other columns or rows"),
+    },
+    "statistics/summary.csv": {
+        "better method": (
+            table(lambda f: f.assign(method=f["method"][::-1].to_numpy())),
+            "method in row 1",
+        )
+    },
+    "statistics/summary.parquet": {"Parquet": (another_mean, "mean in row 1 is 1.5")},
+    "statistics/overhead.csv": {"mean cost": (cell("wall_s", 1), "wall_s")},
+    "findings.md": {"sentence": (text("Compared:", "Shown:"), "in line 3")},
+    "figures/effects.png": {
+        "another figure": (
+            swap("figures/overhead.png"),
+            "its mark says it was not made from statistics/comparisons.parquet",
+        )
+    },
+    "tables/summary.tex": {
+        "no mark": (text("inputs=", "outputs="), "its mark says it was not made from")
+    },
 }
 
 
-@pytest.mark.parametrize("case", FORGED)
-def test_an_edit_with_forged_hashes_is_still_named(case, results):
-    change, path, message = FORGED[case]
-    change(results)
+@pytest.mark.parametrize(
+    ("path", "case"), [(path, case) for path, cases in FORGED.items() for case in cases]
+)
+def test_an_edit_with_forged_hashes_is_still_named(path, case, results):
+    change, message = FORGED[path][case]
+    change(results, path)
     rehash(results)
     assert any(message in found for found in problems(results)[path]), problems(results)
 
 
 def test_differences_in_the_last_digits_are_ignored(results):
     path = "statistics/comparisons.csv"
-    table(path, lambda f: f.assign(delta_mean=f["delta_mean"] * (1 + 1e-14)))(results)
+    table(lambda f: f.assign(delta_mean=f["delta_mean"] * (1 + 1e-14)))(results, path)
     rehash(results)
     assert problems(results).keys() & {path} == set()
 
@@ -528,7 +500,7 @@ def test_a_study_of_imported_runs_is_sound_from_anywhere(imported, monkeypatch):
 @pytest.mark.parametrize("hashes", ["old hashes", "mended hashes"])
 def test_changed_statistics_of_imported_runs_are_named(hashes, imported):
     results = imported / "results/again"
-    table("statistics/comparisons.csv", cell("p_value", 0.001))(results)
+    cell("p_value", 0.001)(results, "statistics/comparisons.csv")
     if hashes == "mended hashes":
         rehash(results)
     assert "p_value in row 1 is 0.001" in str(problems(results)["statistics/comparisons.csv"])

@@ -21,9 +21,14 @@ from active_rlhf.results.sources import code_of
 from active_rlhf.run.identity import code_fingerprint, probe_fingerprint
 from active_rlhf.run.machine import library_versions
 from active_rlhf.run.schedule import steps_of_runs
-from active_rlhf.study.asked import asked_within
+from active_rlhf.study.asked import answered_by_people, asked_within
 from active_rlhf.study.ending import failure, stopped, was_begun
-from active_rlhf.study.endpoints import evaluated, measures
+from active_rlhf.study.endpoints import (
+    evaluated,
+    learned_rewards,
+    measures,
+    reward_endpoints,
+)
 from active_rlhf.study.loading import load_study, resolve_run, stored_study
 from active_rlhf.study.matrix import (
     asking,
@@ -87,6 +92,9 @@ ASKING = {
     if asking(own.values())
 }
 
+# The environments in which people answer.
+PEOPLE = answered_by_people(STUDY)
+
 # The teachers they ask and how often, for captions.
 ASKED = asked_within(STUDY)
 
@@ -103,9 +111,18 @@ EVALUATIONS = {
     for name in TRAINED
     if evaluated(STUDY)
 }
-# The endpoints that have tables.
-MEASURES = measures(STUDY)
-BESIDE = [name for name in MEASURES if name not in ("endpoint", "auc")]
+# What runs record of their query sessions, by environment; empty if none asks.
+SESSIONS = {
+    name: f"{RESULTS}/exports/{folder_name(name)}.sessions.csv"
+    for name in TRAINED
+    if learned_rewards(STUDY)
+}
+# The endpoints that have tables: of returns, and of reward models.
+RETURNS = measures(STUDY)
+REWARD = reward_endpoints(STUDY)
+MEASURES = [*RETURNS, *REWARD]
+BESIDE = [name for name in RETURNS if name not in ("endpoint", "auc")]
+AT_THE_END = REWARD[::2]  # without their means over labels
 
 # Where each environment's returns are: exported by this study, or made elsewhere.
 EXPORTS = {name: f"{RESULTS}/exports/{folder_name(name)}.csv" for name in TRAINED} or STUDY.imported
@@ -129,7 +146,7 @@ STATISTICS = {
     name: STATISTIC.format(name)
     for name in (
         *("endpoints", "summary", "comparisons", "power", "improvement", "ranks", "bayes"),
-        *("aggregates", "profiles", "efficiency", "curves"),
+        *("aggregates", "profiles", "efficiency", "curves", "quality", "limits"),
         *(("variants",) if VARIANTS else ()),
         *(("budgets", "labels_needed") if BUDGETS else ()),
     )
@@ -312,39 +329,68 @@ def named(path):
     return imported.get(path, path.removeprefix(f"{RESULTS}/"))
 
 
-def of_measures(name):
+def of_measures(name, measures=MEASURES):
     """The names of a table's versions, one for each endpoint."""
-    return [f"{name}_{measure}" for measure in MEASURES]
+    return [f"{name}_{measure}" for measure in measures]
 
 
-# By main endpoint, and by those beside it.
-AGGREGATES = ["aggregates", *(f"aggregates_{measure}" for measure in BESIDE)]
+def beside(name):
+    """The names of its versions by main endpoint, and by those beside it."""
+    return [name, *of_measures(name, BESIDE)]
+
+
+AGGREGATES = beside("aggregates")
+BY_RETURNS = ["endpoint", *BESIDE]
+
+
+# Label efficiency in the main endpoint, and in those of the reward model.
+BUDGET_TABLES = ["budgets", *of_measures("budgets", AT_THE_END)]
 
 
 def table_names(scope):
     """Tables about a scope; what returns alone do not tell only for the study's own runs."""
     names = ["coverage"] if COVERAGE and not scope else []
+    names += ["people"] if PEOPLE and not scope else []
     if scope in SCOPES:
-        names += ["summary", *of_measures("significance")]
+        names += ["summary", *of_measures("significance", RETURNS)]
         names += ["ledger"] if scope in EACH and ASKING else []
         names += AGGREGATES if BASELINES and scope in WHOLE else []
+        names += ["limits"] if BASELINES and ASKING and scope in EACH else []
+        names += ["reward_model"] if REWARD and scope in EACH else []
+        names += of_measures("significance", REWARD)
     elif scope:
-        names += [*of_measures("variants"), *(["budgets"] if BUDGETS else [])]
+        names += [*of_measures("variants"), *(BUDGET_TABLES if BUDGETS else [])]
     return names + (["overhead"] if TRAINED and scope in PLACES else [])
 
 
-def figure(name, scope="", category="Figures"):
+def figure(name, scope="", category="Figures", caption=""):
     """The PNG of a figure, which the report shows, and its PDF."""
     environment, variant = split(scope)
+    caption = caption or name
     labels = {"result": name.replace("_", " "), "environment": environment or "all"}
     labels |= {"variant": variant} if variant else {}
     png, pdf = (place("figures", f"{name}.{suffix}", scope) for suffix in ("png", "pdf"))
-    return report(png, caption=f"../report/{name}.rst", category=category, labels=labels), pdf
+    return report(png, caption=f"../report/{caption}.rst", category=category, labels=labels), pdf
 
 
-def figures(name, scopes):
+def figures(name, scopes, category="Figures"):
     """PNG and PDF of a figure for each scope, in turns."""
-    return [path for scope in scopes for path in figure(name, scope)]
+    return [path for scope in scopes for path in figure(name, scope, category)]
+
+
+def versions_of(name, scopes, measures, category="Figures"):
+    """PNG and PDF of a figure's versions, one for each endpoint, for each scope, in turns.
+
+    That of the main endpoint has the figure's own name.
+    """
+    return [
+        path
+        for scope in scopes
+        for measure in measures
+        for path in figure(
+            name if measure == "endpoint" else f"{name}_{measure}", scope, category, name
+        )
+    ]
 
 
 def tables(names, scopes=SCOPES):

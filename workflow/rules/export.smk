@@ -28,3 +28,20 @@ rule export:
         code=script_code("export.py"),
     script:
         "../scripts/export.py"
+
+
+# How good people's answers are, in a study in which people answer.
+rule quality:
+    input:
+        [path for name in PEOPLE for path in runs({"environment": folder_name(name)})],
+    output:
+        f"{RESULTS}/labels/quality.csv",
+    log:
+        f"{RESULTS}/logs/quality.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        code=script_code("quality.py"),
+    script:
+        "../scripts/quality.py"

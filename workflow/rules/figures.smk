@@ -63,14 +63,14 @@ rule rankings:
         ranks=STATISTICS["ranks"],
     output:
         improvement=figures("improvement", WHOLE),
-        critical_difference=figures("critical_difference", WHOLE),
+        critical_difference=versions_of("critical_difference", WHOLE, BY_RETURNS),
     log:
         f"{RESULTS}/logs/figures/rankings.log",
     localrule: True
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*LOOK, scopes=WHOLE),
+        study=settings(*LOOK, scopes=WHOLE, measures=BY_RETURNS),
         code=script_code("figures/rankings.py"),
     script:
         "../scripts/figures/rankings.py"
@@ -82,7 +82,7 @@ rule profiles:
         efficiency=STATISTICS["efficiency"],
         aggregates=STATISTICS["aggregates"],
     output:
-        profiles=figures("profiles", WHOLE),
+        profiles=versions_of("profiles", WHOLE, BY_RETURNS),
         efficiency=figures("efficiency", WHOLE),
     log:
         f"{RESULTS}/logs/figures/profiles.log",
@@ -90,7 +90,7 @@ rule profiles:
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*LOOK, scopes=WHOLE),
+        study=settings(*LOOK, scopes=WHOLE, measures=BY_RETURNS),
         code=script_code("figures/profiles.py"),
     script:
         "../scripts/figures/profiles.py"
@@ -100,7 +100,7 @@ rule reward_accuracy:
     input:
         [f"{RESULTS}/exports/{folder_name(name)}.sessions.csv" for name in TRAINED],
     output:
-        figures("reward_accuracy", WHOLE),
+        figures("reward_accuracy", WHOLE, "Reward model"),
     log:
         f"{RESULTS}/logs/figures/reward_accuracy.log",
     localrule: True
@@ -113,6 +113,76 @@ rule reward_accuracy:
         "../scripts/figures/reward_accuracy.py"
 
 
+rule reward_model_endpoints:
+    input:
+        endpoints=STATISTICS["endpoints"],
+        summary=STATISTICS["summary"],
+    output:
+        figures("reward_model_endpoints", EACH, "Reward model"),
+    log:
+        f"{RESULTS}/logs/figures/reward_model_endpoints.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*LOOK, scopes=EACH),
+        code=script_code("figures/reward_model_endpoints.py"),
+    script:
+        "../scripts/figures/reward_model_endpoints.py"
+
+
+rule reward_model_effects:
+    input:
+        comparisons=STATISTICS["comparisons"],
+    output:
+        figures("reward_model_effects", EACH, "Reward model"),
+    log:
+        f"{RESULTS}/logs/figures/reward_model_effects.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*LOOK, scopes=EACH),
+        code=script_code("figures/reward_model_effects.py"),
+    script:
+        "../scripts/figures/reward_model_effects.py"
+
+
+rule reward_measures:
+    input:
+        list(SESSIONS.values()),
+    output:
+        figures("reward_measures", WHOLE, "Reward model"),
+    log:
+        f"{RESULTS}/logs/figures/reward_measures.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*LOOK, asking=ASKING, scopes=WHOLE, environments=list(SESSIONS)),
+        code=script_code("figures/reward_measures.py"),
+    script:
+        "../scripts/figures/reward_measures.py"
+
+
+rule return_limits:
+    input:
+        runs=STATISTICS["quality"],
+        limits=STATISTICS["limits"],
+    output:
+        figures("return_limits", WHOLE),
+    log:
+        f"{RESULTS}/logs/figures/return_limits.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*LOOK, scopes=WHOLE),
+        code=script_code("figures/return_limits.py"),
+    script:
+        "../scripts/figures/return_limits.py"
+
+
 rule variants:
     input:
         summary=STATISTICS["summary"],
@@ -121,13 +191,14 @@ rule variants:
     output:
         map=figure("variants"),
         ranks=figure("variant_ranks"),
+        maps=versions_of("variants", [""], AT_THE_END, "Reward model"),
     log:
         f"{RESULTS}/logs/figures/variants.log",
     localrule: True
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*LOOK),
+        study=settings(*LOOK, measures=AT_THE_END),
         code=script_code("figures/variants.py"),
     script:
         "../scripts/figures/variants.py"
@@ -138,13 +209,14 @@ rule budgets:
         STATISTIC.format("budgets"),
     output:
         figure("budgets"),
+        versions_of("budgets", [""], AT_THE_END, "Reward model"),
     log:
         f"{RESULTS}/logs/figures/budgets.log",
     localrule: True
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*LOOK),
+        study=settings(*LOOK, measures=["endpoint", *AT_THE_END]),
         code=script_code("figures/budgets.py"),
     script:
         "../scripts/figures/budgets.py"

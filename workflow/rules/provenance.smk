@@ -9,12 +9,19 @@ MADE = {
         *(rules.summary, rules.significance, rules.document, rules.findings, rules.findings_page),
         # Only for the study's own runs.
         *((rules.overhead, rules.run_time, rules.costs, rules.overhead_page) if TRAINED else ()),
-        *((rules.reward_accuracy, rules.ledger) if ASKING else ()),
+        *((rules.reward_accuracy, rules.reward_measures, rules.ledger) if ASKING else ()),
+        *(
+            (rules.reward_model, rules.reward_model_endpoints, rules.reward_model_effects)
+            if REWARD
+            else ()
+        ),
         *((rules.coverage,) if COVERAGE else ()),
+        *((rules.people,) if PEOPLE else ()),
         *((rules.variants, rules.variant_differences) if VARIANTS else ()),
         *((rules.budgets, rules.labels_needed) if BUDGETS else ()),
         # Only with baselines.
         *((rules.profiles, rules.aggregates) if BASELINES else ()),
+        *((rules.limits, rules.return_limits) if BASELINES and ASKING else ()),
     )
     for path in rule.output
 }
@@ -22,6 +29,8 @@ for name in TRAINED:
     folder = folder_name(name)
     made_from = [f"runs/{folder}", *sorted({named(path) for path in probes_of(folder).values()})]
     MADE |= dict.fromkeys(expand(rules.export.output, environment=folder), made_from)
+if PEOPLE:
+    MADE[rules.quality.output[0]] = [f"runs/{folder_name(name)}" for name in PEOPLE]
 for name in PROBES:
     MADE |= {f"{RESULTS}/probes/{name}.{suffix}": [] for suffix in ("npz", "json")}
 for scope in TABLES:

@@ -6,6 +6,7 @@ rule statistics:
         list(EXPORTS.values()),
         list(BASELINES.values()),
         list(EVALUATIONS.values()),
+        list(SESSIONS.values()),
     output:
         report(
             f"{RESULTS}/statistics/summary.csv",
@@ -41,6 +42,7 @@ rule statistics:
             total_steps=TOTAL_STEPS,
             baselines=BASELINES,
             evaluations=EVALUATIONS,
+            sessions=SESSIONS,
             references=baselines(STUDY),
         ),
         code=script_code("statistics.py"),

@@ -50,7 +50,7 @@ rule aggregates:
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*WORDS, scopes=WHOLE, measures=["endpoint", *BESIDE]),
+        study=settings(*WORDS, scopes=WHOLE, measures=BY_RETURNS),
         code=script_code("tables/aggregates.py"),
     script:
         "../scripts/tables/aggregates.py"
@@ -71,6 +71,59 @@ rule ledger:
         code=script_code("tables/ledger.py"),
     script:
         "../scripts/tables/ledger.py"
+
+
+rule reward_model:
+    input:
+        summary=STATISTICS["summary"],
+    output:
+        **tables(["reward_model"], EACH),
+    log:
+        f"{RESULTS}/logs/tables/reward_model.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*WORDS, scopes=EACH),
+        code=script_code("tables/reward_model.py"),
+    script:
+        "../scripts/tables/reward_model.py"
+
+
+# Of a study with baselines.
+rule limits:
+    input:
+        limits=STATISTICS["limits"],
+    output:
+        **tables(["limits"], EACH),
+    log:
+        f"{RESULTS}/logs/tables/limits.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*WORDS, scopes=EACH),
+        code=script_code("tables/limits.py"),
+    script:
+        "../scripts/tables/limits.py"
+
+
+# Where people answer.
+rule people:
+    input:
+        f"{RESULTS}/labels/quality.csv",
+    output:
+        **tables(["people"], [""]),
+    log:
+        f"{RESULTS}/logs/tables/people.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings("study"),
+        code=script_code("tables/people.py"),
+    script:
+        "../scripts/tables/people.py"
 
 
 rule costs:
@@ -130,14 +183,14 @@ rule labels_needed:
     input:
         STATISTIC.format("labels_needed"),
     output:
-        **tables(["budgets"], list(EXPORTS)),
+        **tables(BUDGET_TABLES, list(EXPORTS)),
     log:
         f"{RESULTS}/logs/tables/labels_needed.log",
     localrule: True
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*WORDS, environments=list(EXPORTS)),
+        study=settings(*WORDS, environments=list(EXPORTS), measures=["endpoint", *AT_THE_END]),
         code=script_code("tables/labels_needed.py"),
     script:
         "../scripts/tables/labels_needed.py"
@@ -165,6 +218,7 @@ rule findings:
         **({"variants": STATISTIC.format("variants")} if VARIANTS else {}),
         comparisons=STATISTICS["comparisons"],
         summary=STATISTICS["summary"],
+        limits=STATISTICS["limits"],
     output:
         f"{RESULTS}/findings.md",
     log:

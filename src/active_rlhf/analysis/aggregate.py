@@ -20,6 +20,7 @@ from active_rlhf.analysis.curves import smoothed
 from active_rlhf.analysis.endpoints import common_range, methods_of
 from active_rlhf.analysis.frames import RUNS, needs
 from active_rlhf.analysis.intervals import percentile_interval, resample_counts
+from active_rlhf.study.endpoints import lower_is_better
 
 Scale = Mapping[str, tuple[np.ndarray, np.ndarray]]  # environment -> values that count as 0 and 1
 Scales = Mapping[str, Scale]  # by metric_type
@@ -200,7 +201,8 @@ def _pooled(
 def improvements(
     endpoints: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_000
 ) -> pd.DataFrame:
-    """Probability that a run of a beats one of b: in each environment, and their mean (`all`).
+    """Probability that a run of a is better than one of b: in each environment, and their mean
+    (`all`). Better is larger, or smaller for an error.
 
     Every ordered pair; runs of the two methods are resampled independently. Needs no baselines.
     """
@@ -209,6 +211,8 @@ def improvements(
         rng = np.random.default_rng(0)
         pooled: dict[tuple[str, str], np.ndarray] = {}
         shared: Counter[tuple[str, str]] = Counter()
+        if lower_is_better(str(metric_type)):
+            values = values.assign(value=-values["value"])
         for env, group in values.groupby("env", sort=False):
             runs = {method: scores[str(env)] for method, scores in by_environment(group).items()}
             counts = {m: resampled([scores], resamples, rng)[0] for m, scores in runs.items()}

@@ -12,6 +12,7 @@ import pandas as pd
 from active_rlhf.analysis.curves import band
 from active_rlhf.analysis.endpoints import methods_of
 from active_rlhf.analysis.frames import needs
+from active_rlhf.study.endpoints import lower_is_better
 
 SHARES = (0.5, 0.75, 0.9)
 
@@ -52,14 +53,16 @@ def labels_needed(
     """Labels with which each method reaches a level: environment x endpoint x method x share.
 
     The `threshold` is `share` of the way from the mean of the first method at its smallest budget
-    to its mean at its largest. `labels` is where the method's means first reach it, interpolated
-    between budgets on a logarithmic scale of labels: the smallest budget if that reaches it, inf if
-    none does. The interval is a percentile bootstrap over runs, within each budget, of the method's
-    means; the threshold is held fixed. Environments where the first method does not gain from more
-    labels are left out.
+    to its mean at its largest. `labels` is where the method's means first reach it (an error, by
+    falling to it), interpolated between budgets on a logarithmic scale of labels: the smallest
+    budget if that reaches it, inf if none does. The interval is a percentile bootstrap over runs,
+    within each budget, of the method's means; the threshold is held fixed. Environments where the
+    first method does not gain from more labels are left out.
     """
     rows = []
     for (env, metric_type), group in endpoints.groupby(["env", "metric_type"], sort=False):
+        better = -1 if lower_is_better(str(metric_type)) else 1
+        group = group.assign(value=better * group["value"])
         by_method = {
             method: _by_budget(group, str(env), method, labels) for method in methods_of(group)
         }
@@ -86,7 +89,7 @@ def labels_needed(
                     method="inverted_cdf",  # infinity is never averaged
                 )
                 n = min(map(len, runs.values()))
-                rows.append((env, metric_type, method, share, threshold, n, needed, *ends))
+                rows.append((env, metric_type, method, share, better * threshold, n, needed, *ends))
     columns = "env metric_type method share threshold n labels ci_low ci_high"
     return pd.DataFrame(rows, columns=columns.split())
 

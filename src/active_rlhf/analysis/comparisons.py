@@ -23,8 +23,15 @@ from active_rlhf.analysis.intervals import (
 from active_rlhf.analysis.power import EFFECT, power, seeds_needed
 from active_rlhf.errors import InputError
 from active_rlhf.results.export import METRIC
+from active_rlhf.study.endpoints import (
+    OVER_LABELS,
+    REWARD_MODEL,
+    lower_is_better,
+    of_reward_model,
+)
 
 FAMILIES = ("environment", "study")
+STUDY_REWARD = "study, reward model"
 _COLUMNS = """
     env metric_type metric method_a method_b n w_statistic p_value p_value_holm reject_null
     delta_mean delta_median sd_delta ci_t_low ci_t_high ci_boot_low ci_boot_high
@@ -54,7 +61,10 @@ def wilcoxon(differences: np.ndarray) -> tuple[float, float]:
 
 
 def rank_biserial(differences: np.ndarray) -> float:
-    """(W+ - W-) / (W+ + W-) in [-1, 1] (Kerby 2014); NaN if all differences are zero."""
+    """(W+ - W-) / (W+ + W-) in [-1, 1] (Kerby 2014): the ranks in favour of a, less those against.
+
+    NaN if all differences are zero.
+    """
     positive, negative, _ = signed_ranks(differences)
     total = positive + negative
     return (positive - negative) / total if total else np.nan
@@ -115,12 +125,16 @@ def compare(
     level: float = 0.95,
     resamples: int = 10_000,
     unpaired: tuple[np.ndarray, np.ndarray] | None = None,
+    lower_is_better: bool = False,
 ) -> dict:
     """All measures of one comparison; a[i] and b[i] are the values of the same seed.
 
     unpaired: all values of both methods, for the measures that need no pairs; a and b without it.
+    Differences, and dz with them, are a minus b; `rank_biserial` and `prob_improvement` say how far
+    a is the better one, which is the smaller one if `lower_is_better`.
     """
     of_a, of_b = unpaired or (a, b)
+    better = -1 if lower_is_better else 1
     d = differences(a, b)
     w, p = wilcoxon(d)
     bca, percentile = bootstrap_intervals(d, level, resamples)
@@ -142,9 +156,9 @@ def compare(
         "ci_hl_high": hl[1],
         "dz": dz,
         "gz": dz * hedges_correction(len(d) - 1),
-        "rank_biserial": rank_biserial(d),
+        "rank_biserial": rank_biserial(better * d),
         "p_mannwhitney": mann_whitney(of_a, of_b),
-        "prob_improvement": probability_of_improvement(of_a, of_b),
+        "prob_improvement": probability_of_improvement(better * of_a, better * of_b),
         "r_seed": correlation(a, b),
         "n_a": len(of_a),
         "n_b": len(of_b),
@@ -167,9 +181,10 @@ def comparisons(
     `prob_improvement`, take all runs of both, `n_a` and `n_b`. against: the method that all others
     are compared with (they minus it); all pairs without it. `family` says which p-values Holm's
     method corrects together: `environment` those of one environment and endpoint, `study` those of
-    the whole table. Intervals have level 1 - alpha, so the Hodges-Lehmann interval excludes zero
-    exactly where p <= alpha (unless differences tie). `power` and `n_for_80` are for the declared
-    effect, at level alpha / tests in the family.
+    all returns in the table, and those of all endpoints of the reward model. Intervals have level
+    1 - alpha, so the Hodges-Lehmann interval excludes zero exactly where p <= alpha (unless
+    differences tie). `power` and `n_for_80` are for the declared effect, at level alpha / tests in
+    the family.
     """
     if family not in FAMILIES:
         raise InputError(f"unknown family {family!r}; known: {', '.join(FAMILIES)}")
@@ -181,10 +196,13 @@ def comparisons(
             if pair.empty:
                 continue
             every = wide[a].dropna().to_numpy(), wide[b].dropna().to_numpy()
-            row = compare(pair[a].to_numpy(), pair[b].to_numpy(), 1 - alpha, resamples, every)
-            row |= {"env": env, "metric_type": metric_type, "metric": METRIC}
+            lower = lower_is_better(str(metric_type))
+            own = pair[a].to_numpy(), pair[b].to_numpy()
+            row = compare(*own, 1 - alpha, resamples, every, lower_is_better=lower)
+            row |= {"env": env, "metric_type": metric_type, "metric": metric(str(metric_type))}
             row |= {"method_a": a, "method_b": b}
-            row["family"] = "study" if family == "study" else f"{env}, {metric_type}"
+            whole = STUDY_REWARD if of_reward_model(str(metric_type)) else "study"
+            row["family"] = whole if family == "study" else f"{env}, {metric_type}"
             rows.append(row)
     table = pd.DataFrame(rows, columns=_COLUMNS.split())
     from statsmodels.stats.multitest import multipletests  # slow to import
@@ -197,6 +215,11 @@ def comparisons(
         table.loc[members.index, "n_for_80"] = seeds_needed(EFFECT, level)
     table["reject_null"] = table["p_value_holm"] <= alpha
     return table.astype(dict.fromkeys(["n_for_80", "n_a", "n_b"], "int64"))
+
+
+def metric(metric_type: str) -> str:
+    """The column of the exports that an endpoint is computed from."""
+    return REWARD_MODEL.get(metric_type.removesuffix(OVER_LABELS), METRIC)
 
 
 def contrasts(methods: Sequence[str], against: str | None) -> list[tuple[str, str]]:

@@ -15,9 +15,13 @@ import pandas as pd
 import scipy
 
 from active_rlhf.analysis.frames import needs
+from active_rlhf.analysis.limits import LABELS, OTHER, QUALITY
+from active_rlhf.analysis.power import smallest_p
 from active_rlhf.analysis.text import markdown_text
 from active_rlhf.analysis.variants import within
 from active_rlhf.analysis.wording import (
+    OF_LABELS,
+    OF_SESSIONS,
     TEST,
     Terms,
     capital,
@@ -32,7 +36,7 @@ from active_rlhf.analysis.wording import (
     seeds,
     teacher_and_budget,
 )
-from active_rlhf.study.endpoints import EVALUATION
+from active_rlhf.study.endpoints import EVALUATION, lower_is_better, of_reward_model
 
 Published = Mapping[str, Mapping[str, Mapping[str, float]]]
 
@@ -47,18 +51,23 @@ def findings(
     summary: pd.DataFrame,
     terms: Terms,
     published: Published | None = None,
+    limits: pd.DataFrame | None = None,
 ) -> str:
     """The page of findings in Markdown, from the whole statistics `comparisons` and `summary`.
 
-    published: values of the main endpoint to compare with, environment -> method -> mean, sd, n.
+    limits: the statistic of that name, for what limits the return. published: values of the main
+    endpoint to compare with, environment -> method -> mean, sd, n.
     """
-    metrics = [terms.metric(name, True) for name in summary["metric_type"].unique()]
+    names = list(map(str, summary["metric_type"].unique()))
+    returns = [name for name in names if not of_reward_model(name)]
+    of_returns = comparisons[comparisons["metric_type"].isin(returns)]
+    metrics = [terms.metric(name, True) for name in returns]
     paragraphs = [
         "# Findings",
         f"Compared: {listed([markdown_text(m) for m in terms.order(summary)])}, by "
         f"{listed(metrics)}."
         + (
-            f" {TEST}; {family(comparisons, terms)}, α = {terms.alpha:g}. Differences, first named "
+            f" {TEST}; {family(of_returns, terms)}, α = {terms.alpha:g}. Differences, first named "
             f"minus second, are Hodges-Lehmann estimates with exact {terms.level} intervals (HL); "
             "the intervals are not corrected for the number of tests, the p-values are. dz is the "
             "mean difference over its standard deviation. A difference that was not shown may "
@@ -66,19 +75,25 @@ def findings(
             if len(comparisons)
             else ""
         ),
+        "The reward models of these methods are compared in the same way, by their measures on the "
+        "probe set."
+        if len(returns) < len(names)
+        else "",
         markdown_text(teacher_and_budget(terms)),
         *power_notes(comparisons, terms),
         markdown_text(excluded_runs(terms)),
     ]
     for env in summary["env"].unique():
         paragraphs.append(f"## {markdown_text(str(env))}")
-        for metric_type in summary["metric_type"].unique():
-            pairs, methods = (
-                frame[(frame["env"] == env) & (frame["metric_type"] == metric_type)]
-                for frame in (comparisons, summary)
-            )
-            paragraphs += _paragraphs(pairs, methods, terms)
-        paragraphs.append(_orders(summary[summary["env"] == env], terms))
+        pairs, methods = (frame[frame["env"] == env] for frame in (comparisons, summary))
+        for metric_type in returns:
+            tests = pairs[pairs["metric_type"] == metric_type]
+            means = methods[methods["metric_type"] == metric_type]
+            paragraphs += _paragraphs(tests, means, terms)
+        paragraphs.append(_orders(methods, terms))
+        if limits is not None:
+            paragraphs += _limits(limits[limits["env"] == env], terms)
+        paragraphs += _reward_models(pairs, methods, terms)
     if published:
         paragraphs += ["## Against published values", _against(summary, published, terms)]
     return "\n\n".join(filter(None, paragraphs)) + "\n"
@@ -87,17 +102,17 @@ def findings(
 def findings_of_study(tables: Mapping[str, pd.DataFrame], study: Mapping[str, Any]) -> str:
     """The page of findings of a study: within each variant, then each selector's variants.
 
-    tables: the statistics `comparisons` and `summary`, and `variants` of a study that has any;
-    study: as for `Terms.of`, and `published`.
+    tables: the statistics `comparisons`, `summary` and `limits`, and `variants` of a study that has
+    any; study: as for `Terms.of`, and `published`.
     """
     published, names = study.get("published"), study.get("variants")
-    pair = tables["comparisons"], tables["summary"]
+    three = tables["comparisons"], tables["summary"], tables["limits"]
     if not names:
-        return findings(*pair, Terms.of(study), published)
+        return findings(*three[:2], Terms.of(study), published, three[2])
     parts = ["# Findings"]
     for name in names:
-        comparisons, summary = (within(table, name) for table in pair)
-        own = findings(comparisons, summary, Terms.of(study, name), published)
+        comparisons, summary, limits = (within(table, name) for table in three)
+        own = findings(comparisons, summary, Terms.of(study, name), published, limits)
         title = f"# Within variant {markdown_text(name)}"
         parts.append(re.sub("^#", "##", own.replace("# Findings", title, 1), flags=re.MULTILINE))
     between = list(_between(tables["variants"], Terms.of(study)))
@@ -119,7 +134,11 @@ def _between(variants: pd.DataFrame, terms: Terms) -> Iterator[str]:
         yield f"### {markdown_text(str(selector))}"
         own = variants[variants["selector"] == selector]
         for (env, metric_type), rows in own.groupby(["env", "metric_type"], sort=False):
-            yield from _differences(rows, str(env), str(metric_type), terms)
+            if of_reward_model(str(metric_type)):
+                where = f"On {markdown_text(str(env))}, {terms.metric(str(metric_type))}"
+                yield f"{where}: {_in_brief(rows, str(metric_type), terms)}"
+            else:
+                yield from _differences(rows, str(env), str(metric_type), terms)
 
 
 def _paragraphs(rows: pd.DataFrame, summary: pd.DataFrame, terms: Terms) -> Iterator[str]:
@@ -134,6 +153,111 @@ def _paragraphs(rows: pd.DataFrame, summary: pd.DataFrame, terms: Terms) -> Iter
     ]
     yield f"**{capital(metric)}** (mean ± sd, {seeds(summary['n'])}): {', '.join(order)}."
     yield from _differences(rows, str(env), metric_type, terms)
+
+
+def _reward_models(rows: pd.DataFrame, summary: pd.DataFrame, terms: Terms) -> Iterator[str]:
+    """The reward model's endpoints on one environment, a line for each."""
+    measured = summary[[of_reward_model(str(name)) for name in summary["metric_type"]]]
+    lines = []
+    for name, group in measured.groupby("metric_type", sort=False):
+        metric_type, lower = str(name), lower_is_better(str(name))
+        places = decimals([*group["mean"], *group["sd"]], metric_type)
+        order = [
+            f"{markdown_text(str(row['method']))} {number(row['mean'], places)}"
+            + (f" ± {number(row['sd'], places)}" if np.isfinite(row["sd"]) else "")
+            for row in group.sort_values("mean", ascending=lower, kind="stable").to_dict("records")
+        ]
+        tests = _in_brief(rows[rows["metric_type"] == name], metric_type, terms)
+        better = "smaller" if lower else "larger"
+        metric = capital(terms.metric(metric_type))
+        lines.append(f"- {metric} ({better} is better): {', '.join(order)}. {tests}".rstrip())
+    if lines:
+        yield (
+            f"**Reward models on the probe set** (mean ± sd, {seeds(measured['n'])}), "
+            f"{OF_SESSIONS} and over labels ({OF_LABELS}):"
+        )
+        yield "\n".join(lines)
+
+
+def _in_brief(rows: pd.DataFrame, metric_type: str, terms: Terms) -> str:
+    """The differences that were shown, with the better one first, and the pairs without one."""
+    places = decimals([*rows["hodges_lehmann"], *rows["sd_delta"]], metric_type)
+    shown, not_shown = [], []
+    for row in rows.to_dict("records"):
+        above, below, effect = _oriented(row, places, terms)
+        better, worse = (below, above) if lower_is_better(metric_type) else (above, below)
+        if row["reject_null"]:
+            shown.append(f"{better} is better than {worse} by {effect}.")
+        else:
+            not_shown.append(f"{better} and {worse}")
+    if not_shown:
+        shown.append(f"No difference was shown between {'; '.join(not_shown)}.")
+    return " ".join(shown)
+
+
+def _limits(rows: pd.DataFrame, terms: Terms) -> Iterator[str]:
+    """Whether labels limit the main endpoint on one environment, and, in brief, those beside it."""
+    said: list[str] = []
+    for metric_type, group in rows.groupby("metric_type", sort=False):
+        first, metric = group.iloc[0], terms.metric(str(metric_type))
+        places = decimals([*group["mean_true"], *group["gap"]])
+        if said:
+            said.append(f"{capital(metric)}: {_conclusion(group, places, terms)}")
+            continue
+        gaps = [
+            f"{markdown_text(str(row['method']))} {number(row['gap'], places)} "
+            f"{interval(row['ci_gap_low'], row['ci_gap_high'], places)}"
+            for row in group.to_dict("records")
+        ]
+        ends = interval(first["ci_true_low"], first["ci_true_high"], places)
+        rho = interval(first["ci_spearman_low"], first["ci_spearman_high"], 2)
+        said.append(
+            f"**What limits the return.** The same agent on the true reward reaches a {metric} of "
+            f"{number(first['mean_true'], places)} {ends} (n = {int(first['n_true'])}). It exceeds "
+            f"that of each method by (HL, {seeds(group['n_pairs'])}): {', '.join(gaps)}. Over "
+            f"{int(first['runs'])} runs, Spearman's ρ of {terms.metric(QUALITY)} and return is "
+            f"{number(first['spearman'], 2)} {rho}. {capital(_conclusion(group, places, terms))}"
+        )
+    if said:
+        yield " ".join(said)
+
+
+def _conclusion(rows: pd.DataFrame, places: int, terms: Terms) -> str:
+    """The verdict in words, and why."""
+    first, fewest = rows.iloc[0], int(rows["n_pairs"].min())
+    most = f"{number(rows['ci_gap_high'].max(), places)} more with the true reward"
+    if first["verdict"] == LABELS:
+        return (
+            "labels limit the return here: the true reward leads to more, and better reward models "
+            "go with higher returns."
+        )
+    if first["verdict"] == OTHER:
+        return (
+            "labels are not the bottleneck here, as far as these runs show: the true reward was "
+            "not shown to lead to more, nor better reward models to go with higher returns. So "
+            "only fewer labels, or the endpoints of the reward model, can tell selectors apart. "
+            f"Up to {most} is not excluded."
+        )
+    if smallest_p(fewest) > terms.alpha:
+        why = f"there are too few seeds (n = {fewest})."
+    elif np.isnan(first["ci_spearman_low"]):
+        why = "the correlation is undefined, as returns or reward models do not differ."
+    elif first["ci_spearman_low"] > 0:
+        why = (
+            "better reward models go with higher returns, but the true reward was not shown to "
+            "lead to more."
+        )
+    elif (rows["ci_gap_low"] > 0).any():
+        why = (
+            "the true reward leads to more than the labels of some method, but better reward "
+            "models were not shown to go with higher returns."
+        )
+    else:
+        why = (
+            f"neither was shown, but up to {most} is not excluded, and the true reward itself "
+            f"gains {number(first['learned'], places)} over a random policy."
+        )
+    return f"whether labels are the bottleneck is unclear here: {why}"
 
 
 def _orders(summary: pd.DataFrame, terms: Terms) -> str:

@@ -8,10 +8,11 @@ import scipy
 
 from active_rlhf.analysis.endpoints import by_seed, methods_of
 from active_rlhf.analysis.frames import needs
+from active_rlhf.study.endpoints import lower_is_better
 
 
 def mean_ranks(values: np.ndarray) -> np.ndarray:
-    """Mean rank of each column of values [blocks, methods]; 1 is best (largest), ties share."""
+    """Mean rank of each column of values [blocks, methods]; 1 is the largest, ties share."""
     return scipy.stats.rankdata(-values, axis=1).mean(axis=0)
 
 
@@ -64,12 +65,16 @@ def _blocks(values: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 def ranks(endpoints: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
     """Mean ranks and their tests for each endpoint: within each environment and over `all`.
 
+    1 is best: the largest value, or the smallest of an error.
+
     Blocks are the seeds that all methods have. Over all environments they are either environments x
     seeds, which speaks about these environments, or environments with the mean over seeds
     (Demsar's use), which speaks about environments like them.
     """
     rows = []
     for metric_type, values in endpoints.groupby("metric_type", sort=False):
+        if lower_is_better(str(metric_type)):
+            values = values.assign(value=-values["value"])
         for env, blocks, table in _blocks(values):
             n, k = table.shape
             if n == 0 or k < 2:

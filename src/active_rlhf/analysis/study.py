@@ -21,10 +21,15 @@ from active_rlhf.analysis.comparisons import comparisons, summary
 from active_rlhf.analysis.curves import curves
 from active_rlhf.analysis.endpoints import common_range, endpoints, methods_of
 from active_rlhf.analysis.frames import FrameError, require_runs
+from active_rlhf.analysis.labels import read_sessions
+from active_rlhf.analysis.limits import LIMITS, limits, quality
+from active_rlhf.analysis.limits import RUNS as MEASURED_RUNS
 from active_rlhf.analysis.power import power_table
 from active_rlhf.analysis.ranks import ranks
+from active_rlhf.analysis.reward import reward_endpoints
 from active_rlhf.analysis.variants import across, excluded_within, joined
 from active_rlhf.results.export import METRIC, read_records, read_runs
+from active_rlhf.study.endpoints import REWARD_MODEL
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,10 @@ def statistics(
     runs: pd.DataFrame,
     *,
     evaluations: pd.DataFrame | None = None,
+    sessions: pd.DataFrame | None = None,
     endpoint: str = "final",
     further: Sequence[str] = (),
+    measures: Sequence[str] = tuple(REWARD_MODEL),
     family: str = "environment",
     against: str | None = None,
     alpha: float = 0.05,
@@ -57,7 +64,9 @@ def statistics(
 
     runs: a row for each finished episode, in order within a run: `env, method, seed, step` (at its
     end) and `return`. Methods are in the order of the Categorical `method`, or else of appearance.
-    evaluations: as in `endpoints`, for the endpoint `evaluation`. against: the method that the
+    evaluations: as in `endpoints`, for the endpoint `evaluation`. sessions: as in
+    `reward_endpoints`, for these `measures` of the reward model, which are compared but never
+    normalised, and for what limits the return. against: the method that the
     others are compared with; all pairs are compared without it. rope: half-width of practical
     equivalence in normalised return. baselines: runs that are measured by the endpoint that they
     normalise, and resampled in the bootstrap; or environment -> the two numbers, by the main
@@ -68,39 +77,68 @@ def statistics(
     if against is not None and against not in (names := methods_of(runs)):
         known = ", ".join(map(str, names))
         raise FrameError(f"statistics.contrasts.against: no method {against!r}; there are {known}")
-    values = endpoints(runs, endpoint, further, evaluations)
+    returns = values = endpoints(runs, endpoint, further, evaluations)
+    ends = _ends(baselines, runs, endpoint, further)
+    measured, limited = pd.DataFrame(columns=MEASURED_RUNS), pd.DataFrame(columns=LIMITS)
+    if sessions is not None and len(own := _of_runs(sessions, runs)):
+        values = pd.concat([returns, reward_endpoints(own, measures)], ignore_index=True)
+        measured = quality(returns, own)
+        if isinstance(baselines, Baselines) and ends is not None and len(measured):
+            limited = limits(measured, ends, baselines.low, baselines.high, alpha, resamples)
     pairs = comparisons(values, family, alpha, resamples, against)
-    scaled = _scales(baselines, runs, endpoint, further)
+    scaled = _scales(baselines, ends)
     of_final = scaled.get("endpoint" if endpoint == "final" else "final", {})
     return {
         "endpoints": values,
         "summary": summary(values, alpha),
         "comparisons": pairs,
-        "aggregates": aggregates(values, scaled, alpha, resamples),
-        "profiles": profiles(values, scaled, alpha, resamples),
+        "aggregates": aggregates(returns, scaled, alpha, resamples),
+        "profiles": profiles(returns, scaled, alpha, resamples),
         "efficiency": efficiency(runs, of_final, alpha, resamples),
         "improvement": improvements(values, alpha, resamples),
         "ranks": ranks(values, alpha),
-        "bayes": bayes(values, scaled, rope, resamples),
+        "bayes": bayes(returns, scaled, rope, resamples),
         "power": power_table(pairs, alpha),
         "curves": curves(runs, alpha, resamples),
+        "quality": measured,
+        "limits": limited,
     }
 
 
-def _scales(
+def _of_runs(sessions: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """The sessions of these runs, methods in their order."""
+    keys = ["env", "method", "seed"]
+    there = runs[keys].drop_duplicates().astype({"method": str})
+    own = there.merge(sessions.astype({"method": str}), on=keys)
+    return own.astype({"method": runs["method"].dtype})
+
+
+def _ends(
     baselines: Baselines | Mapping[str, tuple[float, float]] | None,
     runs: pd.DataFrame,
     endpoint: str,
     further: Sequence[str],
+) -> pd.DataFrame | None:
+    """The endpoints of the baselines' runs, if they are given as runs.
+
+    Areas are over the steps common to the methods' runs.
+    """
+    if not isinstance(baselines, Baselines):
+        return None
+    ranges = {str(env): common_range(own) for env, own in runs.groupby("env", sort=False)}
+    there = baselines.runs[baselines.runs["env"].isin(list(ranges))]
+    return endpoints(there, endpoint, further, baselines.evaluations, ranges)
+
+
+def _scales(
+    baselines: Baselines | Mapping[str, tuple[float, float]] | None, ends: pd.DataFrame | None
 ) -> Scales:
-    """What normalises the endpoints of these runs; areas are over the steps common to them."""
+    """What normalises the endpoints of returns."""
+    if isinstance(baselines, Baselines):
+        assert ends is not None
+        return scales(ends, baselines.low, baselines.high)
     if not baselines:
         return {}
-    if isinstance(baselines, Baselines):
-        ranges = {str(env): common_range(own) for env, own in runs.groupby("env", sort=False)}
-        there = baselines.runs[baselines.runs["env"].isin(list(ranges))]
-        given = endpoint, further, baselines.evaluations, ranges
-        return scales(endpoints(there, *given), baselines.low, baselines.high)
     return {
         "endpoint": {
             env: (np.array([low], float), np.array([high], float))
@@ -113,16 +151,18 @@ def statistics_of_exports(study: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     """Every table of a study, from its exports.
 
     study: `methods`, `exclude` and `statistics` as in the config; `exports`, `evaluations` (empty
-    if runs are not evaluated on enough episodes), `baselines` (all paths) and `total_steps` (empty
-    for imported runs), each by environment; `references`, the two baselines whose returns count as
-    0 and 1; `variants`, the methods of each with their selectors, or None; and `budgets`, variant
-    -> environment -> labels, if variants differ in these alone.
+    if runs are not evaluated on enough episodes), `sessions` (empty for imported runs), `baselines`
+    (all paths) and `total_steps` (empty for imported runs), each by environment; `references`, the
+    two baselines whose returns count as 0 and 1; `variants`, the methods of each with their
+    selectors, or None; and `budgets`, variant -> environment -> labels, if variants differ in these
+    alone.
     With variants, each table has a column `variant`, and `variants` compares them; with budgets,
     `budgets` and `labels_needed` hold the label efficiency.
 
     Raises ExportError for runs that cannot be compared.
     """
     choices = study["statistics"]
+    chosen = choices.get("reward_endpoints")
     evaluations = _evaluations(study)
     baselines = _baselines(study, evaluations)
     methods: dict[str, str] = study["methods"]
@@ -136,8 +176,10 @@ def statistics_of_exports(study: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         tables[variant] = statistics(
             runs,
             evaluations=_of(evaluations, shown),
+            sessions=_sessions(study, shown),
             endpoint=choices["endpoint"],
             further=choices["further"],
+            measures=tuple(REWARD_MODEL) if chosen is None else chosen,
             family=choices["family"],
             against=against,
             alpha=choices["alpha"],
@@ -161,6 +203,13 @@ def _evaluations(study: Mapping[str, Any]) -> pd.DataFrame | None:
     if not study["evaluations"]:
         return None
     return read_records(study["evaluations"], numbers=("step", "return_mean", "episodes"))
+
+
+def _sessions(study: Mapping[str, Any], methods: Mapping[str, str]) -> pd.DataFrame | None:
+    """The query sessions of these methods; None if there are none."""
+    if not study.get("sessions"):
+        return None
+    return read_sessions(study["sessions"], methods, study["exclude"])
 
 
 def _of(evaluations: pd.DataFrame | None, methods: Mapping[str, str] | None) -> pd.DataFrame | None:

@@ -8,10 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from active_rlhf.analysis.comparisons import STUDY_REWARD
 from active_rlhf.analysis.endpoints import methods_of
 from active_rlhf.analysis.power import EFFECT, family_warning
 from active_rlhf.study.ending import UNFINISHED
-from active_rlhf.study.endpoints import EVALUATION, beside
+from active_rlhf.study.endpoints import (
+    EVALUATION,
+    OVER_LABELS,
+    beside,
+    lower_is_better,
+    of_reward_model,
+)
 
 # name and definition of each endpoint, see analysis/endpoints.py
 METRICS = {
@@ -26,6 +33,28 @@ METRICS = {
     ),
     "auc": ("area under the curve", "mean true return over training, by trapezoids"),
 }
+# the same of the reward model's endpoints, after the last session
+REWARD_METRICS = {
+    "reward_loss": ("reward-model loss", "cross-entropy on the probe set, in nats"),
+    "reward_accuracy": (
+        "reward-model accuracy",
+        "share of probe pairs whose larger true return it prefers",
+    ),
+    "reward_correlation": (
+        "reward-model correlation",
+        "rank correlation of predicted and true returns of the probe set's segments",
+    ),
+    "reward_calibration": (
+        "reward-model calibration error",
+        "expected calibration error on the probe set",
+    ),
+}
+REWARD_NOTE = (
+    "After the last session or, over labels, its mean over the labels asked. Smaller is better for "
+    "loss and calibration error, larger for accuracy and correlation."
+)
+OF_SESSIONS = "after the last session"
+OF_LABELS = "mean over the labels asked, by trapezoids"
 NORMALISED = "0 is a random policy, 1 is PPO on the true reward, a yardstick and no ceiling"
 TEST = "Wilcoxon signed-rank test, exact, two-sided, paired by seed"
 
@@ -91,16 +120,32 @@ class Terms:
         there = set(frame["metric_type"])
         return [name for name in beside(self.endpoint, EVALUATION in there) if name in there]
 
+    def measure(self, metric_type: str) -> str:
+        """'Loss over labels': of the reward model, where it need not be said again."""
+        return capital(self.metric(metric_type).removeprefix("reward-model "))
+
     def metric(self, metric_type: str, definition: bool = False) -> str:
         """'final return', or with its definition in brackets."""
-        name, meaning = METRICS[self.endpoint if metric_type == "endpoint" else metric_type]
-        return f"{name} ({meaning})" if definition else name
+        if not of_reward_model(metric_type):
+            name, meaning = METRICS[self.endpoint if metric_type == "endpoint" else metric_type]
+            return f"{name} ({meaning})" if definition else name
+        name, meaning = REWARD_METRICS[metric_type.removesuffix(OVER_LABELS)]
+        mean = metric_type.endswith(OVER_LABELS)
+        if not definition:
+            return f"{name} over labels" if mean else name
+        better = "smaller" if lower_is_better(metric_type) else "larger"
+        when = OF_LABELS if mean else OF_SESSIONS
+        return f"{self.metric(metric_type)} ({meaning}, {when}; {better} is better)"
 
 
-def decimals(values: Iterable[float]) -> int:
-    """Decimals, 0 to 3, that show three significant digits of the largest finite value."""
+def decimals(values: Iterable[float], metric_type: str = "") -> int:
+    """Decimals that show three significant digits of the largest finite value.
+
+    At most 3, or 5 for the reward model's endpoints, which differ by little where they are good.
+    """
+    most = 5 if of_reward_model(metric_type) else 3
     largest = max((abs(float(v)) for v in values if np.isfinite(v)), default=0.0)
-    return min(3, max(0, 2 - math.floor(math.log10(largest)))) if largest > 0 else 0
+    return min(most, max(0, 2 - math.floor(math.log10(largest)))) if largest > 0 else 0
 
 
 def number(value: float, places: int, sign: bool = False) -> str:
@@ -156,6 +201,8 @@ def family(comparisons: pd.DataFrame, terms: Terms) -> str:
     """Which tests Holm corrects together: 'Holm within environment × endpoint (6 tests)'."""
     sizes = sorted(set(comparisons["family"].value_counts()))
     scope = "the whole study" if terms.family == "study" else "environment × endpoint"
+    if len(comparisons) and comparisons["family"].str.endswith(STUDY_REWARD).all():
+        scope = "the reward models of the whole study"
     tests = "1 test" if sizes == [1] else f"{listed([str(size) for size in sizes]) or 'no'} tests"
     return f"Holm within {scope} ({tests})"
 

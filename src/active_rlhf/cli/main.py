@@ -17,11 +17,17 @@ COMMANDS = {
     "explain": "explain a setting or a part",
     "new": "write a template for a part of your own",
     "check": "check that your own parts work",
+    "labels": "copy the labels of runs to JSONL, CSV or labels.npz",
+    "quality": "print how good people's answers are",
+    "reward-fit": "compare reward models on labels that are there already",
     "results": "print the folder of a study's results",
     "verify": "check that a study's results are complete and consistent",
     "provenance": "print what a study's file was made from",
+    "label": "serve the page on which people answer",
     "warm-up": "compile everything a run needs, once per machine",
     "watch": "show the progress of a study's runs",
+    "film": "show what a run's policy does, or segments of its behaviour",
+    "queries": "show the pairs that a run asked about, and the answers",
 }
 USAGE = """usage: active-rlhf COMMAND ...
 

@@ -12,6 +12,7 @@ Example:
       --set labels.total=200 --out runs/duo
 """
 
+import hashlib
 import json
 import os
 import signal
@@ -130,12 +131,37 @@ def _work(name: str, spec: Spec, out: Path, probe: Path | None, options: dict[st
         file = probe
         if file is None and spec.labels is not None:
             file = out / "probe.npz"
+            if not options["force"] and not options["replace"]:
+                _refuse_foreign(spec, out)  # before a probe set is made for nothing
             if not file.exists():
                 print(f"{name}: no --probe FILE is given, so {file} is made first", flush=True)
             make(probe_of(spec), file, options["checkpoint_every"], stopping)
         train(spec, out, stopping=stopping, probe=file, **options)
 
     return work
+
+
+def _refuse_foreign(spec: Spec, out: Path) -> None:
+    """Raise InputError for a half-trained run of another spec or code in `out`."""
+    import numpy as np
+
+    from active_rlhf.run.checkpoint import Checkpoints
+    from active_rlhf.run.identity import code_fingerprint
+    from active_rlhf.run.machine import arithmetic
+
+    settled, _ = settled_run(spec, out)
+    text = json.dumps(settled.as_dict(), sort_keys=True)
+    identity = {
+        "spec": hashlib.sha256(text.encode()).hexdigest(),
+        "code": code_fingerprint(settled),
+        **arithmetic(),
+    }
+    found = Checkpoints(out / CHECKPOINT, identity, np.dtype("u1"), print).foreign()
+    if found:
+        raise InputError(
+            f"{out}: holds a half-trained run of other {' and '.join(found)}; "
+            "give another --out, or --force to replace it"
+        )
 
 
 def to_the_end(name: str, out: Path, prepared: Callable[[], Work]) -> int:

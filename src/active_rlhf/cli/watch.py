@@ -131,10 +131,15 @@ def _cells(run: RunProgress) -> tuple[str, ...]:
     )
 
 
+def _waiting(run: RunProgress) -> str:
+    return f"waiting for {run.waits_for}"
+
+
 def lines(snapshot: Snapshot, jobs: str = "") -> list[str]:
     """The study as plain lines, for logs; `jobs` ends the first."""
     shown = [
         "  {} {} seed {}: {} steps, {}, labels {}, last return {}".format(*_cells(run))
+        + (f", {_waiting(run)}" if run.waits_for else "")
         for run in snapshot.running[:LISTED_RUNS]
     ]
     hidden = len(snapshot.running) - len(shown)
@@ -149,7 +154,7 @@ def panel(snapshot: Snapshot, jobs: str = "") -> Group:
     table.add_column("")
     for run in snapshot.running[:LISTED_RUNS]:
         bar = ProgressBar(total=run.total_steps, completed=run.steps, width=20)
-        table.add_row(*_cells(run), bar)
+        table.add_row(*_cells(run), _waiting(run) if run.waits_for else bar)
     hidden = len(snapshot.running) - LISTED_RUNS
     if hidden > 0:
         table.add_row(f"and {hidden} more")

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.wording import (
+    REWARD_NOTE,
     TEST,
     Terms,
     excluded_runs,
@@ -15,12 +16,15 @@ from active_rlhf.analysis.wording import (
     teacher_and_budget,
 )
 from active_rlhf.figures.style import blank, note, panels, styled, title, wrap
+from active_rlhf.study.endpoints import of_reward_model
 
-
-@needs(
-    comparisons="env metric_type method_a method_b n hodges_lehmann ci_hl_low ci_hl_high dz "
-    "reject_null family power n_for_80"
+NEEDED = (
+    "env metric_type method_a method_b n hodges_lehmann ci_hl_low ci_hl_high dz reject_null "
+    "family power n_for_80"
 )
+
+
+@needs(comparisons=NEEDED)
 @styled
 def forest(
     comparisons: pd.DataFrame,
@@ -35,17 +39,39 @@ def forest(
     rows = comparisons[comparisons["metric_type"] == metric_type]
     if env:
         rows = rows[rows["env"] == env]
+    rows = rows.assign(panel=rows["env"])
+    shown = f"Shown: {terms.metric(metric_type, True)}."
+    return _panels(comparisons, rows, terms, shown, alone=bool(env))
+
+
+@needs(comparisons=NEEDED)
+@styled
+def reward_forest(comparisons: pd.DataFrame, terms: Terms, env: str) -> Figure:
+    """The same of the reward model on one environment, a panel for each endpoint."""
+    rows = comparisons[comparisons["env"] == env]
+    rows = rows[[of_reward_model(str(name)) for name in rows["metric_type"]]]
+    names = [terms.measure(str(name)) for name in rows["metric_type"]]
+    shown = f"Shown: the reward model on the probe set of {env}. {REWARD_NOTE}"
+    return _panels(comparisons, rows.assign(panel=names), terms, shown)
+
+
+def _panels(
+    comparisons: pd.DataFrame, rows: pd.DataFrame, terms: Terms, shown: str, alone: bool = False
+) -> Figure:
+    """A panel for each `panel` of the rows, which is an environment or an endpoint."""
     if rows.empty:
         return blank("Fewer than two methods.")
-    envs = list(rows["env"].unique())
+    names, envs = list(rows["panel"].unique()), list(rows["env"].unique())
     pairs = list(dict.fromkeys(zip(rows["method_a"], rows["method_b"], strict=True)))
-    labels = [wrap(f"{a} − {b}", 24 if env else 30) for a, b in pairs]
+    labels = [wrap(f"{a} − {b}", 24 if alone else 30) for a, b in pairs]
     heights = np.array([0.2 + 0.11 * label.count("\n") for label in labels])  # inches
     places = dict(zip(pairs, heights / 2 - heights.cumsum(), strict=True))
-    columns = 2 if len(envs) == 4 else min(len(envs), 3)
-    figure, all_axes = panels(len(envs), 0.6 + heights.sum(), columns)
-    for i, (axes, name) in enumerate(zip(all_axes, envs, strict=True)):
-        of_env = rows[rows["env"] == name]
+    count = len(names)
+    pairwise = count == 4 or (count % 2 == 0 and len(envs) == 1)  # both forms of an endpoint
+    columns = 2 if pairwise else min(count, 3)
+    figure, all_axes = panels(count, 0.7 + heights.sum(), columns)
+    for i, (axes, name) in enumerate(zip(all_axes, names, strict=True)):
+        of_env = rows[rows["panel"] == name]
         axes.axvline(0, color="#888888", linewidth=0.8)
         finite = of_env[["ci_hl_low", "ci_hl_high", "hodges_lehmann"]].replace(
             [np.inf, -np.inf], np.nan
@@ -72,7 +98,8 @@ def forest(
         axes.set_yticks(list(places.values()), labels if i % columns == 0 else [""] * len(pairs))
         axes.tick_params(axis="y", length=0)
         axes.locator_params(axis="x", nbins=5 if columns > 1 else 6)
-        axes.set_xlabel(f"difference in {terms.metric(metric_type)}")
+        metric = terms.metric(str(of_env["metric_type"].iloc[0]))
+        axes.set_xlabel(f"difference in {metric}" if name in envs else "difference")
         axes.grid(axis="y", visible=False)
         right = axes.secondary_yaxis("right")
         right.set_yticks(
@@ -87,7 +114,7 @@ def forest(
         figure,
         f"Hodges-Lehmann estimate of a − b with its exact {terms.level} interval (not corrected "
         f"for the number of tests; dotted: unbounded). Filled: rejected at α = {terms.alpha:g}. "
-        f"{TEST}; {family(families, terms)}. Shown: {terms.metric(metric_type, True)}.",
+        f"{TEST}; {family(families, terms)}. {shown}",
         *power_notes(families, terms),
         teacher_and_budget(terms, *envs),
         excluded_runs(terms, envs),

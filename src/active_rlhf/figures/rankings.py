@@ -14,6 +14,7 @@ from active_rlhf.figures.style import (
     styled,
     wrap,
 )
+from active_rlhf.study.endpoints import lower_is_better
 
 
 @needs(
@@ -28,7 +29,7 @@ def improvement_matrix(
     env: str = "all",
     metric_type: str = "endpoint",
 ) -> Figure:
-    """Probability that a run of the row's method is above one of the column's, with its interval.
+    """How probably a run of the row's method is better than one of the column's, with interval.
 
     Takes the statistics `improvement` (env `all`: the mean over environments) and, for n,
     `summary`.
@@ -69,12 +70,13 @@ def improvement_matrix(
     axes.set_ylabel("method a")
     axes.grid(False)
     axes.spines[:].set_visible(False)
-    figure.colorbar(image, ax=axes, label="P(a > b)", shrink=0.8)
+    side, sign = ("smaller", "<") if lower_is_better(metric_type) else ("larger", ">")
+    figure.colorbar(image, ax=axes, label=f"P(a {sign} b)", shrink=0.8)
     envs = list(runs["env"].unique())
     where = f"mean over {len(envs)} environments" if len(envs) > 1 else f"on {envs[0]}"
     note(
         figure,
-        f"Probability that a run of a has the larger {terms.metric(metric_type)}, unpaired; "
+        f"Probability that a run of a has the {side} {terms.metric(metric_type)}, unpaired; "
         f"{where}; {seeds(runs['n'])} seeds. Interval: {terms.level} percentile bootstrap, "
         "stratified by environment. No test.",
         teacher_and_budget(terms, *([] if env == "all" else [env])),

@@ -16,6 +16,7 @@ from active_rlhf.figures.style import (
     styled,
     wrap,
 )
+from active_rlhf.study.endpoints import lower_is_better
 
 
 @needs(
@@ -49,7 +50,7 @@ def heat_map(
         values = means.to_numpy()
         low, high = np.nanmin(values), np.nanmax(values)
         axes.imshow(values, cmap="cividis", vmin=low, vmax=high, aspect="auto")
-        places = decimals(values[np.isfinite(values)])
+        places = decimals(values[np.isfinite(values)], metric_type)
         for (i, j), value in np.ndenumerate(values):
             star = " *" if (names[i], methods[j]) in starred else ""
             dark = np.isfinite(value) and high > low and (value - low) / (high - low) < 0.55
@@ -99,6 +100,7 @@ def ranks_by_variant(
     styles = method_styles(rows, terms)
     figure, grid = panels(len(envs))
     counts: list[int] = []
+    rising = lower_is_better(metric_type)
     for axes, env in zip(grid, envs, strict=True):
         found: dict[str, list[float]] = {method: [np.nan] * len(names) for method in styles}
         for i, name in enumerate(names):
@@ -106,7 +108,7 @@ def ranks_by_variant(
             wide = own.astype({"method": str}).pivot(index="seed", columns="method", values="value")
             whole = wide.dropna()
             counts.append(len(whole))
-            for method, rank in whole.rank(axis=1, ascending=False).mean().items():
+            for method, rank in whole.rank(axis=1, ascending=rising).mean().items():
                 found[str(method)][i] = float(rank)
         for method, ranks in found.items():
             style = styles[method]

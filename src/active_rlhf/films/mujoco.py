@@ -51,7 +51,8 @@ def _stage(model: Any, parts: list[int]) -> dict[str, Any]:
     `shape`, MuJoCo's `size`s in metres, where it is (`at`) and how it is turned (`turn`, a
     quaternion) on this body, and its colour. follow: the body that the camera follows, or None;
     centre and reach: the middle of the model at rest and how far it extends, in metres; view: the
-    direction to look from, in degrees.
+    direction to look from, in degrees; flat: whether it moves in a plane, where legs pass through
+    each other.
     """
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
@@ -93,7 +94,7 @@ def _stage(model: Any, parts: list[int]) -> dict[str, Any]:
             turned = data.geom_xmat[geom].reshape(3, 3)
             middle = data.geom_xpos[geom] + turned @ model.geom_aabb[geom][:3]
             moving.append((body != 0, middle, np.abs(turned) @ model.geom_aabb[geom][3:]))
-    follow, view = _camera(model, parts)
+    follow, view, flat = _camera(model, parts)
     seen = [part for part in moving if part[0] or follow is None] or moving
     low, high = _extent(seen)
     return {
@@ -102,22 +103,25 @@ def _stage(model: Any, parts: list[int]) -> dict[str, Any]:
         "centre": _rounded((low + high) / 2),
         "reach": round(max(float(np.linalg.norm(high - low)) / 2, 1e-3), 6),
         "view": view,
+        "flat": flat,
     }
 
 
-def _camera(model: Any, parts: list[int]) -> tuple[int | None, dict[str, float]]:
-    """Which body is followed, and from where: robots that run are, from the side if they run in a
-    plane. What is fixed somewhere is seen from the side too, or from above if it turns there."""
+def _camera(model: Any, parts: list[int]) -> tuple[int | None, dict[str, float], bool]:
+    """Which body is followed, from where, and whether the robot runs in a plane.
+
+    Robots that run are followed. What is fixed somewhere is seen from the side, or from above if it
+    turns there."""
     if not parts:
-        return None, {"azimuth": 0.0, "elevation": 30.0}
+        return None, {"azimuth": 0.0, "elevation": 30.0}, False
     root = int(model.body_weldid.tolist().index(parts[0]))
     own = model.jnt_type[model.jnt_bodyid == root]
     if (own == mujoco.mjtJoint.mjJNT_FREE).any():
-        return 0, {"azimuth": -25.0, "elevation": 28.0}
+        return 0, {"azimuth": -25.0, "elevation": 28.0}, False
     if (own == mujoco.mjtJoint.mjJNT_SLIDE).sum() >= 2:
-        return 0, {"azimuth": -8.0, "elevation": 11.0}
+        return 0, {"azimuth": -8.0, "elevation": 11.0}, True
     upright = len(own) and abs(model.jnt_axis[model.body_jntadr[root]][2]) > 0.9
-    return None, {"azimuth": 0.0, "elevation": 45.0 if upright else 14.0}
+    return None, {"azimuth": 0.0, "elevation": 45.0 if upright else 14.0}, False
 
 
 def _extent(boxes: list[tuple[bool, np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,6 @@
 """Making films of episodes: they are replayed, or put together from what was observed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -67,22 +67,21 @@ class PictureCamera:
         return picture
 
     def film(self, shots: Sequence[np.ndarray]) -> PictureFilm:
-        pictures = np.array(shots)
-        _, height, width, _ = pictures.shape
+        height, width, _ = shots[0].shape
         factor = -(-width // WIDTH)
         while len(shots) * (height // factor) * (width // factor) > PIXELS:
             factor += 1
-        return PictureFilm(_smaller(pictures, factor), self.dt)
+        return PictureFilm(np.array([_smaller(shot, factor) for shot in shots]), self.dt)
 
 
-def _smaller(pictures: np.ndarray, factor: int) -> np.ndarray:
+def _smaller(picture: np.ndarray, factor: int) -> np.ndarray:
     """The means of squares of factor x factor pixels; what is left at the edges is cut off."""
     if factor == 1:
-        return pictures
-    frames, height, width, _ = pictures.shape
+        return picture
+    height, width, _ = picture.shape
     h, w = height // factor, width // factor
-    squares = pictures[:, : h * factor, : w * factor].reshape(frames, h, factor, w, factor, 3)
-    return np.rint(squares.mean((2, 4))).astype(np.uint8)
+    squares = picture[: h * factor, : w * factor].reshape(h, factor, w, factor, 3)
+    return np.rint(squares.mean((1, 3))).astype(np.uint8)
 
 
 class Studio:
@@ -195,25 +194,29 @@ class Studio:
             if t + 1 < len(actions):
                 self.task.step(action)
 
+    def acted(self, act: Callable[[np.ndarray], np.ndarray], steps: int) -> tuple[Film, float]:
+        """The film of a new task's first episode, or of its first steps, and the true return.
+
+        act: gives the actions [1, ...] for raw observations [1, ...].
+        """
+        self.task, self.camera = self._made()
+        shots: list[np.ndarray] = []
+        returned = 0.0
+        while len(shots) < steps:
+            shots.append(self.camera.shot())
+            reward, *ended = self.task.step(act(self._stored(self.task.observation)[None])[0])
+            returned += reward
+            if any(ended):
+                break
+        return self.camera.film(shots), returned
+
     def _stored(self, observation: np.ndarray) -> np.ndarray:
         return observation.astype(stored_dtype(self.task.observation_space))
 
     @property
     def reconstructs(self) -> bool:
         """Whether `observed` works: observations hold all positions but the place on the floor."""
-        return self._unseen() is not None
-
-    def _unseen(self) -> int | None:
-        """How many leading positions are not observed; None if the rest may not be either."""
-        env = getattr(self.task, "env", None)
-        if not isinstance(self.camera, BodyCamera) or env is None or env is not env.unwrapped:
-            return None
-        from active_rlhf.tasks.mujoco.robots import ROBOTS
-
-        robot = next((robot for robot in ROBOTS if type(env) is robot.kind), None)
-        if robot is None:
-            return None
-        return robot.skipped if env._exclude_current_positions_from_observation else 0
+        return getattr(self.task, "unobserved", None) is not None
 
     def observed(self, observations: np.ndarray, actions: np.ndarray) -> Film:
         """The film of a segment of which only raw observations [H, o] and actions [H, a] are known.
@@ -224,13 +227,13 @@ class Studio:
         """
         import mujoco
 
-        unseen = self._unseen()
-        if unseen is None:
+        if not self.reconstructs:
             raise NoFilm(
                 f"{self.environment} cannot be filmed from its observations alone, which may not "
                 "hold all positions"
             )
-        env, shots = self.task.env, []
+        env, unseen = self.task.env, self.task.unobserved
+        shots: list[np.ndarray] = []
         model, data = env.model, env.data
         place = np.zeros(unseen)
         for observation, action in zip(observations, actions, strict=True):

@@ -103,10 +103,7 @@ class Desk:
         now = self._clock()
         with self._lock, transaction(self._db):
             found = self._open(annotator, count)
-            ids = [row["id"] for row in found]
-            self._db.executemany(
-                "UPDATE showings SET until=? WHERE id=?", [(now + lease, one) for one in ids]
-            )
+            self._renew(found, now + lease)
             about = self.about()
             while len(found) < count:
                 chosen = self._choose(annotator, about, practised, now)
@@ -121,11 +118,45 @@ class Desk:
                 found.append({**query, "id": one, "purpose": purpose, "mirrored": mirrored})
         return [_showing(row) for row in found]
 
+    def held(self, annotator: str, lease: float = LEASE) -> list[Showing]:
+        """What `next` gave a person and they have not answered yet, leased for longer."""
+        now = self._clock()
+        with self._lock:
+            found = self._open(annotator, -1)
+            if any(row["until"] < now + lease / 2 for row in found):
+                with transaction(self._db):
+                    self._renew(found, now + lease)
+        return [_showing(row) for row in found]
+
+    def practised(self, annotator: str) -> bool:
+        """Whether a person was shown as many practice pairs as there should be."""
+        with self._lock:
+            row = self._one(
+                "SELECT COUNT(*) AS n FROM showings WHERE annotator=? AND purpose='practice'",
+                annotator,
+            )
+            return bool(row and row["n"] >= self.about().get("practice", 0))
+
+    def oldest(self) -> float | None:
+        """When the oldest query was asked that needs another answer, None if none does."""
+        row = self._one(
+            "SELECT MIN(asked_at) AS at FROM queries q WHERE purpose='query' "
+            "AND retired_at IS NULL AND id NOT IN (SELECT query FROM taken) "
+            "AND wanted > (SELECT COUNT(DISTINCT annotator) FROM current "
+            "WHERE query = q.id AND purpose='query')"
+        )
+        return row["at"] if row else None
+
+    def _renew(self, found: Iterable[Mapping[str, Any]], until: float) -> None:
+        self._db.executemany(
+            "UPDATE showings SET until=? WHERE id=?", [(until, row["id"]) for row in found]
+        )
+
     def _open(self, annotator: str, count: int) -> list[dict[str, Any]]:
         """What is on a person's screen and of use: neither retired, nor taken, nor done by
         others in the meantime."""
         rows = self._db.execute(
-            "SELECT s.id, s.purpose, s.mirrored, q.first, q.second, q.step "
+            "SELECT s.id, s.purpose, s.mirrored, s.until, q.first, q.second, q.step "
             "FROM showings s JOIN queries q ON q.id = s.query "
             "WHERE s.annotator=? AND q.retired_at IS NULL AND s.query NOT IN "
             "(SELECT query FROM taken WHERE s.purpose='query') "
@@ -198,7 +229,8 @@ class Desk:
         )
 
     def _one(self, query: str, *values: Any) -> dict[str, Any] | None:
-        row = self._db.execute(query, values).fetchone()
+        with self._lock:
+            row = self._db.execute(query, values).fetchone()
         return dict(row) if row else None
 
     def record(self, annotator: str, given: Sequence[Given]) -> list[Recorded | Refused]:

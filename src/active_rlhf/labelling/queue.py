@@ -9,6 +9,7 @@ The file is in WAL mode with `synchronous=FULL`: what was committed survives a p
 shared memory, so the run and the server must be on one machine.
 """
 
+import hashlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from active_rlhf.errors import InputError
 
@@ -109,6 +112,12 @@ class Asked:
     wanted: int = 1
 
 
+def digest_of(observations: np.ndarray, actions: np.ndarray) -> str:
+    """What tells a pair from others: the SHA-256 of what its segments show."""
+    parts = (np.ascontiguousarray(part).tobytes() for part in (observations, actions))
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
 @dataclass(frozen=True)
 class Taken:
     """An answer as a run uses it: preference 1, 0, 0.5 or nan (skipped), confidence in 0..1."""
@@ -127,7 +136,8 @@ class Said:
 
 
 Combine = Callable[[Mapping[int, Sequence[Said]]], Mapping[int, tuple[float, float]]]
-"""From what people say about each query, in the order of arrival, to (preference, confidence)."""
+"""From what people say about each query, in the order of their first answers to it, to
+(preference, confidence)."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -163,17 +173,26 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # a full disk has ended it already
+            connection.execute("ROLLBACK")
         raise
 
 
 class RunsEnd:
-    """The run's end of its queue, in its directory; about: what the page says about the run."""
+    """The run's end of its queue, in its directory.
+
+    about: what the page says about the run; its `spec`, if any, tells runs apart: one of another
+    spec takes nothing that was taken before, and asks anew, of which what people answered already
+    is answered.
+    """
 
     def __init__(self, folder: Path, about: Mapping[str, str]):
         self.path = folder / FILE
         self._db = connect(self.path) if self._exists() else self._create()
         with transaction(self._db):
+            known = dict(map(tuple, self._db.execute("SELECT key, value FROM about")))
+            if known.get("spec") != about.get("spec"):
+                self._retire(0, -1)
             self._db.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", about.items())
 
     def _exists(self) -> bool:
@@ -202,15 +221,15 @@ class RunsEnd:
         """Put queries to people, by ticket.
 
         Those that an earlier process of this run asked are left as they are. Where that one asked
-        something else, its queries from there on are retired: their answers are kept, but the run
-        cannot use them.
+        something else, its queries from there on are retired: their answers are kept, and count
+        when the same is asked again.
         """
         with transaction(self._db):
             live = "FROM queries WHERE purpose='query' AND retired_at IS NULL"
             known = dict(map(tuple, self._db.execute(f"SELECT ticket, digest {live}")))
             other = [t for t, query in asked.items() if t in known and known[t] != query.digest]
             if other:
-                self._retire(min(other))
+                self._retire(min(other), step)
                 known = {ticket: digest for ticket, digest in known.items() if ticket < min(other)}
             for ticket, query in asked.items():
                 if ticket not in known:
@@ -228,6 +247,14 @@ class RunsEnd:
                     self._add(purpose, None, pair, session, step)
 
     def _add(self, purpose: str, ticket: int | None, query: Asked, session: int, step: int) -> None:
+        """Add a query, or take up a retired one that shows the same."""
+        found = self._db.execute(
+            "UPDATE queries SET retired_at=NULL, ticket=?, session=?, step=?, wanted=? WHERE id="
+            "(SELECT MAX(id) FROM queries WHERE purpose=? AND digest=? AND retired_at NOT NULL)",
+            (ticket, session, step, query.wanted, purpose, query.digest),
+        )
+        if found.rowcount:
+            return
         for film in query.films:
             self._db.execute(
                 "INSERT OR IGNORE INTO films VALUES (?, ?)", (film.digest, film.content)
@@ -241,15 +268,8 @@ class RunsEnd:
             ),
         )
 
-    def _retire(self, ticket: int) -> None:
-        """Retire the queries from a ticket on, and forget what was taken since the first of them.
-
-        Raises KeyError if there is no such query.
-        """
-        step = self._db.execute(
-            "SELECT step FROM queries WHERE purpose='query' AND ticket=? AND retired_at IS NULL",
-            (ticket,),
-        ).fetchone()["step"]
+    def _retire(self, ticket: int, step: int) -> None:
+        """Retire the queries from a ticket on, asked at a step, and forget what was taken since."""
         self._db.execute(
             "UPDATE queries SET retired_at=? "
             "WHERE retired_at IS NULL AND (ticket >= ? OR (purpose <> 'query' AND step > ?))",
@@ -278,8 +298,11 @@ class RunsEnd:
 
     def taken_at(self, step: int) -> bool | None:
         """Whether an earlier process took answers at this step; None if it did not get so far."""
-        last = self._db.execute("SELECT MAX(step) FROM takings").fetchone()[0]
-        if last is None or last < step:
+        last, asked = self._db.execute(
+            "SELECT (SELECT MAX(step) FROM takings), (SELECT MAX(step) FROM queries "
+            "WHERE purpose='query' AND retired_at IS NULL)"
+        ).fetchone()
+        if (last is None or last < step) and (asked is None or asked <= step):
             return None
         found = self._db.execute("SELECT 1 FROM takings WHERE step=?", (step,)).fetchone()
         return found is not None
@@ -310,7 +333,8 @@ class RunsEnd:
             "SELECT q.id, q.wanted, c.annotator, c.answer, t.query IS NOT NULL AS taken "
             "FROM queries q JOIN current c ON c.query = q.id AND c.purpose='query' "
             "LEFT JOIN taken t ON t.query = q.id "
-            "WHERE q.purpose='query' AND q.retired_at IS NULL ORDER BY c.number"
+            "WHERE q.purpose='query' AND q.retired_at IS NULL "
+            "ORDER BY (SELECT MIN(number) FROM answers WHERE showing = c.showing)"
         ):
             people = said.setdefault(row["id"], [])
             if row["annotator"] not in {one.annotator for one in people}:

@@ -177,6 +177,28 @@ class Checkpoints:
         return content["state"]
 
 
+def last_saved(folder: Path) -> tuple[Any, Callable[[np.dtype], Iterator[np.ndarray]]] | None:
+    """The newest undamaged state in `folder`, and a function that gives its rows of a type.
+
+    Nothing is changed, so another process may be writing meanwhile. None without a state. Rows that
+    are gone, as those of a run that finished, raise FileNotFoundError.
+    """
+    for name in (LATEST, PREVIOUS):
+        try:
+            content = unpack((folder / name).read_bytes())
+            count = content["rows"]
+        except (OSError, Unusable):
+            continue
+
+        def rows(row: np.dtype, count: int = count) -> Iterator[np.ndarray]:
+            with open(folder / ROWS, "rb") as file:
+                for begin in range(0, count, CHUNK):
+                    yield np.fromfile(file, row, min(CHUNK, count - begin))
+
+        return content["state"], rows
+    return None
+
+
 class Interval:
     """Decides when to save, so that a kill costs at most `seconds` of work; 0: never.
 

@@ -11,6 +11,7 @@ from active_rlhf import rewards, teachers
 from active_rlhf.agents import Agent
 from active_rlhf.agents.saved import bounds
 from active_rlhf.behaviour.ledger import Ledger
+from active_rlhf.behaviour.replays import Replays
 from active_rlhf.behaviour.store import Segments, SegmentStore
 from active_rlhf.compute import precision
 from active_rlhf.errors import InputError
@@ -126,6 +127,8 @@ class PreferenceLearner:
             return
         with self.clock.stage("teacher"):
             arrived = self._arrived()
+        if not len(arrived):  # withdrawn in the meantime
+            return
         with self.clock.stage("reward_model"):
             measured = self._learn(agent)
         self._record(self.sessions - 1, 0, 0, arrived, measured, NOTHING_SELECTED)
@@ -274,11 +277,15 @@ class PreferenceLearner:
 
     def save_labels(self, path: Path) -> None:
         """Write the ledger with its pairs' observations and actions [n, 2, H, .], and the true
-        returns of their segments, float64 [n, 2]."""
+        returns of their segments, float64 [n, 2]; and with what it takes to repeat them, where
+        observations do not show everything."""
         pairs = self.ledger.column("pairs")
         observations, actions = self.behaviour.gather(pairs, self.length)
+        seen = getattr(self.task, "unobserved", None) is not None
+        replays = {} if seen else Replays.of(self.behaviour, pairs, self.length).arrays()
         self.ledger.save(
             path,
+            **replays,
             observations=observations,
             actions=actions,
             returns=self.behaviour.returns(pairs, self.length),

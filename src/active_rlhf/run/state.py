@@ -39,8 +39,9 @@ def _streams(run: Run) -> dict[str, np.random.Generator]:
 
 
 def state_of(run: Run) -> dict[str, Any]:
-    """Everything except the rows of the store of behaviour."""
+    """Everything except the rows of the store of behaviour; and the spec, for readers."""
     return {
+        "spec": run.spec.as_dict(),
         "done": run.done,
         "episodes": run.episodes,
         "evaluations": run.evaluations,

@@ -3,7 +3,8 @@
 from typing import Any
 
 from active_rlhf.study import known
-from active_rlhf.study.matrix import asking, settings_of
+from active_rlhf.study.matrix import asking, settings_of, variants
+from active_rlhf.study.sections import Section
 from active_rlhf.study.settings import Choice, Study
 
 
@@ -29,9 +30,25 @@ def asked_within(study: Study) -> dict[str, Any]:
     return {variant: asked(study, variant) for variant in study.variants}
 
 
+def answered_by_people(study: Study) -> list[str]:
+    """The environments in which some method's teacher is `human`."""
+    if not asking(study.selectors):
+        return []
+    return [
+        name
+        for name in study.environments
+        if any(settings_of(study, name, v).teacher.name == "human" for v in variants(study))
+    ]
+
+
 def _described(teacher: Choice) -> str:
     fields = known.settings_of("teacher", teacher.name).model_fields
-    defaults = {field.alias or name: field.default for name, field in fields.items()}
+    defaults = {
+        field.alias or name: field.default.as_dict()
+        if isinstance(field.default, Section)
+        else field.default
+        for name, field in fields.items()
+    }
     changed = [
         f"{key} {value}"
         for key, value in teacher.settings.items()

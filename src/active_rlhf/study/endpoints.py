@@ -1,10 +1,39 @@
-"""Which endpoints a study shows: its own choice, and those that stand beside it."""
+"""Which endpoints a study shows: of returns, its own choice and those that stand beside it, and of
+the reward model.
+"""
 
-from active_rlhf.study.matrix import settings_of, variants
+from collections.abc import Iterable
+
+from active_rlhf.study.matrix import asking, settings_of, variants
 from active_rlhf.study.settings import Study
 
 EVALUATION = "evaluation"
 FEWEST = 10  # episodes of an evaluation that counts
+
+# Endpoints of the reward model after the last session, and their columns of `sessions.csv`.
+REWARD_MODEL = {
+    "reward_loss": "probe_loss",
+    "reward_accuracy": "probe_accuracy",
+    "reward_correlation": "probe_correlation",
+    "reward_calibration": "probe_calibration",
+}
+OVER_LABELS = "_auc"  # ends the names of their means over labels
+ERRORS = ("reward_loss", "reward_calibration")
+
+
+def both_forms(names: Iterable[str]) -> list[str]:
+    """Endpoints of the reward model after the last session, each with its mean over labels."""
+    return [form for name in names for form in (name, name + OVER_LABELS)]
+
+
+def of_reward_model(metric_type: str) -> bool:
+    """Whether this is an endpoint of the reward model, in either form, and not of returns."""
+    return metric_type.removesuffix(OVER_LABELS) in REWARD_MODEL
+
+
+def lower_is_better(metric_type: str) -> bool:
+    """Whether smaller values of an endpoint are better ones."""
+    return metric_type.removesuffix(OVER_LABELS) in ERRORS
 
 
 def unevaluated(study: Study) -> list[tuple[str, int]]:
@@ -31,6 +60,18 @@ def beside(endpoint: str, evaluations: bool) -> list[str]:
     return [name for name in ("final", *[EVALUATION] * evaluations) if name != endpoint]
 
 
+def learned_rewards(study: Study) -> bool:
+    """Whether the study trains reward models: not if its runs are imported or ask nothing."""
+    return bool(study.environments) and bool(asking(study.selectors))
+
+
+def reward_endpoints(study: Study) -> list[str]:
+    """Every `metric_type` of the reward model, in both forms; empty if there is none."""
+    chosen = study.statistics.reward_endpoints
+    names = tuple(REWARD_MODEL) if chosen is None else chosen
+    return both_forms(names) if learned_rewards(study) else []
+
+
 def measures(study: Study) -> list[str]:
-    """Every `metric_type` that has tables of its own."""
+    """Every `metric_type` of returns that has tables of its own."""
     return ["endpoint", "auc", *beside(study.statistics.endpoint, evaluated(study))]

@@ -20,7 +20,13 @@ from active_rlhf.files import folder_name, split
 from active_rlhf.run.schedule import rollout_steps, steps_of_runs
 from active_rlhf.study import known
 from active_rlhf.study.checks import check_run, uses_latents
-from active_rlhf.study.endpoints import EVALUATION, FEWEST, evaluated, unevaluated
+from active_rlhf.study.endpoints import (
+    EVALUATION,
+    FEWEST,
+    evaluated,
+    learned_rewards,
+    unevaluated,
+)
 from active_rlhf.study.matrix import (
     BASELINES,
     RANDOM_POLICY,
@@ -495,6 +501,12 @@ def _choice(kind: str, given: Any, sources: Sources) -> Choice:
     own = merge(preset, {key: value for key, value in given.items() if key != "name"})
     model = known.settings_of(kind, name)
     settings = validated(model, own, sources, (kind,), f"setting of {name}")
+    if isinstance(settings, Section):
+        try:
+            settings = settings.found_from(Path(sources.label).parent)
+        except InputError as error:
+            key, _, message = line(error).partition(": ")
+            sources.fail((kind, key), message)
     return Choice(name=name, **settings.model_dump(mode="json", by_alias=True))
 
 
@@ -687,8 +699,11 @@ def _check_contrasts(study: Study, sources: Sources) -> None:
 
 
 def _check_endpoints(study: Study, sources: Sources) -> None:
-    """The endpoint `evaluation` needs evaluations, and of enough episodes."""
+    """The endpoint `evaluation` needs evaluations of enough episodes, others a reward model."""
     chosen = study.statistics
+    if chosen.reward_endpoints and not learned_rewards(study):
+        why = "imported runs have" if study.imported is not None else "the study's selectors learn"
+        sources.fail(("statistics", "reward_endpoints"), f"{why} no reward model; remove this key")
     for key, names in (("endpoint", (chosen.endpoint,)), ("further", chosen.further)):
         if EVALUATION not in names or evaluated(study):
             continue

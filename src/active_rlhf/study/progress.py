@@ -41,6 +41,7 @@ class RunProgress:
     labels: int = 0
     labels_total: int = 0
     last_return: float | None = None
+    waits_for: str | None = None  # such as `answers: 3 of 10 are there`
     updated: float = 0.0
     seen: tuple[int, int] = (0, 0)  # modification times of progress.json and run.json at last look
 
@@ -112,6 +113,7 @@ class Watcher:
             run.labels = int(progress["labels"] or 0)
             run.labels_total = int(progress["labels_total"] or 0)
             run.last_return = progress["last_return"]
+            run.waits_for = progress.get("waiting")
             run.updated = float(progress["updated"])
 
     def _is_current(self, run: RunProgress, result: dict[str, Any]) -> bool:

@@ -1,7 +1,8 @@
 """What all tables of settings have in common: how they are declared and how values are read."""
 
 from collections.abc import Mapping
-from typing import Any, get_args, get_origin
+from pathlib import Path
+from typing import Any, Self, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -45,6 +46,13 @@ class Section(BaseModel):
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON data, without keys that are None by default; it reads back as an equal one."""
         return self.model_dump(mode="json")
+
+    def found_from(self, folder: Path) -> Self:
+        """The same, with the files that it names found; folder: that of the study's file.
+
+        Raises InputError `<setting>: <what is wrong>`.
+        """
+        return self
 
     @model_serializer(mode="wrap")
     def _without_nothing(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:

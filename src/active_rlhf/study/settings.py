@@ -18,6 +18,9 @@ from active_rlhf.study.sections import Section, setting
 Count = Annotated[int, Field(ge=1)]
 Precision = Literal["auto", "float32", "bfloat16"]
 Endpoint = Literal["final", "last", "ema", "best", "last_steps", "evaluation"]
+RewardEndpoint = Literal[
+    "reward_loss", "reward_accuracy", "reward_correlation", "reward_calibration"
+]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Name = Annotated[
     str,
@@ -281,6 +284,14 @@ class Statistics(Section):
         (),
         "further endpoints, by the same names, for the summary and the comparisons",
         unit="list of names",
+    )
+    reward_endpoints: tuple[RewardEndpoint, ...] | None = setting(
+        None,
+        "which measures of the reward model on the probe set are compared: `reward_loss`, "
+        "`reward_accuracy`, `reward_correlation`, `reward_calibration`, each after the last "
+        "session and as its mean over labels; `[]` for none",
+        unit="list of names",
+        shown="all four",
     )
     contrasts: Against | None = setting(
         None,

@@ -14,6 +14,7 @@ from active_rlhf.analysis.wording import (
     seeds,
     teacher_and_budget,
 )
+from active_rlhf.study.endpoints import lower_is_better
 from active_rlhf.tables.cells import Cell, Table, emphasised, intervals, numbers, plain, table
 
 
@@ -32,8 +33,11 @@ def significance(
 def _of_environment(comparisons: pd.DataFrame, terms: Terms, env: str, metric_type: str) -> Table:
     """All pairwise comparisons of one endpoint on one environment."""
     rows = comparisons[(comparisons["env"] == env) & (comparisons["metric_type"] == metric_type)]
-    places = decimals([*rows["hodges_lehmann"], *rows["delta_mean"], *rows["sd_delta"]])
+    places = decimals(
+        [*rows["hodges_lehmann"], *rows["delta_mean"], *rows["sd_delta"]], metric_type
+    )
     reject = list(rows["reject_null"])
+    sign, side = ("<", "below") if lower_is_better(metric_type) else (">", "above")
     families = comparisons[comparisons["family"].isin(rows["family"])]
     columns = [
         ("Comparison", plain(f"{a} − {b}" for a, b in _pairs(rows))),
@@ -45,14 +49,15 @@ def _of_environment(comparisons: pd.DataFrame, terms: Terms, env: str, metric_ty
         (f"{terms.level} interval", intervals(rows["ci_hl_low"], rows["ci_hl_high"], places)),
         ("Mean", numbers(rows["delta_mean"], places)),
         ("dz", numbers(rows["dz"], 2)),
-        ("P(a > b)", numbers(rows["prob_improvement"], 2)),
+        (f"P(a {sign} b)", numbers(rows["prob_improvement"], 2)),
     ]
     return table(
         f"significance {env} {metric_type}",
         f"Differences (a − b) in {terms.metric(metric_type, True)} on {env}; {seeds(rows['n'])} "
         f"seeds. {TEST}; {family(families, terms)}, α = {terms.alpha:g}. HL: "
         "Hodges-Lehmann estimate, with its exact interval, the dual of the uncorrected test. dz: "
-        "mean difference over its sd. P(a > b): how often a run of a is above one of b, unpaired. "
+        f"mean difference over its sd. P(a {sign} b): how often a run of a is {side} one of b, "
+        "unpaired. "
         "Bold: rejected.",
         columns,
         [
@@ -70,7 +75,7 @@ def _of_all(comparisons: pd.DataFrame, terms: Terms, metric_type: str) -> Table:
     families = comparisons[comparisons["family"].isin(rows["family"])]
     columns = [("Comparison", plain(f"{a} − {b}" for a, b in pairs))]
     for env, group in rows.groupby("env", sort=False):
-        places = decimals([*group["hodges_lehmann"], *group["sd_delta"]])
+        places = decimals([*group["hodges_lehmann"], *group["sd_delta"]], metric_type)
         cells = {
             (row["method_a"], row["method_b"]): Cell(
                 f"{number(row['hodges_lehmann'], places)} "

@@ -35,7 +35,8 @@ def variants(
     """
     means = summary[(summary["env"] == env) & (summary["metric_type"] == metric_type)]
     tests = variants[(variants["env"] == env) & (variants["metric_type"] == metric_type)]
-    places = decimals([*means["mean"], *means["sd"], *tests["delta_mean"], *tests["sd_delta"]])
+    shown_values = [*means["mean"], *means["sd"], *tests["delta_mean"], *tests["sd_delta"]]
+    places = decimals(shown_values, metric_type)
     shown = []
     for selector in terms.order(means):
         own = means[means["method"] == selector].sort_values("variant", kind="stable")

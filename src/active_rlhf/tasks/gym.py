@@ -131,7 +131,9 @@ class GymTask:
     """A gymnasium environment in the middle of an episode. `seed` seeds its own random stream.
 
     Wrappers that only count and check are removed, and their work is done here. `fused` is what the
-    compiled rollout steps instead, or None if it cannot or `compiled` is False.
+    compiled rollout steps instead, or None if it cannot or `compiled` is False. `unobserved` is
+    None, or the number of the robot's leading positions if only these cannot be told from an
+    observation.
     """
 
     def __init__(
@@ -146,10 +148,12 @@ class GymTask:
         bare = _bare(env)
         self.env = env.unwrapped if bare else env
         self.fused: Any = None
-        if bare and compiled and "mujoco" in sys.modules:
+        self.unobserved: int | None = None
+        if bare and "mujoco" in sys.modules:
             from active_rlhf.tasks.mujoco import robots
 
-            self.fused = robots.fused(self.env)
+            self.fused = robots.fused(self.env) if compiled else None
+            self.unobserved = robots.unobserved(self.env)
         self.origin: Mapping[str, Any] | None = None
         self.discrete = not hasattr(self.action_space, "low")
         if not self.discrete:

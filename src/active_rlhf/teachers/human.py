@@ -145,6 +145,7 @@ class Human:
             "budget": place.spec.labels.total if place.spec.labels else 0,
             "practice": self.settings.practice,
             "checks": self.settings.checks.as_dict(),
+            "spec": place.spec.as_dict(),
         }
         self.queue = RunsEnd(place.folder, {key: json.dumps(about[key]) for key in about})
 
@@ -183,16 +184,15 @@ class Human:
             self.queue.offer(purpose, offered, question.session, question.step)
 
     def _asked(self, pair: np.ndarray, wanted: int = 1) -> "Asked":
-        from active_rlhf.labelling.queue import Asked, Film
+        from active_rlhf.labelling.queue import Asked, Film, digest_of
 
         place = self.place
-        shown = place.behaviour.gather(pair, place.length)
-        digest = hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in shown))
+        digest = digest_of(*place.behaviour.gather(pair, place.length))
         contents = [self._film(int(segment)).to_bytes() for segment in pair]
         first, second = (Film(hashlib.sha256(film).hexdigest(), film) for film in contents)
         returns = place.behaviour.returns(pair, place.length)
         pair_returns = float(returns[0]), float(returns[1])
-        return Asked(digest.hexdigest(), (first, second), pair_returns, wanted)
+        return Asked(digest, (first, second), pair_returns, wanted)
 
     def _film(self, segment: int) -> "Shown":
         """The film of a segment, whose episode is replayed for it."""
@@ -249,10 +249,10 @@ class Human:
 
     def save_to(self, folder: Path) -> None:
         """Write `answers.csv`: who said what, and when."""
-        from active_rlhf.labelling.records import write_csv
+        from active_rlhf.labelling.records import RECORD, write_csv
 
         self.queue.close()
-        write_csv(folder, folder / "answers.csv")
+        write_csv(folder, folder / RECORD)
 
     def state_dict(self) -> dict[str, Any]:
         return {}  # the queue remembers everything

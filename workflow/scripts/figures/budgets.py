@@ -11,4 +11,6 @@ with logged(snakemake.log[0]):
     study, code = json.loads(snakemake.params.study), snakemake.params.code
     made_from = mark(study["study"], snakemake.input, snakemake.params.study, code)
     frame = read_table(snakemake.input[0])
-    save(budgets(frame, Terms.of(study)), snakemake.output, made_from)
+    paths = zip(snakemake.output[::2], snakemake.output[1::2], strict=True)
+    for metric, drawn in zip(study["measures"], paths, strict=True):
+        save(budgets(frame, Terms.of(study), metric), drawn, made_from)

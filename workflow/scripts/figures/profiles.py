@@ -14,6 +14,8 @@ with logged(snakemake.log[0]):
     out = snakemake.output
     for i, scope in enumerate(study["scopes"]):
         _, terms, (profiles, progress, aggregates) = about(study, scope, *tables)
-        pair = slice(2 * i, 2 * i + 2)
-        save(performance_profiles(profiles, aggregates, terms), out.profiles[pair], made_from)
-        save(efficiency(progress, aggregates, terms), out.efficiency[pair], made_from)
+        drawn = efficiency(progress, aggregates, terms)
+        save(drawn, out.efficiency[2 * i : 2 * i + 2], made_from)
+        for j, metric in enumerate(study["measures"], i * len(study["measures"])):
+            drawn = performance_profiles(profiles, aggregates, terms, metric)
+            save(drawn, out.profiles[2 * j : 2 * j + 2], made_from)

@@ -14,8 +14,8 @@ with logged(snakemake.log[0]):
     out = snakemake.output
     for i, scope in enumerate(study["scopes"]):
         _, terms, (improvement, summary, ranks) = about(study, scope, *tables)
-        pair = slice(2 * i, 2 * i + 2)
         matrix = improvement_matrix(improvement, summary, terms)
-        save(matrix, out.improvement[pair], made_from)
-        diagram = critical_difference_diagram(ranks, terms)
-        save(diagram, out.critical_difference[pair], made_from)
+        save(matrix, out.improvement[2 * i : 2 * i + 2], made_from)
+        for j, metric in enumerate(study["measures"], i * len(study["measures"])):
+            diagram = critical_difference_diagram(ranks, terms, metric_type=metric)
+            save(diagram, out.critical_difference[2 * j : 2 * j + 2], made_from)

@@ -14,3 +14,6 @@ with logged(snakemake.log[0]):
     summary, variants, endpoints = (read_table(path) for path in snakemake.input)
     save(heat_map(summary, variants, terms), snakemake.output.map, made_from)
     save(ranks_by_variant(endpoints, terms), snakemake.output.ranks, made_from)
+    for i, metric in enumerate(study["measures"]):
+        drawn = heat_map(summary, variants, terms, metric)
+        save(drawn, snakemake.output.maps[2 * i : 2 * i + 2], made_from)

@@ -1,4 +1,5 @@
 import json
+from itertools import product
 
 from active_rlhf.analysis.files import read_table
 from active_rlhf.analysis.wording import Terms
@@ -12,7 +13,8 @@ with logged(snakemake.log[0]):
     terms = Terms.of(study)
     made_from = mark(study["study"], snakemake.input, snakemake.params.study, code)
     frame = read_table(snakemake.input[0])
-    for env, *paths in zip(
-        study["environments"], snakemake.output.tex, snakemake.output.md, strict=True
+    wanted = product(study["environments"], study["measures"])
+    for (env, metric), *paths in zip(
+        wanted, snakemake.output.tex, snakemake.output.md, strict=True
     ):
-        write(budgets(frame, terms, env), paths, made_from)
+        write(budgets(frame, terms, env, metric), paths, made_from)

@@ -12,8 +12,8 @@
              loop       true: starts again at the end, after `rest` seconds (0.4)
              speed      1: one of SPEEDS, times real time
              controls   true: the bar of buttons; without, call the methods below
-             keys       {action: [key, ...]} over KEYS; {} of null for none; `keysFrom`: the element
-                        that listens, by default `element`; give `document` for the whole page
+             keys       {action: [key, ...]} in place of those in KEYS, [] for no key; null: no keys
+             keysFrom   where keys are listened for: `element`, or `document` for the whole page
              onframe    called with {frame, frames, time, duration, playing, speed} when any changes
 
    player.play(), pause(), toggle(), step(n), seek(frame), restart()
@@ -206,7 +206,7 @@ function pill(context, x0, y0, r0, x1, y1, r1, fill) {
 const LIGHT = (k) => [1 - 0.86 * k, 0.64 + 0.62 * k ** 0.8];
 const LEAN = [-0.32, -0.46]; // of the highlight, in radii
 const layers = (radius) => {
-  const count = Math.max(4, Math.min(16, Math.round(radius / 2)));
+  const count = Math.max(4, Math.min(24, Math.round(radius / 1.3)));
   return Array.from({ length: count }, (_, k) => LIGHT(k / (count - 1)));
 };
 
@@ -360,7 +360,7 @@ function drawGround(context, camera, look, start, reach, floor, width, height, t
   return tile;
 }
 
-function drawMarks(context, camera, look, start, tile, floor, theme) {
+function drawMarks(context, camera, look, start, tile, floor, width, theme) {
   const every = 2 * tile; // metres
   const middle = Math.round((look[0] - start[0]) / every);
   const row = start[1] + Math.round((look[1] - start[1]) / tile) * tile;
@@ -376,7 +376,7 @@ function drawMarks(context, camera, look, start, tile, floor, theme) {
     context.lineTo(far[0], far[1]);
     context.stroke();
     context.fillStyle = theme.text;
-    context.font = `${Math.max(9, 0.28 * tile * far[3])}px system-ui, sans-serif`;
+    context.font = `${Math.max(9, Math.min(0.035 * width, 0.28 * tile * far[3]))}px system-ui, sans-serif`;
     context.textAlign = "center";
     context.fillText(`${+(k * every).toPrecision(3)} m`, far[0], far[1] - 0.12 * tile * far[3]);
   }
@@ -406,7 +406,7 @@ function drawBodies(context, clip, frame, turn, width, height, pixels, theme) {
     look = [middle[0], middle[1], Math.max(look[2], middle[2])];
     start = [poses[7 * stage.follow], poses[7 * stage.follow + 1]];
   }
-  const distance = (1.3 * stage.reach) / Math.sin(FIELD_OF_VIEW / 2);
+  const distance = (1.4 * stage.reach) / Math.sin(FIELD_OF_VIEW / 2);
   const elevation = Math.min(85, Math.max(2, stage.view.elevation + turn.elevation));
   const azimuth = stage.view.azimuth + turn.azimuth;
   const camera = new Camera(look, distance, azimuth, elevation, width, height);
@@ -414,7 +414,7 @@ function drawBodies(context, clip, frame, turn, width, height, pixels, theme) {
   if (ground) {
     const floor = ground.at[2];
     const tile = drawGround(context, camera, look, start, stage.reach, floor, width, height, theme);
-    if (follows) drawMarks(context, camera, look, start, tile, floor, theme);
+    if (follows) drawMarks(context, camera, look, start, tile, floor, width, theme);
     context.beginPath();
     for (const shape of shapes) {
       shadowOf(shape, floor, camera).forEach(([x, y], i) =>
@@ -428,7 +428,9 @@ function drawBodies(context, clip, frame, turn, width, height, pixels, theme) {
     context.fillStyle = theme.sky;
     context.fillRect(0, 0, width, height);
   }
-  const depth = new Map(shapes.map((s) => [s, camera.at(s.place)[2]]));
+  // In a plane seen from its side nothing is nearer: the same order always, or legs would flicker.
+  const alike = stage.flat && Math.abs(Math.sin((azimuth * Math.PI) / 180)) < 0.7;
+  const depth = new Map(shapes.map((s, i) => [s, alike ? i : camera.at(s.place)[2]]));
   const drawn = [...shapes].sort((a, b) => depth.get(b) - depth.get(a));
   for (const shape of drawn) drawShape(context, camera, shape, pixels);
 }
@@ -585,13 +587,14 @@ export class Player {
   }
   /** Pause, and go n frames on; beyond the ends it goes round if it loops. */
   step(n = 1) {
+    if (!this.frames) return;
     this.pause();
     const wanted = this.frame + n, last = this.frames - 1;
     const round = ((wanted % this.frames) + this.frames) % this.frames;
     this.seek(this.loop ? round : Math.max(0, Math.min(last, wanted)));
   }
   seek(frame) {
-    this.#time = Math.max(0, Math.min(this.frames - 1, Math.round(frame))) * this.dt;
+    this.#time = Math.max(0, Math.min(this.frames - 1, Math.round(frame)) * this.dt);
     this.#resting = 0;
     this.#draw();
   }
@@ -696,8 +699,9 @@ export class Player {
     if (["SELECT", "TEXTAREA"].includes(tag) || (tag === "INPUT" && target.type !== "range")) return;
     if (target.isContentEditable || (event.key === " " && ["BUTTON", "SUMMARY", "A"].includes(tag)))
       return;
-    const keys = { ...KEYS, ...(this.options.keys === null ? {} : this.options.keys) };
-    const action = this.options.keys === null ? null : Object.keys(keys).find((a) => keys[a]?.includes(event.key));
+    if (this.options.keys === null) return;
+    const keys = { ...KEYS, ...this.options.keys };
+    const action = Object.keys(keys).find((name) => keys[name].includes(event.key));
     if (!action) return;
     event.preventDefault();
     const faster = (by) => {

@@ -27,7 +27,7 @@ from active_rlhf.results.verify.folder import (
 )
 from active_rlhf.run.schedule import steps_of_runs
 from active_rlhf.study.asked import asked_within
-from active_rlhf.study.endpoints import evaluated
+from active_rlhf.study.endpoints import evaluated, learned_rewards
 from active_rlhf.study.loading import resolve_run
 from active_rlhf.study.matrix import (
     baselines,
@@ -100,6 +100,11 @@ def statistics(folder: Folder) -> Findings:
             name: exports / f"{folder_name(name)}.baselines.csv" for name in trained if references
         },
         "references": references,
+        "sessions": {
+            name: exports / f"{folder_name(name)}.sessions.csv"
+            for name in trained
+            if learned_rewards(study)
+        },
         "evaluations": {
             name: exports / f"{folder_name(name)}.evaluations.csv"
             for name in trained

@@ -78,6 +78,15 @@ ROBOTS = (
 )
 
 
+def unobserved(env: Any) -> int | None:
+    """How many positions, the leading ones, an unwrapped environment's observations leave out; None
+    if they may leave out more. Observations begin with the other positions, then velocities."""
+    robot = next((robot for robot in ROBOTS if type(env) is robot.kind), None)
+    if robot is None:
+        return None
+    return robot.skipped if env._exclude_current_positions_from_observation else 0
+
+
 def fused(env: Any) -> Fused | None:
     """What the compiled rollout steps in place of an unwrapped environment; None if it cannot."""
     robot = next((robot for robot in ROBOTS if type(env) is robot.kind), None)

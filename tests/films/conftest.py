@@ -1,0 +1,45 @@
+"""Small runs, finished and half-done, whose behaviour is shown."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import shown  # noqa: F401
+
+from active_rlhf.run.training import Stopped, train
+from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.study.settings import Spec
+
+ROLLOUT, ROLLOUTS = 64, 20
+SMALL: dict[str, Any] = {
+    "study": "small",
+    "seeds": [1],
+    "selectors": ["random"],
+    "total_steps": ROLLOUT * ROLLOUTS,
+    "agent": {"rollout_steps": ROLLOUT, "epochs": 1, "minibatches": 4},
+    "labels": {"total": 12, "initial": 4, "sessions": 5, "segment_length": 20, "probe_pairs": 10},
+    "reward_model": {"hidden": [8, 8], "epochs": 1, "precision": "float32"},
+    "vae": {"precision": "float32"},
+    "evaluation": {"every": ROLLOUT * ROLLOUTS, "episodes": 1},
+}
+
+
+def spec(environment: str) -> Spec:
+    study = load_study("small.yaml", data=SMALL | {"environments": [environment]})
+    return resolve_run(study, environment, "random", 1)
+
+
+def stopped(environment: str, out: Path, after: int) -> None:
+    """A run that is left with a checkpoint after so many rollouts."""
+    asked = iter([*[False] * after, True])
+    with pytest.raises(Stopped):
+        train(spec(environment), out, stopping=lambda: next(asked))
+
+
+@pytest.fixture(scope="module", params=["Dot-v0", "Hopper-v5"])
+def runs(request, tmp_path_factory) -> tuple[Path, Path]:
+    """A finished run, and the same one with a checkpoint, of each kind of film."""
+    folder = tmp_path_factory.mktemp("runs")
+    train(spec(request.param), folder / "finished")
+    stopped(request.param, folder / "going", ROLLOUTS - 3)
+    return folder / "finished", folder / "going"

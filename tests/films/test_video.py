@@ -1,0 +1,78 @@
+"""Films as mp4 and GIF."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+from test_player import STEPS
+
+from active_rlhf.cli import main
+
+ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="no imageio-ffmpeg: no video is written")
+
+
+@pytest.mark.parametrize(("suffix", "every"), [(".mp4", 1), (".gif", 3)])
+@pytest.mark.parametrize("name", ["Hopper-v5", "Dot-v0"])
+def test_a_video_has_the_frames_of_the_film(name, suffix, every, tmp_path):
+    path = tmp_path / f"film{suffix}"
+    code = f"""
+import sys
+from pathlib import Path
+sys.path[:0] = {sys.path!r}
+from active_rlhf.films.video import check, write_video
+check(Path({str(path)!r}))
+import shown
+from test_player import film
+print(write_video([film({name!r}), film({name!r}, 4)], {str(path)!r}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if "MuJoCo cannot draw here" in done.stderr:
+        pytest.skip("MuJoCo draws only with libEGL or libOSMesa: no video of robots is written")
+    assert done.returncode == 0, done.stderr
+    dt = 0.04 if name == "Dot-v0" else 0.008
+    every = 1 if name == "Dot-v0" else every
+    frames = -(-STEPS // every)
+    assert int(done.stdout) == frames
+    if suffix == ".gif":
+        with Image.open(path) as gif:
+            assert gif.info["duration"] in (20, 30, 40)
+            shots = ImageSequence.Iterator(gif)
+            pictures = [np.asarray(shot.convert("RGB")) for shot in shots]
+    else:
+        reader = ffmpeg.read_frames(str(path))
+        about = next(reader)
+        assert about["fps"] == pytest.approx(1 / dt, rel=0.01)
+        width, height = about["size"]
+        pictures = [np.frombuffer(p, np.uint8).reshape(height, width, 3) for p in reader]
+    assert len(pictures) == frames
+    width = pictures[0].shape[1]
+    halves = pictures[0][:, : width // 2], pictures[0][:, width // 2 :]
+    assert min(half.std() for half in halves) > 2
+    assert len({picture.tobytes() for picture in pictures}) > 10
+
+
+@pytest.mark.parametrize("draws_with", ["off", "glfw"])
+def test_what_video_lacks_is_said_in_one_line(draws_with, tmp_path):
+    code = (
+        f"import sys; sys.path[:0] = {sys.path!r}\n"
+        "from active_rlhf.films.video import write_video\n"
+        "from test_player import film\n"
+        "try: write_video([film('Hopper-v5')], 'film.mp4')\n"
+        "except ValueError as error: print(error)"
+    )
+    there = {key: value for key, value in os.environ.items() if "DISPLAY" not in key}
+    environment = there | {"MUJOCO_GL": draws_with}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert "MuJoCo cannot draw here" in done.stdout and "libosmesa6" in done.stdout
+    assert done.stdout.count("\n") == 1 and "GLFW" not in done.stderr, done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_ffmpeg_the_extra_is_named(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    assert main(["film", "anything", "--video", "film.mp4"]) == 2
+    assert "pip install 'active-rlhf[video]'" in capsys.readouterr().err
