@@ -35,10 +35,10 @@ ENVIRONMENTS: dict[str, Shipped] = {
     "Walker2d-v5": Shipped("two-legged planar robot, walk forward (17 obs, 6 act)", _ALWAYS_RUN),
     "Ant-v5": Shipped("four-legged robot, walk forward (105 obs, 8 act)", _ALWAYS_RUN),
     "CartPoleStandard-v0": Shipped(
-        "pole on a cart, 1 a step while it stands (4 obs, 2 choices)", {"terminate": False}, 500
+        "pole on a cart, 1 a step while it stands (4 obs, 2 choices)", {}, 500
     ),
     "CartPoleBalanced-v0": Shipped(
-        "the same, rewarded for angle, position and stability", {"terminate": False}, 500
+        "the same, rewarded for angle, position and stability", {}, 500
     ),
 }
 
