@@ -37,9 +37,7 @@ ENVIRONMENTS: dict[str, Shipped] = {
     "CartPoleStandard-v0": Shipped(
         "pole on a cart, 1 a step while it stands (4 obs, 2 choices)", {}, 500
     ),
-    "CartPoleBalanced-v0": Shipped(
-        "the same, rewarded for angle, position and stability", {}, 500
-    ),
+    "CartPoleBalanced-v0": Shipped("the same, rewarded for angle, position and stability", {}, 500),
 }
 
 
