@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: benchmark help venv demo label-demo report figures thesis-dry check test lint clean
+.PHONY: benchmark cartpole help venv demo label-demo report figures thesis-dry check test lint clean
 
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
@@ -38,6 +38,9 @@ label-demo: $(READY)  ## be the teacher of a short run, at a page in your browse
 	@results="$$(active-rlhf results $(LABEL))" && active-rlhf label $(LABEL) --port $(PORT) -- \
 		active-rlhf train --study $(LABEL) --env HalfCheetah-v5 --selector random --seed 1 \
 		--out "$$results/runs/HalfCheetah-v5/random/1" || test $$? = 130
+
+cartpole:  ## the textbook's readable task: all selectors, five seeds, a simulated human
+	@$(MAKE) --no-print-directory demo CONFIG=config/cartpole.yaml
 
 report: figures  ## write the HTML report of a finished study
 	@$(REPORT)

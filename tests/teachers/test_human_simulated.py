@@ -29,6 +29,12 @@ def test_criteria_are_return_in_usual_gaps_share_of_steps_and_minus_squared_jerk
     np.testing.assert_allclose(found["smoothness"], [[-(1 + 0 + 9) / 3, -4.0]])
 
 
+def test_of_discrete_actions_another_one_is_a_change():
+    actions = np.array([[[0, 1, 1, 3], [2, 2, 2, 2]]])
+    found = criteria(Question(np.ones((1, 2, 4)), actions), GAPS)
+    np.testing.assert_allclose(found["smoothness"], [[-2 / 3, 0.0]])
+
+
 def test_each_criterion_decides_when_it_alone_counts():
     rewards = [[[1.0, 1.0, 1.0], [5.0, 0.0, np.nan]]]
     actions = [[[[0.0], [3.0], [0.0]], [[1.0], [1.0], [0.0]]]]

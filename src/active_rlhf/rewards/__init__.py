@@ -33,8 +33,18 @@ class RewardModel(Protocol):
     def observe(self, moments: "Moments") -> None:
         """Take today's observation statistics as the members' normaliser."""
 
-    def fit(self, observations: np.ndarray, actions: np.ndarray, preferences: np.ndarray) -> float:
-        """Train on pairs with answers [n] (1 first, 0 second, .5 equal); the last epoch's loss."""
+    def fit(
+        self,
+        observations: np.ndarray,
+        actions: np.ndarray,
+        preferences: np.ndarray,
+        importance: np.ndarray | None = None,
+    ) -> float:
+        """Train on pairs with answers [n] (1 first, 0 second, .5 equal); the last epoch's loss.
+
+        importance [n], above 0: how much each answer counts; given only if a study weights answers
+        by the teacher's confidence.
+        """
 
     @property
     def parameters(self) -> np.ndarray:

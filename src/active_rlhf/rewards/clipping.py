@@ -25,8 +25,17 @@ class ClippedActions:
     def observe(self, moments: "Moments") -> None:
         self._model.observe(moments)
 
-    def fit(self, observations: np.ndarray, actions: np.ndarray, preferences: np.ndarray) -> float:
-        return self._model.fit(observations, self._clipped(actions), preferences)
+    def fit(
+        self,
+        observations: np.ndarray,
+        actions: np.ndarray,
+        preferences: np.ndarray,
+        importance: np.ndarray | None = None,
+    ) -> float:
+        given = (observations, self._clipped(actions), preferences)
+        return (
+            self._model.fit(*given) if importance is None else self._model.fit(*given, importance)
+        )
 
     @property
     def parameters(self) -> np.ndarray:

@@ -102,6 +102,7 @@ def bootstrap(
     epochs: int,
     generator: np.random.Generator,
     sample: Sample = "session",
+    importance: np.ndarray | None = None,
 ) -> Iterator[list[tuple[np.ndarray, np.ndarray]]]:
     """The minibatches of each epoch over one member's bootstrap sample of the pairs.
 
@@ -111,8 +112,10 @@ def bootstrap(
     A minibatch consists of positions of pairs [m] and their weights [m]. A pair drawn k times is
     visited once with weight k: the same expected gradient and number of steps as a pass over all
     draws, for a third less work. Weights sum to 1 per minibatch on average, so the mean over
-    minibatches of the weighted sums of losses is the mean loss of a draw.
+    minibatches of the weighted sums of losses is the mean loss of a draw. `importance` [pairs] is
+    how much each pair counts beside the others.
     """
+    share = 1.0 if importance is None else importance / importance.mean()
     counts, number = np.ones(pairs, np.int64), batches(pairs, batch_size)
     for epoch in range(epochs):
         if sample == "epoch" or (sample == "session" and epoch == 0):
@@ -120,4 +123,5 @@ def bootstrap(
         drawn = np.flatnonzero(counts)
         bounds = np.linspace(0, len(drawn), number + 1).astype(np.int64)
         parts = np.split(generator.permutation(drawn), bounds[1:-1])
-        yield [(part, counts[part] * (number / pairs)) for part in parts]
+        weights = counts * (number / pairs) * share
+        yield [(part, weights[part]) for part in parts]

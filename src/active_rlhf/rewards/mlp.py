@@ -182,11 +182,18 @@ class MLPEnsemble(Ensemble):
                 _forward(inputs[:rows], network.weights, member.biases, sums, hidden)
                 yield e, part, hidden[-1][:count]
 
-    def fit(self, observations: np.ndarray, actions: np.ndarray, preferences: np.ndarray) -> float:
+    def fit(
+        self,
+        observations: np.ndarray,
+        actions: np.ndarray,
+        preferences: np.ndarray,
+        importance: np.ndarray | None = None,
+    ) -> float:
         """Train every member for `epochs` epochs on its own sample of the labels.
 
         observations [n, 2, H, o] raw, actions [n, 2, H, a], preferences [n] (1 first, 0 second,
-        .5 equal). Returns the mean loss of the last epoch over draws and members.
+        .5 equal), importance [n] how much each counts. Returns the mean loss of the last epoch
+        over draws and members.
         """
         settings, generator = self.settings, self.generator
         n, steps = len(preferences), 2 * observations.shape[2]
@@ -198,7 +205,8 @@ class MLPEnsemble(Ensemble):
         losses = []
         for e in range(len(self.members)):
             for epoch in bootstrap(
-                n, settings.batch_size, settings.epochs, generator, settings.bootstrap
+                *(n, settings.batch_size, settings.epochs, generator),
+                *(settings.bootstrap, importance),
             ):
                 keys = generator.integers(
                     2**32, size=(number, len(settings.hidden)), dtype=np.uint32

@@ -67,7 +67,13 @@ class TorchMLP(Ensemble):
         """Seed torch from the run's own stream, so that a resumed run draws the same."""
         torch.manual_seed(int(self.generator.integers(2**63)))
 
-    def fit(self, observations: np.ndarray, actions: np.ndarray, preferences: np.ndarray) -> float:
+    def fit(
+        self,
+        observations: np.ndarray,
+        actions: np.ndarray,
+        preferences: np.ndarray,
+        importance: np.ndarray | None = None,
+    ) -> float:
         """Train every member for `epochs` epochs on its own sample of the labels."""
         settings = self.settings
         inputs = torch.from_numpy(self.inputs(observations, actions))
@@ -80,6 +86,7 @@ class TorchMLP(Ensemble):
                 settings.epochs,
                 self.generator,
                 settings.bootstrap,
+                importance,
             ):
                 self._seed()
                 last_epoch = []

@@ -45,6 +45,8 @@ NEUTRAL = (
 )
 # Reached by every run, but used only by those whose spec has this section.
 SECTIONS = {"run/session.py": "selection", "selection/vae.py": "vae"}
+# Reached by every run, but used only in these environments.
+ENVIRONMENTS = {"tasks/cartpole.py": ("CartPoleStandard-v0", "CartPoleBalanced-v0")}
 
 _ENTRY_POINT = re.compile(r"([A-Za-z_][\w.]*):[A-Za-z_][\w.]*")
 
@@ -103,6 +105,8 @@ def _matters(name: str, spec: Spec) -> bool:
     """Whether a file of the package can change what a run computes."""
     if any(name == neutral or name.startswith(f"{neutral}") for neutral in NEUTRAL):
         return False
+    if name in ENVIRONMENTS:
+        return spec.environment.rpartition(":")[2] in ENVIRONMENTS[name]
     return name not in SECTIONS or getattr(spec, SECTIONS[name]) is not None
 
 
@@ -368,7 +372,8 @@ def _modules_of(environment: str) -> tuple[str, ...]:
         point.partition(":")[0] if isinstance(point, str) else getattr(point, "__module__", "")
         for point in points
     )
-    return tuple(m for m in dict.fromkeys(modules) if m and m.partition(".")[0] != "gymnasium")
+    own = ("gymnasium", PACKAGE.name)  # what this package has is followed anyway
+    return tuple(m for m in dict.fromkeys(modules) if m and m.partition(".")[0] not in own)
 
 
 @cache

@@ -28,6 +28,7 @@ from active_rlhf.study.settings import Spec
 from active_rlhf.tasks import Task
 
 CALIBRATION_SEGMENTS = 128  # on which members' outputs are scaled to mean 0 and sd 1
+LEAST_CONFIDENCE = 0.01  # so that labels given with none at all still add up to something
 TIE_PAIRS = 1000  # uniformly drawn pairs that fix the oracle's tie threshold
 
 Waiting = Callable[[str], None]
@@ -217,7 +218,11 @@ class PreferenceLearner:
         training, validation = ledger.training(), ledger.validation()
         behaviour = self.behaviour.gather(training.pairs, self.length)
         if len(training.preferences):
-            loss = model.fit(*behaviour, training.preferences)
+            taught = (*behaviour, training.preferences)
+            if self.labels.weights == "confidence":
+                loss = model.fit(*taught, np.maximum(training.confidences, LEAST_CONFIDENCE))
+            else:
+                loss = model.fit(*taught)
             check(
                 self.behaviour.steps,
                 "reward_model",

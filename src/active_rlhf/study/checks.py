@@ -13,7 +13,10 @@ from active_rlhf.study.messages import ConfigError, Sources, closest
 from active_rlhf.study.settings import Composition, EnvironmentSettings
 
 RANDOM_EPISODES = 20  # to see how long they last
-EPISODE_STEPS = {"HalfCheetah-v5": 1000, "Hopper-v5": 1000, "Walker2d-v5": 1000, "Ant-v5": 1000}
+EPISODE_STEPS = {
+    **{"HalfCheetah-v5": 1000, "Hopper-v5": 1000, "Walker2d-v5": 1000, "Ant-v5": 1000},
+    **{"CartPoleStandard-v0": 500, "CartPoleBalanced-v0": 500},
+}
 
 
 def check_run(
@@ -148,8 +151,10 @@ def _random_episodes(environment: str, options: str, length: int) -> list[int]:
 def _horizon(environment: str, options: str, where: str) -> int:
     import gymnasium
 
+    from active_rlhf.tasks import cartpole
     from active_rlhf.tasks.gym import make
 
+    cartpole.register()
     if environment not in gymnasium.registry and ":" not in environment:
         close = closest(environment, [*EPISODE_STEPS, *gymnasium.registry])
         raise ConfigError(

@@ -88,6 +88,12 @@ class Labels(Section):
         "environment receives of it, `clipped` to its bounds. Discrete ones have none",
         unit="`sampled`, `clipped`",
     )
+    weights: Literal["equal", "confidence"] = setting(
+        "equal",
+        "how much labels count when the reward model learns: all the same, or by the teacher's "
+        "`confidence` in each",
+        unit="`equal`, `confidence`",
+    )
     oversampling: int = setting(
         10, "candidate pairs per query that a selector chooses from", unit="pairs per query", ge=1
     )

@@ -34,6 +34,10 @@ ENVIRONMENTS: dict[str, Shipped] = {
     "Hopper-v5": Shipped("one-legged planar robot, hop forward (11 obs, 3 act)", _ALWAYS_RUN),
     "Walker2d-v5": Shipped("two-legged planar robot, walk forward (17 obs, 6 act)", _ALWAYS_RUN),
     "Ant-v5": Shipped("four-legged robot, walk forward (105 obs, 8 act)", _ALWAYS_RUN),
+    "CartPoleStandard-v0": Shipped(
+        "pole on a cart, 1 a step while it stands (4 obs, 2 choices)", {}, 500
+    ),
+    "CartPoleBalanced-v0": Shipped("the same, rewarded for angle, position and stability", {}, 500),
 }
 
 
@@ -77,6 +81,9 @@ def make(name: str, options: Mapping[str, Any] | None = None) -> tuple[Any, int]
     """
     import gymnasium
 
+    from active_rlhf.tasks import cartpole
+
+    cartpole.register()
     arguments = default_options(name) | dict(options or {})
     if "mujoco" in str(getattr(gymnasium.registry.get(name), "entry_point", "")):
         _quiet_mujoco()

@@ -30,7 +30,8 @@ class Interrupted(InputError):
 
 @dataclass(frozen=True)
 class Question:
-    """B pairs of segments of H steps: true rewards float64 [B, 2, H], actions [B, 2, H, a].
+    """B pairs of segments of H steps: true rewards float64 [B, 2, H], actions [B, 2, H, a], or
+    [B, 2, H] if they are discrete.
 
     Shorter segments end in nan rewards. session: number of the session, from 0; step: environment
     steps so far; asked: queries before these; pairs: ids of the segments in the run's store of

@@ -48,7 +48,8 @@ def human_simulated(
 
     - return: true return, in units of the mean difference between uniformly drawn pairs;
     - length: steps, as a share of the longest possible segment;
-    - smoothness: minus the mean squared change of the action from step to step (mean over actions).
+    - smoothness: minus the mean squared change of the action from step to step (mean over actions);
+      of discrete actions, minus the share of steps with another action than the one before.
 
     The first is preferred if utility(first) - utility(second) + `bias` + N(0, `noise`^2) > 0.
     Confidence is 2 Phi(|perceived difference| / noise) - 1: how much more the sign of such a
@@ -72,7 +73,10 @@ def criteria(question: Question, history: History) -> dict[str, np.ndarray]:
     """The criteria of both segments of each pair, by name, each [B, 2]."""
     seen = np.isfinite(question.rewards)
     scale = float(np.mean(history.uniform_gaps)) or 1.0
-    jerk = np.mean(np.diff(question.actions.astype(np.float64), axis=2) ** 2, axis=-1)
+    if question.actions.ndim == 3:  # discrete: another action, whichever, is a change of 1
+        jerk = (np.diff(question.actions, axis=2) != 0).astype(np.float64)
+    else:
+        jerk = np.mean(np.diff(question.actions.astype(np.float64), axis=2) ** 2, axis=-1)
     steps = seen[..., 1:]
     return {
         "return": np.nansum(question.rewards, axis=-1) / scale,
