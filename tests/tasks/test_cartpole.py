@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from active_rlhf.tasks.cartpole import CARTPOLES, register
-
-register()
+from active_rlhf.tasks.cartpole import CARTPOLES
 
 
 @pytest.mark.parametrize("name", CARTPOLES)
@@ -42,7 +40,7 @@ def test_gymnasium_finds_nothing_wrong_with_them():
     ],
 )
 def test_balance_is_the_mean_of_angle_position_and_stability(state, reward):
-    env = gymnasium.make("CartPoleBalanced-v0").unwrapped
+    env = gymnasium.make("active_rlhf.tasks.cartpole:CartPoleBalanced-v0").unwrapped
     assert env.reward(*state) == pytest.approx(reward)
     assert gymnasium.make("CartPoleStandard-v0").unwrapped.reward(*state) == 1
 

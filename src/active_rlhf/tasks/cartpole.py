@@ -1,9 +1,10 @@
 """CartPole with rewards that a person can read.
 
 Both are gymnasium's cart and pole (Barto, Sutton and Anderson 1983), for any user of gymnasium:
-`gymnasium.make("CartPoleBalanced-v0")`. With `terminate=False` a cart that failed stays where it
-is, without reward, until the episode's 500 steps are over: an absorbing state (Kostrikov et al.
-2019). Otherwise the length of an episode gives away what is good, whatever reward was learned.
+`gymnasium.make("active_rlhf.tasks.cartpole:CartPoleBalanced-v0")`. With `terminate=False` a cart
+that failed stays where it is, without reward, until the episode's 500 steps are over: an absorbing
+state (Kostrikov et al. 2019). Otherwise the length of an episode gives away what is good, whatever
+reward was learned.
 """
 
 from typing import Any, SupportsFloat
@@ -33,7 +34,7 @@ class CartPoleStandard(CartPoleEnv):
         return super().reset(seed=seed, options=options)
 
     def step(
-        self, action: np.ndarray
+        self, action: int | np.ndarray
     ) -> tuple[np.ndarray, SupportsFloat, bool, bool, dict[str, Any]]:
         if self.failed and not self.terminate:
             return np.array(self.state, np.float32), 0.0, False, False, {}
@@ -76,3 +77,6 @@ def register() -> None:
         if name not in gymnasium.registry:
             entry = f"{made.__module__}:{made.__qualname__}"
             gymnasium.register(name, entry_point=entry, max_episode_steps=STEPS)
+
+
+register()
