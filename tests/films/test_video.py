@@ -6,10 +6,12 @@ import sys
 
 import numpy as np
 import pytest
+from browsing import CHROMIUM, browser
 from PIL import Image, ImageSequence
-from test_player import STEPS
+from test_player import STEPS, film
 
 from active_rlhf.cli import main
+from active_rlhf.films.browser import drawn
 
 ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="no imageio-ffmpeg: no video is written")
 
@@ -64,7 +66,8 @@ def test_what_video_lacks_is_said_in_one_line(draws_with, tmp_path):
         "except ValueError as error: print(error)"
     )
     there = {key: value for key, value in os.environ.items() if "DISPLAY" not in key}
-    environment = there | {"MUJOCO_GL": draws_with}
+    environment = there | {"MUJOCO_GL": draws_with, "ACTIVE_RLHF_CHROMIUM": ""}
+    environment["PATH"] = str(tmp_path)  # no browser either
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert "MuJoCo cannot draw here" in done.stdout and "libosmesa6" in done.stdout
@@ -76,3 +79,16 @@ def test_without_ffmpeg_the_extra_is_named(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     assert main(["film", "anything", "--video", "film.mp4"]) == 2
     assert "pip install 'active-rlhf[video]'" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_without_opengl_a_browser_draws(monkeypatch, tmp_path):
+    """As the page does: the same robot at the same place, moving."""
+    with browser():  # or skip
+        pass
+    monkeypatch.setenv("ACTIVE_RLHF_CHROMIUM", str(CHROMIUM))
+    with drawn([film("Hopper-v5"), film("Hopper-v5", 4)], 240, 180) as (paint, other):
+        first, again, last, others = paint(0), paint(0), paint(STEPS - 1), other(0)
+    assert first.shape == others.shape == (180, 240, 3) and first.dtype == np.uint8
+    np.testing.assert_array_equal(first, again)
+    assert first.std() > 5 and (first != last).any() and (first != others).any()

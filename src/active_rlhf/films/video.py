@@ -1,6 +1,7 @@
-"""Films as mp4 or GIF, by ffmpeg; bodies are drawn by MuJoCo, which needs OpenGL without a screen.
+"""Films as mp4 or GIF, by ffmpeg, of the package `imageio-ffmpeg` (the extra `video`).
 
-Both are optional: the package `imageio-ffmpeg` (the extra `video`), and libEGL or libOSMesa.
+Bodies are drawn by MuJoCo, which needs OpenGL without a screen (libEGL or libOSMesa), or else as
+pages draw them, by a browser.
 """
 
 import os
@@ -17,6 +18,7 @@ import numpy as np
 
 from active_rlhf.errors import InputError, line
 from active_rlhf.files import atomic
+from active_rlhf.films.browser import browser, drawn
 from active_rlhf.films.film import BodyFilm, Film
 
 FORMATS = (".mp4", ".gif")
@@ -24,6 +26,11 @@ WIDTH, HEIGHT, FIELD_OF_VIEW = 480, 360, 34.0
 GIF_FRAME = 0.02  # seconds: the shortest that browsers show
 BACKENDS = {"egl": "EGL", "osmesa": "OSMesa"}  # MUJOCO_GL -> library
 PALETTE = "split[a][b];[a]palettegen[p];[b][p]paletteuse"
+
+
+class CannotDraw(InputError):
+    """There is nothing here that draws bodies."""
+
 
 Painter = Callable[[int], np.ndarray]
 """Gives the picture uint8 [height, width, 3] of a frame."""
@@ -62,7 +69,7 @@ def write_video(films: Sequence[Film], path: str | Path) -> int:
     total = round(max(len(film) * film.dt for film in films) / dt)
     stride = ceil(GIF_FRAME / dt - 1e-9) if gif else 1
     with ExitStack() as stack:
-        painters = [stack.enter_context(_painter(film)) for film in films]
+        painters = stack.enter_context(_painters(films))
 
         def picture(frame: int) -> np.ndarray:
             at = [min(int(frame * dt / film.dt + 1e-6), len(film) - 1) for film in films]
@@ -101,6 +108,19 @@ def _beside(pictures: list[np.ndarray]) -> np.ndarray:
 
 
 @contextmanager
+def _painters(films: Sequence[Film]) -> Iterator[list[Painter]]:
+    """Who draws each film: MuJoCo or, where it cannot, a browser."""
+    with ExitStack() as stack:
+        try:
+            painters = [stack.enter_context(_painter(film)) for film in films]
+        except CannotDraw:
+            if not browser():
+                raise
+            painters = stack.enter_context(drawn(films, WIDTH, HEIGHT))
+        yield painters
+
+
+@contextmanager
 def _painter(film: Film) -> Iterator[Painter]:
     if isinstance(film, BodyFilm):
         with _bodies(film) as paint:
@@ -120,9 +140,10 @@ def _bodies(film: BodyFilm) -> Iterator[Painter]:
         with warnings.catch_warnings(action="ignore"):  # the error below says it all
             renderer = mujoco.Renderer(model, HEIGHT, WIDTH)
     except Exception as error:  # what is missing differs, and with it the kind of error
-        raise InputError(
+        raise CannotDraw(
             f"--video: MuJoCo cannot draw here ({line(error)}); it needs libEGL or libOSMesa "
-            "(Debian: libegl1 libgl1, or libosmesa6); pages need neither"
+            "(Debian: libegl1 libgl1, or libosmesa6), or else chromium and playwright; pages need "
+            "none of them"
         ) from error
     stage = film.stage
     camera.azimuth, camera.elevation = (
