@@ -78,6 +78,7 @@ def test_the_list_names_everything_and_imports_nothing_heavy():
     assert heavy == "heavy: set()"
     listed = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines if line[0] == " "}
     expected = {"HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5", "true_reward"}
+    expected |= {"CartPoleStandard-v0", "CartPoleBalanced-v0"}
     for kind in KINDS:
         expected |= set(known.names(kind))
     assert set(listed) == expected | set(PRESETS) | {"random_policy"}

@@ -20,6 +20,7 @@ from active_rlhf.tasks import NotReproducible
 from active_rlhf.tasks.gym import ENVIRONMENTS, GymTask
 
 STEPS, OFFSET = 80, 50
+ROBOTS = [name for name in ENVIRONMENTS if name.endswith("-v5")]
 SEED = 7
 
 
@@ -64,7 +65,7 @@ def matrix(quaternion):
     return out.reshape(3, 3)
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize("name", ROBOTS)
 def test_a_film_shows_every_geom_where_mujoco_has_it(name):
     studio = Studio(name, None, SEED)
     for episode, (origin, actions, seen) in enumerate(acted(name)):
@@ -88,7 +89,7 @@ def test_a_film_shows_every_geom_where_mujoco_has_it(name):
             studio.segment(origin, actions, OFFSET, np.nextafter(seen[OFFSET:], np.float32(9)))
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize("name", ROBOTS)
 def test_observations_alone_show_nearly_the_same(name):
     studio = Studio(name, None, SEED)
     for origin, actions, seen in acted(name):

@@ -13,7 +13,7 @@ from active_rlhf.tasks import NotReproducible
 from active_rlhf.tasks.gym import ENVIRONMENTS, GymTask, make
 from active_rlhf.tasks.rollout import collect
 
-ROBOTS = list(ENVIRONMENTS)
+ROBOTS = [name for name in ENVIRONMENTS if name.endswith("-v5")]
 FALLS = {"terminate_when_unhealthy": True}
 
 

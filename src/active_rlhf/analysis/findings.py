@@ -157,7 +157,7 @@ def _paragraphs(rows: pd.DataFrame, summary: pd.DataFrame, terms: Terms) -> Iter
 
 def _reward_models(rows: pd.DataFrame, summary: pd.DataFrame, terms: Terms) -> Iterator[str]:
     """The reward model's endpoints on one environment, a line for each."""
-    measured = summary[[of_reward_model(str(name)) for name in summary["metric_type"]]]
+    measured = summary[summary["metric_type"].map(of_reward_model).astype(bool)]
     lines = []
     for name, group in measured.groupby("metric_type", sort=False):
         metric_type, lower = str(name), lower_is_better(str(name))

@@ -49,7 +49,7 @@ def forest(
 def reward_forest(comparisons: pd.DataFrame, terms: Terms, env: str) -> Figure:
     """The same of the reward model on one environment, a panel for each endpoint."""
     rows = comparisons[comparisons["env"] == env]
-    rows = rows[[of_reward_model(str(name)) for name in rows["metric_type"]]]
+    rows = rows[rows["metric_type"].map(of_reward_model).astype(bool)]
     names = [terms.measure(str(name)) for name in rows["metric_type"]]
     shown = f"Shown: the reward model on the probe set of {env}. {REWARD_NOTE}"
     return _panels(comparisons, rows.assign(panel=names), terms, shown)

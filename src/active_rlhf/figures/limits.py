@@ -16,6 +16,7 @@ from active_rlhf.figures.style import (
     styled,
     swatches,
     title,
+    wrap,
 )
 
 YARDSTICK = "#888888"
@@ -54,7 +55,8 @@ def limits(
         title(axes, str(env), limits.loc[limits["env"] == env, "n"], across(len(envs)))
         rho = number(first["spearman"], 2)
         ends = interval(first["ci_spearman_low"], first["ci_spearman_high"], 2)
-        axes.set_xlabel(f"{terms.metric(QUALITY)}\nSpearman's ρ {rho} {ends}")
+        quality = wrap(terms.metric(QUALITY), 40 if across(len(envs)) < 4 else 16)
+        axes.set_xlabel(f"{quality}\nSpearman's ρ {rho}\n{ends}")
         axes.set_ylabel(terms.metric(metric_type))
         axes.locator_params(axis="x", nbins=4)
     handles = [

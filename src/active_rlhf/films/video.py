@@ -142,8 +142,8 @@ def _bodies(film: BodyFilm) -> Iterator[Painter]:
     except Exception as error:  # what is missing differs, and with it the kind of error
         raise CannotDraw(
             f"--video: MuJoCo cannot draw here ({line(error)}); it needs libEGL or libOSMesa "
-            "(Debian: libegl1 libgl1, or libosmesa6), or else chromium and playwright; pages need "
-            "none of them"
+            "(Debian: libegl1 libgl1, or libosmesa6), or else chromium and the extra browser; "
+            "pages need none of them"
         ) from error
     stage = film.stage
     camera.azimuth, camera.elevation = (
