@@ -355,7 +355,8 @@ def test_specs_survive_a_file_and_are_checked_again(tmp_path):
         path.write_text(json.dumps({k: v for k, v in (hybrid | change).items() if v is not None}))
         with pytest.raises(ConfigError, match=re.escape(expected)):
             load_spec(path)
-    for text in ("", "[1]", '{"a": NaN}', "[" * 100_000):
+    nobody = json.dumps(hybrid | {"teacher": None})
+    for text in ("", "[1]", '{"a": NaN}', "[" * 100_000, nobody):
         path.write_text(text)
         with pytest.raises(ConfigError, match=r"spec\.json: "):
             load_spec(path)

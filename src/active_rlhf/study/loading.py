@@ -238,7 +238,7 @@ def load_spec(path: str | Path) -> Spec:
             sections[key] = getattr(spec, key)
     for key in CHOICES:
         choice = _choice(key, given.get(key) or {}, sources)
-        if key in given:
+        if given.get(key) is not None:
             _check_complete(given[key], choice.model_dump(), sources, (key,))
         sections[key] = choice
     settings = EnvironmentSettings(**sections)
