@@ -153,6 +153,7 @@ def test_the_commands_and_code_of_the_films_page_run(results, monkeypatch):
     assert {"film.html", "queries.html", "hopper.mp4"} <= {path.name for path in results.iterdir()}
 
 
+@pytest.mark.slow
 def test_the_code_of_the_provenance_page_runs(results, monkeypatch):
     monkeypatch.chdir(results)
     names: dict[str, Any] = {"observations": np.zeros((3, 11))}

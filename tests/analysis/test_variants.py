@@ -81,6 +81,7 @@ def test_within_a_variant_everything_is_as_in_a_study_of_its_own(study, tables):
             pd.testing.assert_frame_equal(part, table, check_dtype=False, check_categorical=False)
 
 
+@pytest.mark.slow
 def test_what_is_excluded_is_missed_by_its_own_variant_alone(study, tmp_path):
     entry = {"env": "A-v1", "seed": 3, "reason": "bad"}
     excluded = [entry | {"method": "DUO"}, entry | {"method": "random@few"}]
@@ -94,6 +95,7 @@ def test_what_is_excluded_is_missed_by_its_own_variant_alone(study, tmp_path):
     assert set(found) == {("A-v1", "base", "DUO"), ("A-v1", "few", "Random")}
 
 
+@pytest.mark.slow
 def test_evaluations_are_those_of_the_variant(study, tables):
     values = tables["endpoints"]
     names = {method: key for key, method in study["methods"].items()}

@@ -19,6 +19,7 @@ from active_rlhf.figures.rankings import critical_difference_diagram, improvemen
 from active_rlhf.figures.style import look, method_styles, save
 
 
+@pytest.mark.slow
 def test_figures_of_another_width_are_whole():
     with look(width=5.5):
         figures = draw_all(names(4), ENVS[:2], 3)

@@ -46,6 +46,7 @@ def checked(said):
         assert isinstance(error, str) and error and "\n" not in error
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(
     PATHS | st.text(max_size=60).map(lambda text: "/" + text),
@@ -72,6 +73,7 @@ def test_any_request(served, path, method, body, headers):
     assert answers(folder) == before
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.data())
 def test_an_answer_with_anything_in_it(served, data):

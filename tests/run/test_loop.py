@@ -198,6 +198,7 @@ def test_clipped_actions_are_all_that_the_reward_model_sees(tmp_path):
     assert latest.train_loss == pytest.approx(measured, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_selectors_with_the_same_seed_start_from_the_same_behaviour(tmp_path):
     """Environment, initial policy and candidates are shared; what is asked differs."""
     first = [run(tmp_path, name, name) for name in ("random", "duo", "true_reward")]
@@ -236,6 +237,7 @@ def test_true_reward_asks_nothing(tmp_path):
     assert json.loads((out / "run.json").read_text())["queries"] == 0
 
 
+@pytest.mark.slow
 def test_the_random_policy_acts_uniformly_and_never_learns(tmp_path):
     data = {"study": "t", "seeds": [1], "environments": ["Hopper-v5"], "selectors": ["random"]}
     short = {"total_steps": 40960, "agent": {"rollout_steps": 1024}}

@@ -28,6 +28,7 @@ def test_a_run_waits_for_people_and_learns_what_they_said(tmp_path):
     assert seen[["first", "second"]].sum().sum() == 30 and (seen.pending == 0).all()
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_asks_nothing_twice_and_ends_with_the_same_bytes(tmp_path):
     """Each process stops at its third look, some while waiting; people answer in between."""
     with person(tmp_path / "cut") as given:
@@ -56,6 +57,7 @@ def test_with_none_it_goes_on_and_learns_from_late_answers_between_sessions(tmp_
     assert answered == 30 - ledger.pending
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on_timeout", ["go_on", "stop"])
 def test_when_time_runs_out_it_goes_on_or_stops(tmp_path, on_timeout):
     impatient = spec(timeout="0.3s", on_timeout=on_timeout)
@@ -69,6 +71,7 @@ def test_when_time_runs_out_it_goes_on_or_stops(tmp_path, on_timeout):
         assert Ledger.load(tmp_path / "labels.npz").pending == 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("combine", ["first", "majority", "weighted"])
 def test_several_people_answer_what_is_theirs_to_share(tmp_path, combine):
     """Two of three are right; the third takes the left of what they share with the others."""

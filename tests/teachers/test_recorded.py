@@ -40,6 +40,7 @@ def assert_repeated(human, run):
         assert (human / name).read_bytes() == (run / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_it_ends_with_the_same_bytes_though_killed_and_resumed(human, tmp_path):
     recorded = spec("recorded", labels=str(human / "labels.npz"))
     train(recorded, tmp_path / "whole")
@@ -52,6 +53,7 @@ def test_it_ends_with_the_same_bytes_though_killed_and_resumed(human, tmp_path):
     assert_repeated(human, tmp_path / "cut")
 
 
+@pytest.mark.slow
 def test_from_an_export_too_and_only_its_own_queries_are_answered(human, tmp_path, capsys):
     out = tmp_path / "people.jsonl"
     assert main(["labels", str(human), "--out", str(out)]) == 0
@@ -61,6 +63,7 @@ def test_from_an_export_too_and_only_its_own_queries_are_answered(human, tmp_pat
         train(spec("recorded", seed=2, labels=str(out)), tmp_path / "other")
 
 
+@pytest.mark.slow
 def test_the_file_is_part_of_what_a_run_is(human, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "studies").mkdir()
