@@ -22,6 +22,7 @@ def documented() -> dict[str, list[str]]:
     return {name: columns.split(", ") for name, columns in rows}
 
 
+@pytest.mark.slow
 def test_every_table_has_the_documented_columns(make_runs, evaluate, baselines):
     runs = make_runs()
     seen = sessions(["Random", "DUO", "Hybrid"], ["A", "B"], 6)

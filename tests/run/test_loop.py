@@ -64,6 +64,7 @@ def same(a: Path, b: Path) -> None:
         assert (a / name).read_bytes() == (b / name).read_bytes(), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selector", ["random", "variquery", "duo"])
 def test_a_run_twice_gives_identical_bytes(tmp_path, selector):
     same(run(tmp_path, selector, "a"), run(tmp_path, selector, "b"))
@@ -177,6 +178,7 @@ def test_without_held_out_pairs_all_answers_are_learned_from(tmp_path):
     assert list(faults(tmp_path, given, json.loads((tmp_path / "run.json").read_text()))) == []
 
 
+@pytest.mark.slow
 def test_clipped_actions_are_all_that_the_reward_model_sees(tmp_path):
     run(tmp_path, "hybrid", "sampled")
     given = {"labels": {"actions": "clipped"}}
@@ -256,6 +258,7 @@ def test_the_random_policy_acts_uniformly_and_never_learns(tmp_path):
     assert stats.mannwhitneyu(returns, expected).pvalue > 0.01
 
 
+@pytest.mark.slow
 def test_tracking_changes_nothing_but_leaves_event_files(tmp_path):
     plain = run(tmp_path, "random", "plain")
     train(spec("random"), tmp_path / "tracked", tracking="tensorboard")

@@ -460,6 +460,7 @@ def test_what_is_excluded_must_leave_something():
     assert said in message(study | {"exclude": out}, {})
 
 
+@pytest.mark.slow
 def test_mistakes_of_whole_files(tmp_path):
     for missing in ("study", "seeds", "environments", "selectors"):
         assert f"{missing}: missing" in message({k: v for k, v in SMALL.items() if k != missing})

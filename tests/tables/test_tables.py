@@ -178,6 +178,7 @@ def test_latex_text_leaves_no_special_character_bare(text):
 # --- Markdown -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_markdown_has_the_same_cells_in_every_row():
     for table in build_all(NASTY, ENVS[:2], 3):
         lines = [line for line in markdown(table).splitlines() if line.startswith("|")]
@@ -270,6 +271,7 @@ def test_notes_hold_the_first_level_and_the_exclusions_of_their_environment_alon
         assert (said in notes) == (env == "Hopper-v5")
 
 
+@pytest.mark.slow
 def test_every_comparison_of_methods_states_what_was_asked():
     for table in build_all(names(3), ENVS[:2], 3):
         stated = "Teacher: oracle; label budget: 500 per run." in table.notes
