@@ -48,6 +48,7 @@ def test_actions_without_bounds_are_normal():
     assert stats.kstest(actions[:, 1], stats.norm.cdf).pvalue > 0.001
 
 
+@pytest.mark.slow
 def test_evaluations_use_random_actions():
     """Doing nothing lets Hopper fall the same way every time."""
     _, agent = start("Hopper-v5")

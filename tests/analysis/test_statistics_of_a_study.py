@@ -38,6 +38,7 @@ def test_every_table_has_the_documented_columns(make_runs, evaluate, baselines):
     assert set(tables["limits"]["metric_type"]) == {"endpoint", "final"}
 
 
+@pytest.mark.slow
 def test_given_numbers_normalise_the_main_endpoint_alone(make_runs):
     tables = statistics(make_runs(), resamples=50, baselines=GIVEN)
     assert set(tables["aggregates"]["metric_type"]) == {"endpoint"}
@@ -60,6 +61,7 @@ def test_small_studies_give_all_tables_without_a_warning(make_runs, seeds, metho
     assert not tables["comparisons"]["reject_null"].any()
 
 
+@pytest.mark.slow
 def test_same_runs_same_numbers(make_runs, baselines):
     once = statistics(make_runs(), resamples=50, baselines=baselines)
     again = statistics(make_runs(), resamples=50, baselines=baselines)

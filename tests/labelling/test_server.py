@@ -196,6 +196,7 @@ def test_a_run_that_is_begun_afresh_gets_no_answers_of_the_former_one(run):
     assert said.status_code == 409 and answers(run) == []
 
 
+@pytest.mark.slow
 def test_people_go_to_the_run_that_waits_and_finish_its_session(tmp_path):
     results = tmp_path / "results"
     folders = [results / "runs/HalfCheetah-v5/random" / str(seed) for seed in (1, 2, 3)]

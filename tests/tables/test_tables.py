@@ -237,6 +237,7 @@ def test_lowest_optimality_gap_is_the_best():
     )
 
 
+@pytest.mark.slow
 def test_combined_summary_has_the_fewer_as_columns():
     frames, terms = study(names(2), ENVS, 2)
     wide = summary(frames["summary"], terms)

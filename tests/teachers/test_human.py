@@ -13,6 +13,7 @@ from active_rlhf.labelling.queue import FILE, table
 from active_rlhf.run.training import Stopped, train
 
 
+@pytest.mark.slow
 def test_a_run_waits_for_people_and_learns_what_they_said(tmp_path):
     with person(tmp_path):
         train(spec(), tmp_path)
