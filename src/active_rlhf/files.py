@@ -64,6 +64,11 @@ def result_files(asks: bool) -> list[str]:
     return sorted(RUN_FILES + PREFERENCE_FILES if asks else RUN_FILES)
 
 
+def results_folder(study: str) -> Path:
+    """Where the results of a study of this name lie, from the working directory."""
+    return Path("results") / study
+
+
 def remove_unfinished(folder: Path) -> None:
     """Remove what killed writers left in `folder`; nothing may be writing there now."""
     for path in folder.glob(f".*.{_UNFINISHED}*"):

@@ -57,7 +57,3 @@ class Replays:
         """The origin and the actions of one of the episodes."""
         first = int(self.steps[:k].sum())
         return json.loads(str(self.origins[k])), self.actions[first : first + int(self.steps[k])]
-
-
-def _text(origin: Mapping[str, Any] | None) -> str:
-    return json.dumps(origin, default=np.ndarray.tolist)

@@ -26,6 +26,7 @@ from typing import Any
 
 from active_rlhf.cli.launch import exit_code, failure, has_ended, launched
 from active_rlhf.errors import InputError
+from active_rlhf.files import results_folder
 from active_rlhf.labelling.queue import FILE
 from active_rlhf.labelling.runs import Runs, in_study
 
@@ -93,7 +94,7 @@ def _served(path: Path) -> tuple[Callable[[], Iterable[Path]], Path]:
         return lambda: [path], path
     from active_rlhf.study.loading import load_study
 
-    results = Path("results") / load_study(path, cells=()).study
+    results = results_folder(load_study(path, cells=()).study)
     return in_study(results), results
 
 

@@ -8,9 +8,9 @@ Example:
 """
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from active_rlhf.errors import InputError
+from active_rlhf.files import results_folder
 from active_rlhf.study.loading import load_study
 from active_rlhf.study.matrix import study_runs
 from active_rlhf.study.progress import unfinished
@@ -25,9 +25,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     study = load_study(args.study, cells=())
-    results = f"results/{study.study}"
+    results = results_folder(study.study)
     if args.finished:
-        missing, total = unfinished(study, Path(results)), len(study_runs(study))
+        missing, total = unfinished(study, results), len(study_runs(study))
         train = f"`make demo CONFIG={args.study}` trains what is missing"
         if missing and len(missing) == total:
             raise InputError(f"{results}: none of the {total} runs is finished; {train}")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from active_rlhf.errors import InputError
+from active_rlhf.files import results_folder
 from active_rlhf.labelling.queue import FILE
 from active_rlhf.labelling.records import RECORD
 from active_rlhf.study.loading import load_study
@@ -18,7 +19,7 @@ def run_folders(place: Path, having: tuple[str, ...]) -> tuple[list[Path], Path 
     """
     results: Path | None = None
     if place.is_file():
-        results = Path("results") / load_study(place, cells=()).study
+        results = results_folder(load_study(place, cells=()).study)
     elif (place / "runs").is_dir():
         results = place
     candidates = sorted((results / "runs").glob("*/*/*")) if results else [place]

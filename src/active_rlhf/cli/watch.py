@@ -20,6 +20,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from active_rlhf.cli.launch import exit_code, failure, has_ended, jobs, launched
+from active_rlhf.files import results_folder
 from active_rlhf.study.ending import stopped
 from active_rlhf.study.loading import load_study
 from active_rlhf.study.progress import RunProgress, Snapshot, Watcher
@@ -37,7 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     study = load_study(args.config, cells=())
-    results = Path("results") / study.study
+    results = results_folder(study.study)
     watcher, console = Watcher(study, results), Console()
     if not args.command:
         _watch(watcher, console, _all_done, lambda: "")

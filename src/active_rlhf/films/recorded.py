@@ -14,8 +14,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from active_rlhf import agents, parts, rewards, tasks
-from active_rlhf.agents.saved import bounds
+from active_rlhf import agents, parts
 from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.behaviour.replays import Replays
 from active_rlhf.behaviour.store import SegmentStore, schema
@@ -25,6 +24,7 @@ from active_rlhf.films.film import Film
 from active_rlhf.films.studio import Studio
 from active_rlhf.run.checkpoint import last_saved
 from active_rlhf.run.saved import load_policy, load_reward_model
+from active_rlhf.run.session import reward_model
 from active_rlhf.study.messages import ConfigError, Sources, validated
 from active_rlhf.study.settings import Spec
 
@@ -138,14 +138,7 @@ class Recorded:
         return Queries(ledger, returns, model.preferences(*behaviour).mean(0))
 
     def _model(self, state: Mapping[str, Any]) -> Any:
-        assert self.spec.reward_model and self.spec.labels
-        task, chosen = self.studio.task, self.spec.reward_model
-        acted = task.action_space
-        choices = int(acted.n) if hasattr(acted, "n") else acted.shape[0]
-        clipped = bounds(acted) if self.spec.labels.actions == "clipped" else None
-        sizes = task.observation_space.shape[0], choices
-        unused = np.random.default_rng(0)
-        model = rewards.build(chosen.name, chosen.settings, *sizes, unused, clipped)
+        model = reward_model(self.spec, self.studio.task, np.random.default_rng(0))
         with self._fitting():
             model.load_state_dict(state)
         return model
@@ -174,43 +167,19 @@ class Recorded:
     def _replayed(self, ids: Sequence[int], length: int) -> list[Film]:
         """From the checkpoint, episode by episode."""
         store = self._store
-        films: dict[int, Film] = {}
-        episodes = self.episodes()
-        for number, (first, known) in enumerate(episodes):
-            mine = sorted({i for i in ids if first <= i < first + known})
-            for i in mine:
-                if i + length > first + known:
+        for number, (first, known) in enumerate(self.episodes()):
+            for i in ids:
+                if first <= i < first + known < i + length:
                     raise InputError(
                         f"{self.directory}: episode {number} ends at step {first + known}, so no "
                         f"{length} steps begin at {i}"
                     )
-            if not mine:
-                continue
-            shown = [slice(i - first, i - first + length) for i in mine]
-            seen = [store.observations[i : i + length] for i in mine]
-            acted = store.actions[first : first + known]
-            films |= dict(zip(mine, self._exact(store, number, acted, shown, seen), strict=True))
-        if missing := [i for i in ids if i not in films]:
+        if missing := [i for i in ids if not 0 <= i < store.steps]:
             raise InputError(
                 f"{self.directory}: its {store.steps} steps so far have no step {missing[0]}"
             )
+        films = self.studio.of_store(store, ids, length)
         return [films[i] for i in ids]
-
-    def _exact(
-        self,
-        store: SegmentStore,
-        episode: int,
-        actions: np.ndarray,
-        shown: list[slice],
-        seen: list[np.ndarray],
-    ) -> Iterator[Film]:
-        try:
-            yield from self.studio.segments(store.origins[episode], actions, shown, seen)
-        except tasks.NotReproducible:
-            if not self.studio.reconstructs:
-                raise
-            for part, observed in zip(shown, seen, strict=True):
-                yield self.studio.observed(observed, actions[part])
 
     def _kept(self, ids: Sequence[int], length: int) -> list[Film]:
         """From the segments that were asked about."""

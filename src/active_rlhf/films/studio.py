@@ -1,6 +1,6 @@
 """Making films of episodes: they are replayed, or put together from what was observed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ from active_rlhf.films.film import BodyFilm, Film, PictureFilm
 from active_rlhf.tasks.rollout import stored_dtype
 
 if TYPE_CHECKING:
+    from active_rlhf.behaviour.store import SegmentStore
     from active_rlhf.study.settings import Spec
 
 PIXELS = 32_000_000  # of all pictures of a film; more are made smaller
@@ -180,6 +181,32 @@ class Studio:
                     f"{self.environment} does not repeat an episode bit for bit here"
                 )
             films.append(self.camera.film([shots[t] for t in steps]))
+        return films
+
+    def of_store(self, store: "SegmentStore", ids: Iterable[int], length: int) -> dict[int, Film]:
+        """The films of segments of a run's behaviour, by id; each episode is replayed once.
+
+        Where it does not repeat itself to the bit they are put together from what was observed, if
+        that shows everything; else raises NotReproducible.
+        """
+        begun = store.episodes()[0]
+        films: dict[int, Film] = {}
+        by_episode: dict[int, list[int]] = {}
+        for i in sorted(set(ids)):
+            by_episode.setdefault(int(np.searchsorted(begun, i, "right")) - 1, []).append(i)
+        for episode, mine in by_episode.items():
+            first, end = int(begun[episode]), mine[-1] + length
+            actions = store.actions[first:end]
+            shown = [slice(i - first, i - first + length) for i in mine]
+            seen = [store.observations[i : i + length] for i in mine]
+            try:
+                made = self.segments(store.origins[episode], actions, shown, seen)
+            except tasks.NotReproducible:
+                if not self.reconstructs:
+                    raise
+                parts = zip(shown, seen, strict=True)
+                made = [self.observed(observed, actions[part]) for part, observed in parts]
+            films |= dict(zip(mine, made, strict=True))
         return films
 
     def _replayed(self, origin: Mapping[str, Any] | None, actions: np.ndarray) -> Iterator[int]:

@@ -52,6 +52,15 @@ def choices(action_space: Any) -> int:
     return int(action_space.n) if hasattr(action_space, "n") else action_space.shape[0]
 
 
+def reward_model(spec: Spec, task: Task, stream: np.random.Generator) -> rewards.RewardModel:
+    """The untrained reward model of a run that asks; `stream` draws its parameters."""
+    assert spec.labels and spec.reward_model
+    sizes = task.observation_space.shape[0], choices(task.action_space)
+    name, settings = spec.reward_model.name, spec.reward_model.settings
+    clipped_to = bounds(task.action_space) if spec.labels.actions == "clipped" else None
+    return rewards.build(name, settings, *sizes, stream, clipped_to)
+
+
 def _loaded(path: Path, task: Task, length: int) -> ProbeSet:
     """The probe set in a file, if its segments are of this task and length."""
     probe = ProbeSet.load(path)
@@ -81,14 +90,12 @@ class PreferenceLearner:
         assert spec.labels and spec.teacher and spec.reward_model and spec.selection
         self.spec, self.labels, self.length = spec, spec.labels, spec.labels.segment_length
         self.task, self.behaviour, self.streams, self.clock = task, behaviour, streams, clock
-        sizes = task.observation_space.shape[0], choices(task.action_space)
-        name, settings = spec.reward_model.name, spec.reward_model.settings
-        clipped_to = bounds(task.action_space) if self.labels.actions == "clipped" else None
-        self.model = rewards.build(name, settings, *sizes, streams["reward_model"], clipped_to)
+        self.model = reward_model(spec, task, streams["reward_model"])
         self.teacher = teachers.build(spec.teacher)
         self.selector = Selector(spec.selection)
         self.ledger = Ledger(spec.labels.total)
-        self.vae = SegmentVAE(sizes[0], self.length, streams["vae"], spec.vae) if spec.vae else None
+        seen = task.observation_space.shape[0]
+        self.vae = SegmentVAE(seen, self.length, streams["vae"], spec.vae) if spec.vae else None
         self.probe = _loaded(probe, task, self.length) if probe else None
         self.train_accuracy: float | None = None
         self.sessions = 0

@@ -16,7 +16,6 @@ from active_rlhf.study.sections import Section, setting
 from active_rlhf.teachers import Answers, History, Interrupted, Place, Question
 
 if TYPE_CHECKING:
-    from active_rlhf.films import Film as Shown
     from active_rlhf.labelling.queue import Asked
 
 POLL = 0.2  # seconds between looks at the queue
@@ -161,11 +160,8 @@ class Human:
         shared = generator.random(len(tickets)) < self.settings.overlap.share
         wanted = np.where(shared, self.settings.overlap.people, 1)
         self._offer(question, generator)
-        queries = {
-            int(ticket): self._asked(pair, int(people))
-            for ticket, pair, people in zip(tickets, question.pairs, wanted, strict=True)
-        }
-        self.queue.ask(queries, session, step)
+        queries = self._asked(question.pairs, wanted)
+        self.queue.ask(dict(zip(tickets.tolist(), queries, strict=True)), session, step)
 
     def _offer(self, question: Question, generator: np.random.Generator) -> None:
         """Add practice pairs in the first session, and gold ones in every session."""
@@ -180,32 +176,30 @@ class Human:
             ("practice", apart[:practice]),
             ("gold", apart[practice : practice + gold]),
         ):
-            offered = [self._asked(pair) for pair in chosen]
+            offered = self._asked(chosen, np.ones(len(chosen), np.int64))
             self.queue.offer(purpose, offered, question.session, question.step)
 
-    def _asked(self, pair: np.ndarray, wanted: int = 1) -> "Asked":
+    def _asked(self, pairs: np.ndarray, wanted: np.ndarray) -> "list[Asked]":
+        """Pairs [n, 2] of segments with what shows them, and the people who should answer [n]."""
         from active_rlhf.labelling.queue import Asked, Film, digest_of
 
-        place = self.place
-        digest = digest_of(*place.behaviour.gather(pair, place.length))
-        contents = [self._film(int(segment)).to_bytes() for segment in pair]
-        first, second = (Film(hashlib.sha256(film).hexdigest(), film) for film in contents)
-        returns = place.behaviour.returns(pair, place.length)
-        pair_returns = float(returns[0]), float(returns[1])
-        return Asked(digest, (first, second), pair_returns, wanted)
-
-    def _film(self, segment: int) -> "Shown":
-        """The film of a segment, whose episode is replayed for it."""
         behaviour, length = self.place.behaviour, self.place.length
-        starts, _, _ = behaviour.episodes()
-        episode = int(np.searchsorted(starts, segment, side="right")) - 1
-        begin = int(starts[episode])
-        return self.studio.segment(
-            behaviour.origins[episode],
-            behaviour.actions[begin : segment + length],
-            segment - begin,
-            behaviour.gather(np.array(segment), length)[0],
-        )
+        films = {}
+        for segment, film in self.studio.of_store(
+            behaviour, pairs.ravel().tolist(), length
+        ).items():
+            content = film.to_bytes()
+            films[segment] = Film(hashlib.sha256(content).hexdigest(), content)
+        returns = behaviour.returns(pairs, length).tolist()
+        return [
+            Asked(
+                digest_of(*behaviour.gather(pair, length)),
+                (films[int(pair[0])], films[int(pair[1])]),
+                (first, second),
+                int(people),
+            )
+            for pair, (first, second), people in zip(pairs, returns, wanted, strict=True)
+        ]
 
     def collect(self) -> list[tuple[np.ndarray, Answers]]:
         from active_rlhf.labelling.combining import COMBINED
