@@ -29,9 +29,8 @@ def spec(name="human", seed=1, **teacher):
 @contextmanager
 def person(folder, name="Ada", answer=lambda left, right: "left" if left > right else "right"):
     """Answers what is on the desk, at once, until the end of the block."""
-    stop, given = threading.Event(), []
 
-    def work():
+    def work(stop, given):
         desk = None
         while not stop.is_set():
             try:
@@ -48,7 +47,16 @@ def person(folder, name="Ada", answer=lambda left, right: "left" if left > right
             if not shown:
                 time.sleep(0.02)
 
-    thread = threading.Thread(target=work)
+    with at_work(work) as given:
+        yield given
+
+
+@contextmanager
+def at_work(work):
+    """Runs `work` in a thread, with an event that tells it to stop at the end of the block and a
+    list, given to the block too, of what it did."""
+    stop, given = threading.Event(), []
+    thread = threading.Thread(target=work, args=(stop, given))
     thread.start()
     try:
         yield given

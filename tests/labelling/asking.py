@@ -1,6 +1,5 @@
 """Queues that are asked by no run: pairs of real films, and what became of their answers."""
 
-import hashlib
 import itertools
 import json
 import time
@@ -29,9 +28,8 @@ def films(count: int, steps: int = 40, seed: int = 0) -> list[tuple[Film, float]
     for _ in range(count):
         held = np.repeat(chance.normal(size=(steps // 4 + 1, 6)), 4, axis=0)[:steps]
         film = studio.segment(None, held.astype(np.float32))
-        content = film.to_bytes()
         moved = float(film.poses[-1, 0, 0] - film.poses[0, 0, 0])
-        made.append((Film(hashlib.sha256(content).hexdigest(), content), moved))
+        made.append((Film.of(film.to_bytes()), moved))
     return made
 
 

@@ -4,16 +4,17 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event
 
 import httpx
 import numpy as np
 import pytest
 import yaml
 from asking import answers
+from people import at_work
 from serving import ROOT, begin_server, free_port
 
 STUDY = {
@@ -35,9 +36,8 @@ STUDY = {
 @contextmanager
 def person(port: int, name: str):
     """Answers left to all that is on their screen, until the end of the block."""
-    stop, given = threading.Event(), []
 
-    def work() -> None:
+    def work(stop: Event, given: list[str]) -> None:
         here = f"http://127.0.0.1:{port}"
         with httpx.Client(base_url=here, headers={"Origin": here}, timeout=30) as client:
             while not stop.wait(0.05):
@@ -50,13 +50,8 @@ def person(port: int, name: str):
                         assert said.status_code == 200, said.text
                         given.append(body["id"])
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
+    with at_work(work) as given:
         yield given
-    finally:
-        stop.set()
-        thread.join()
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -84,7 +79,7 @@ def test_a_study_with_a_person_in_it_goes_on_after_a_power_cut(tmp_path, monkeyp
     with person(port, "Ada") as said:
         while len(said) < 10:
             assert workflow.poll() is None, workflow.stdout.read()
-            threading.Event().wait(0.05)
+            Event().wait(0.05)
         os.killpg(workflow.pid, signal.SIGKILL)
         server.kill()
         given += said

@@ -97,6 +97,11 @@ class Film:
     digest: str
     content: bytes
 
+    @classmethod
+    def of(cls, content: bytes) -> "Film":
+        """With the digest of this content."""
+        return cls(hashlib.sha256(content).hexdigest(), content)
+
 
 @dataclass(frozen=True)
 class Asked:

@@ -1,6 +1,5 @@
 """People who compare clips on a web page, while the run waits for them or goes on."""
 
-import hashlib
 import json
 import math
 import time
@@ -184,12 +183,8 @@ class Human:
         from active_rlhf.labelling.queue import Asked, Film, digest_of
 
         behaviour, length = self.place.behaviour, self.place.length
-        films = {}
-        for segment, film in self.studio.of_store(
-            behaviour, pairs.ravel().tolist(), length
-        ).items():
-            content = film.to_bytes()
-            films[segment] = Film(hashlib.sha256(content).hexdigest(), content)
+        shown = self.studio.of_store(behaviour, pairs.ravel().tolist(), length)
+        films = {segment: Film.of(film.to_bytes()) for segment, film in shown.items()}
         returns = behaviour.returns(pairs, length).tolist()
         return [
             Asked(
