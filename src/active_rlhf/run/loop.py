@@ -7,10 +7,10 @@ import numpy as np
 
 from active_rlhf import agents, tasks
 from active_rlhf.agents.reward_scaling import RewardScale
-from active_rlhf.behaviour.store import SegmentStore, schema
+from active_rlhf.behaviour.store import Origin, SegmentStore, schema
 from active_rlhf.run.clock import Clock, Cost
 from active_rlhf.run.finite import check, check_behaviour
-from active_rlhf.run.schedule import Plan
+from active_rlhf.run.schedule import Plan, lanes
 from active_rlhf.run.session import PreferenceLearner
 from active_rlhf.run.streams import streams
 from active_rlhf.run.tracking import scalars
@@ -28,11 +28,11 @@ class Run:
         self.spec, self.plan = spec, Plan.of(spec)
         self.clock, self.cost, self.streams = Clock(), Cost(), streams(spec.seed)
         with self.clock.stage("startup"):
-            self.task = tasks.build(spec, self.streams["environment"])
+            self.task, origins = self._task(lanes(spec.agent))
             self.judge = tasks.build(spec, self.streams["evaluation"])
             self.agent = agents.build(spec, self.task, self.streams["initial_policy"])
-            self.behaviour = SegmentStore(self.plan.steps, schema(self.task))
-            self.scale = RewardScale(self.agent.discount)
+            self.behaviour = SegmentStore(self.plan.steps, schema(self.task), len(origins), origins)
+            self.scale = RewardScale.of(self.agent.discount, len(origins))
             self.learner = (
                 PreferenceLearner(spec, self.task, self.behaviour, self.streams, self.clock, probe)
                 if spec.labels
@@ -41,6 +41,14 @@ class Run:
         self.done = 0  # rollouts
         self.episodes: list[dict[str, Any]] = []
         self.evaluations: list[dict[str, Any]] = []
+
+    def _task(self, lanes: int) -> tuple[Any, list[Origin]]:
+        """One environment, or several in step, and what their first episodes start from."""
+        if lanes == 1:
+            task = tasks.build(self.spec, self.streams["environment"])
+            return task, [task.origin]
+        vector = tasks.build_vector(self.spec, self.streams["environment"], lanes)
+        return vector, vector.origins
 
     @property
     def labels(self) -> int:
@@ -73,11 +81,13 @@ class Run:
         """Collect a rollout into the store of behaviour, and record episodes that ended."""
         with self.clock.stage("environment"):
             rollout = self.agent.act(self.task, self.plan.size, self.streams["exploration"])
-            check_behaviour(self.behaviour.steps, rollout, self.task.observation)
+            now = self.task.observation if rollout.lanes == 1 else self.task.observations
+            check_behaviour(self.behaviour.steps, rollout, now)
             self.behaviour.append(rollout)
             for start, length in self.behaviour.finished_episodes(since=len(self.episodes)):
                 value = float(self.behaviour.rewards[start : start + length].sum())
-                self._note(self.episodes, start + length, {"return": value, "length": length})
+                step = self.behaviour.step_of(start + length - 1) + 1
+                self._note(self.episodes, step, {"return": value, "length": length})
         return rollout
 
     def _rewards(self, rollout: Rollout) -> np.ndarray:
