@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from active_rlhf.behaviour.stacks import BLOCK, Pictures, Stacks, unpacked
+from active_rlhf.behaviour.stacks import BLOCK, Stacks, joined, unpacked
 
 
 def rows_of(generator: np.random.Generator, steps: int, ends: float) -> np.ndarray:
@@ -54,11 +54,14 @@ def test_any_rows_are_those_written(seed, lanes, each, ends, pieces):
     journal = b"".join(piece.tobytes() for piece in table.journal(0))
     cut = generator.integers(len(journal) + 1)
     halves = [np.frombuffer(part, np.uint8) for part in (journal[:cut], journal[cut:])]
-    other.load_state_dict(table.state_dict(), halves)
+    other.extend(halves)
+    other.load_state_dict(table.state_dict())
     np.testing.assert_array_equal(other[:], rows)
 
-    read = unpacked(Pictures(table, picked).packed())
-    np.testing.assert_array_equal(np.asarray(read), rows[picked])
+    read = unpacked(table[picked].packed())
+    assert read is not None and read.shape == (3, 7, 3, 4, 5)
+    np.testing.assert_array_equal(read[1:, 2], rows[picked][1:, 2])
+    np.testing.assert_array_equal(joined([table[picked], read]), rows[np.tile(picked, (2, 1))])
 
 
 def test_a_table_goes_on_where_another_was_saved():
@@ -68,7 +71,8 @@ def test_a_table_goes_on_where_another_was_saved():
     before[0:201] = rows[:201]
     saved = list(before.journal(0))
     after.numbers[:] = before.numbers
-    after.load_state_dict(before.state_dict(), saved)
+    after.extend(saved)
+    after.load_state_dict(before.state_dict())
     after[201:400] = rows[201:]
     np.testing.assert_array_equal(after[:], rows)
     later = list(after.journal(sum(map(len, saved))))

@@ -9,7 +9,7 @@ frame before, deflated at level 1: a frame of Seaquest, 84 x 84 bytes, takes 175
 import struct
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,9 +119,15 @@ class Stacks:
         before = self._ends[-1] if self._ends else 0
         self._ends.append(before + _RECORD.size + len(data))
 
-    def __getitem__(self, index: slice | np.ndarray) -> np.ndarray:
-        """Rows uint8 [..., k, h, w] of a slice or of int64 positions [...]."""
-        numbers = self._numbers[index]
+    def __getitem__(self, index: slice | np.ndarray) -> "Pictures":
+        """The rows [..., k, h, w] of a slice or of int64 positions [...]."""
+        if isinstance(index, slice):
+            index = np.arange(*index.indices(len(self)))
+        return Pictures(self, index)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Rows uint8 [..., k, h, w] at int64 positions [...]."""
+        numbers = self._numbers[rows]
         found, where = np.unique(numbers, return_inverse=True)
         frames = np.empty((len(found), *self.frame), np.uint8)
         blocks, offsets = np.divmod(found, BLOCK)
@@ -168,11 +174,8 @@ class Stacks:
             "content": np.frombuffer(b"".join(kept), np.uint8),
         }
 
-    def load_state_dict(self, state: Mapping[str, Any], journal: Iterable[np.ndarray]) -> None:
-        """Take over frames of another table, whose `numbers` this one has already.
-
-        journal: all of the other's, in pieces of any size.
-        """
+    def extend(self, journal: Iterable[np.ndarray]) -> None:
+        """Take over the full blocks of another table: its journal, in pieces of any size."""
         pending = bytearray()
         for piece in journal:
             pending += piece.data
@@ -185,6 +188,9 @@ class Stacks:
                 self._grow(block + 1)
                 self._fill(block, bytes(pending[at - size : at]))
             del pending[:at]
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the other blocks, of a table whose `numbers` and journal this one has."""
         begin = 0
         for (row, block, count), size in zip(
             state["open"].tolist(), state["sizes"].tolist(), strict=True
@@ -196,7 +202,11 @@ class Stacks:
             frames[:count] = _inflated(data, count, self.frame)
             numbers = self._numbers[row - 1].astype(np.int64)
             self._open[row] = _Open(block, frames, count, numbers, np.empty(0, np.uint8))
-            self._open[row].stack = self[np.array(row - 1)]
+            self._open[row].stack = self.read(np.array(row - 1))
+
+    def share(self, other: "Stacks") -> None:
+        """Take the frames of another table, which must not be written to any more."""
+        self._blocks, self._open = other._blocks, other._open
 
     def _grow(self, blocks: int) -> None:
         self._blocks.extend([None] * (blocks - len(self._blocks)))
@@ -204,12 +214,12 @@ class Stacks:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Rows of a table as an array [..., k, h, w] that is read only where it is needed.
+    """Rows of a table as an array uint8 [..., k, h, w] that is read only where it is needed.
 
-    table: anything whose `table[positions]` are rows of `shape`; rows: int64 [...].
+    rows: int64 [...]. `numpy.asarray` reads all of them.
     """
 
-    table: Any
+    table: Stacks
     rows: np.ndarray
 
     dtype = np.dtype(np.uint8)
@@ -226,40 +236,55 @@ class Pictures:
         return len(self.rows)
 
     def __getitem__(self, index: Any) -> "Pictures":
-        """Fewer rows; pixels are not chosen from."""
+        """Some of the rows, whole ones."""
         return Pictures(self.table, np.asarray(self.rows[index]))
 
-    def flat(self) -> "Pictures":
-        """The same rows in one dimension."""
-        return Pictures(self.table, self.rows.reshape(-1))
+    def reshape(self, *shape: int) -> "Pictures":
+        """The same rows in other dimensions; the last three stay as they are."""
+        return Pictures(self.table, self.rows.reshape(shape[:-3]))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self.table[self.rows], dtype)
+        return np.asarray(self.table.read(self.rows), dtype)
 
     def packed(self) -> dict[str, np.ndarray]:
         """Arrays by name, to save; equal rows are saved once. `unpacked` reads them."""
-        found, where = np.unique(self.rows, return_inverse=True)
-        kept = Stacks(len(found), self.table.shape)
-        for begin in range(0, len(found), BLOCK):
-            part = slice(begin, min(begin + BLOCK, len(found)))
-            kept[part] = self.table[found[part]]
-        journal = list(kept.journal(0))
-        return {
-            "pictures_rows": where.reshape(self.rows.shape),
-            "pictures_numbers": kept.numbers,
-            "pictures_frame": np.array(kept.frame),
-            "pictures_journal": np.concatenate(journal) if journal else np.empty(0, np.uint8),
-            **{f"pictures_{name}": value for name, value in kept.state_dict().items()},
+        rows, where = np.unique(self.rows, return_inverse=True)
+        table = joined([Pictures(self.table, rows)]).table
+        journal = [np.empty(0, np.uint8), *table.journal(0)]
+        kept = {
+            "rows": where.reshape(self.rows.shape),
+            "numbers": table.numbers,
+            "frame": np.array(table.frame),
+            "journal": np.concatenate(journal),
+            **table.state_dict(),
         }
+        return {f"{PACKED}{name}": value for name, value in kept.items()}
+
+
+PACKED = "observations."
+
+
+def joined(parts: Sequence[Pictures]) -> Pictures:
+    """The pictures [n, ...] of several in a table of their own."""
+    rows = np.concatenate([part.rows.reshape(-1) for part in parts])
+    table, begin = Stacks(len(rows), parts[0].table.shape), 0
+    for part in parts:
+        flat = part.rows.reshape(-1)
+        for first in range(0, len(flat), BLOCK):
+            some = part.table.read(flat[first : first + BLOCK])
+            table[begin : begin + len(some)] = some
+            begin += len(some)
+    return Pictures(table, np.arange(len(rows)).reshape(-1, *parts[0].rows.shape[1:]))
 
 
 def unpacked(arrays: Mapping[str, np.ndarray]) -> Pictures | None:
     """What `Pictures.packed` gave, among other arrays; None if it is not there."""
-    if "pictures_rows" not in arrays:
+    if f"{PACKED}rows" not in arrays:
         return None
-    numbers = arrays["pictures_numbers"]
-    table = Stacks(len(numbers), (numbers.shape[1], *arrays["pictures_frame"].tolist()))
+    numbers = arrays[f"{PACKED}numbers"]
+    table = Stacks(len(numbers), (numbers.shape[1], *arrays[f"{PACKED}frame"].tolist()))
     table.numbers[:] = numbers
-    state = {name: arrays[f"pictures_{name}"] for name in ("open", "sizes", "content")}
-    table.load_state_dict(state, [arrays["pictures_journal"]])
-    return Pictures(table, arrays["pictures_rows"])
+    table.extend([arrays[f"{PACKED}journal"]])
+    names = ("open", "sizes", "content")
+    table.load_state_dict({name: arrays[f"{PACKED}{name}"] for name in names})
+    return Pictures(table, arrays[f"{PACKED}rows"])

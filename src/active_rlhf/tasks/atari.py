@@ -50,7 +50,9 @@ class AtariOptions(Section):
     """The options of a game."""
 
     ram: bool = setting(
-        False, "observe the console's 128 bytes of memory rather than its screen", unit="true, false"
+        False,
+        "observe the console's 128 bytes of memory rather than its screen",
+        unit="true, false",
     )
     frame_skip: int = setting(
         4, "frames of the console in a step, in which the action is held", unit="frames", ge=1
@@ -77,8 +79,8 @@ class AtariOptions(Section):
     )
     blank: tuple[tuple[int, ...] | int, ...] | None = setting(
         None,
-        "what is not shown: `[[top, bottom, left, right]]` of the screen (of 210 x 160 pixels, as a "
-        "rule), or with `ram` the numbers of bytes; `[]` for nothing",
+        "what is not shown: `[[top, bottom, left, right]]` of the screen (as a rule 210 x 160 "
+        "pixels), or with `ram` the numbers of bytes; `[]` for nothing",
         unit="list",
         shown="the score, where it is known",
     )
@@ -264,8 +266,10 @@ def _blanked(game: str, options: AtariOptions, screen: tuple[int, int]) -> Any:
         if options.ram:
             fits = isinstance(item, int) and 0 <= item < RAM
         else:
-            fits = isinstance(item, tuple) and len(item) == 4
-            fits = fits and 0 <= item[0] < item[1] <= height and 0 <= item[2] < item[3] <= width
+            top, bottom, left, right = (
+                item if isinstance(item, tuple) and len(item) == 4 else [-1] * 4
+            )
+            fits = 0 <= top < bottom <= height and 0 <= left < right <= width
         if not fits:
             needed = (
                 f"the number of a byte, 0 to {RAM - 1}"
