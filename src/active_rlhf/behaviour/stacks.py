@@ -11,6 +11,7 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def _inflated(data: bytes, count: int, shape: tuple[int, ...]) -> np.ndarray:
     frames = np.empty((count, *shape), np.uint8)
     content = zlib.decompressobj(-15).decompress(data, count * size)
     frames.reshape(-1)[:] = np.frombuffer(content, np.uint8)
-    for before, frame in zip(frames, frames[1:], strict=False):
+    for before, frame in pairwise(frames):
         frame += before
     return frames
 

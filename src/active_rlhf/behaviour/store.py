@@ -73,8 +73,8 @@ class SegmentStore:
         self._origins: list[Origin] = []  # of finished episodes
         self._open_origins: list[Origin] = list(origins or [None] * lanes)
         self.finals: list[np.ndarray] = []
-        """The raw observation that each finished episode ended in, in the order they ended; those of
-        stacked frames are not kept."""
+        """The raw observation that each finished episode ended in, in the order they ended; none
+        for stacked frames."""
         self.steps = 0
 
     @property
@@ -157,7 +157,8 @@ class SegmentStore:
         rewards: np.ndarray,
         terminated: np.ndarray,
     ) -> None:
-        """Write what follows the first `begun` steps of an environment, `observations` to `seen`."""
+        """Write what follows the first `begun` steps of an environment; `seen` takes
+        `observations`."""
         begin = lane * self._room + begun
         rows = slice(begin, begin + len(rewards))
         seen[rows] = observations

@@ -8,15 +8,14 @@ the emulator, so that its origin and its actions repeat it to the bit. `AtariVec
 hidden generator instead.
 """
 
-import math
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
 from active_rlhf.errors import InputError
 from active_rlhf.parts.settings import complete
