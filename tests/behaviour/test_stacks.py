@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from active_rlhf.behaviour.stacks import BLOCK, Stacks, joined, unpacked
+from active_rlhf.behaviour.stacks import BLOCK, Stacks, for_file, from_file, joined
 
 
 def rows_of(generator: np.random.Generator, steps: int, ends: float) -> np.ndarray:
@@ -58,8 +58,9 @@ def test_any_rows_are_those_written(seed, lanes, each, ends, pieces):
     other.load_state_dict(table.state_dict())
     np.testing.assert_array_equal(other[:], rows)
 
-    read = unpacked(table[picked].packed())
-    assert read is not None and read.shape == (3, 7, 3, 4, 5)
+    columns = from_file(for_file({"seen": table[picked], "picked": picked}))
+    read = columns["seen"]
+    assert columns.keys() == {"seen", "picked"} and read.shape == (3, 7, 3, 4, 5)
     np.testing.assert_array_equal(read[1:, 2], rows[picked][1:, 2])
     np.testing.assert_array_equal(joined([table[picked], read]), rows[np.tile(picked, (2, 1))])
 

@@ -247,23 +247,6 @@ class Pictures:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self.table.read(self.rows), dtype)
 
-    def packed(self) -> dict[str, np.ndarray]:
-        """Arrays by name, to save; equal rows are saved once. `unpacked` reads them."""
-        rows, where = np.unique(self.rows, return_inverse=True)
-        table = joined([Pictures(self.table, rows)]).table
-        journal = [np.empty(0, np.uint8), *table.journal(0)]
-        kept = {
-            "rows": where.reshape(self.rows.shape),
-            "numbers": table.numbers,
-            "frame": np.array(table.frame),
-            "journal": np.concatenate(journal),
-            **table.state_dict(),
-        }
-        return {f"{PACKED}{name}": value for name, value in kept.items()}
-
-
-PACKED = "observations."
-
 
 def joined(parts: Sequence[Pictures]) -> Pictures:
     """The pictures [n, ...] of several in a table of their own."""
@@ -278,14 +261,41 @@ def joined(parts: Sequence[Pictures]) -> Pictures:
     return Pictures(table, np.arange(len(rows)).reshape(-1, *parts[0].rows.shape[1:]))
 
 
-def unpacked(arrays: Mapping[str, np.ndarray]) -> Pictures | None:
-    """What `Pictures.packed` gave, among other arrays; None if it is not there."""
-    if f"{PACKED}rows" not in arrays:
-        return None
-    numbers = arrays[f"{PACKED}numbers"]
-    table = Stacks(len(numbers), (numbers.shape[1], *arrays[f"{PACKED}frame"].tolist()))
-    table.numbers[:] = numbers
-    table.extend([arrays[f"{PACKED}journal"]])
-    names = ("open", "sizes", "content")
-    table.load_state_dict({name: arrays[f"{PACKED}{name}"] for name in names})
-    return Pictures(table, arrays[f"{PACKED}rows"])
+def for_file(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Arrays by name, some of them pictures, as arrays for numpy to save.
+
+    `from_file` reads them. Rows of which there are several are saved once.
+    """
+    kept: dict[str, np.ndarray] = {}
+    for name, value in arrays.items():
+        if not isinstance(value, Pictures):
+            kept[name] = value
+            continue
+        rows, where = np.unique(value.rows, return_inverse=True)
+        table = joined([Pictures(value.table, rows)]).table
+        parts = {
+            "rows": where.reshape(value.rows.shape),
+            "numbers": table.numbers,
+            "frame": np.array(table.frame),
+            "journal": np.concatenate([np.empty(0, np.uint8), *table.journal(0)]),
+            **table.state_dict(),
+        }
+        kept |= {f"{name}.{part}": of for part, of in parts.items()}
+    return kept
+
+
+def from_file(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The arrays that `for_file` was given. Raises LookupError if a part of pictures is missing."""
+    found: dict[str, Any] = dict(arrays)
+    for name in [key.removesuffix(".journal") for key in arrays if key.endswith(".journal")]:
+        parts = {
+            part: found.pop(f"{name}.{part}")
+            for part in ("rows", "numbers", "frame", "journal", "open", "sizes", "content")
+        }
+        numbers = parts["numbers"]
+        table = Stacks(len(numbers), (numbers.shape[1], *parts["frame"].tolist()))
+        table.numbers[:] = numbers
+        table.extend([parts["journal"]])
+        table.load_state_dict(parts)
+        found[name] = Pictures(table, parts["rows"])
+    return found

@@ -20,6 +20,7 @@ from active_rlhf.behaviour.stacks import Stacks
 from active_rlhf.tasks.rollout import Rollout, stored_dtype
 
 CHUNK, CHUNK_BYTES = 1 << 14, 1 << 26  # the largest piece of `SegmentStore.rows`: steps, bytes
+MOST_STACKED = 16  # frames; more than that are something else
 
 Origin = Mapping[str, Any] | None
 """The state of an environment's random stream at the start of an episode; None for the first
@@ -37,7 +38,7 @@ def schema(task: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
 
 def _column(capacity: int, shape: tuple[int, ...], dtype: Any) -> Any:
     """Room for a column, written by slices. The system provides pages as they are written."""
-    if len(shape) == 3 and np.dtype(dtype) == np.uint8:
+    if len(shape) == 3 and shape[0] <= MOST_STACKED and np.dtype(dtype) == np.uint8:
         return Stacks(capacity, shape)
     if len(shape) == 1 and np.dtype(dtype) == np.float32:
         return SparseRows(capacity, shape[0])
@@ -102,6 +103,14 @@ class SegmentStore:
     def terminated(self) -> np.ndarray:
         """Whether the task itself ended the episode, bool [rows], up to the last row written."""
         return self._terminated[: self._end]
+
+    @property
+    def at_once(self) -> int:
+        """How many steps' observations to look at together: those of 64 MB, and not more than
+        32,768."""
+        shape, dtype = self.schema["observation"]
+        each = int(np.prod(shape)) * dtype.itemsize
+        return min(2 * CHUNK, 1 + CHUNK_BYTES // each)
 
     @property
     def _end(self) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 from active_rlhf import agents, parts
 from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.behaviour.replays import Replays
-from active_rlhf.behaviour.stacks import unpacked
+from active_rlhf.behaviour.stacks import from_file
 from active_rlhf.behaviour.store import SegmentStore, schema
 from active_rlhf.errors import InputError, line
 from active_rlhf.files import CHECKPOINT
@@ -241,9 +241,7 @@ class Recorded:
             path = self.directory / "labels.npz"
             try:
                 with np.load(path, allow_pickle=False) as file:
-                    self._loaded: dict[str, Any] = dict(file)
-                    if (pictures := unpacked(self._loaded)) is not None:
-                        self._loaded["observations"] = pictures
+                    self._loaded = from_file(file)
                     self._loaded["pairs"], self._loaded["observations"]
             except (OSError, ValueError, LookupError, BadZipFile) as error:
                 raise InputError(f"{path}: not the labels of a run ({line(error)})") from error

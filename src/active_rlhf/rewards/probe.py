@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from active_rlhf.behaviour.stacks import unpacked
+from active_rlhf.behaviour.stacks import from_file
 from active_rlhf.errors import InputError, line
 from active_rlhf.files import sha256
 from active_rlhf.rewards import RewardModel, measures
@@ -33,10 +33,8 @@ class ProbeSet:
         """Read a file that `run.probe.make` wrote; raises InputError for anything else."""
         try:
             with np.load(path, allow_pickle=False) as file:
-                kept = dict(file)
-            seen = unpacked(kept)
-            observations = kept["observations"] if seen is None else seen
-            return cls(observations, kept["actions"], kept["returns"], sha256(path))
+                kept = from_file(file)
+            return cls(kept["observations"], kept["actions"], kept["returns"], sha256(path))
         except FileNotFoundError:
             raise InputError(f"{path}: no such file") from None
         except (OSError, ValueError, LookupError, zipfile.BadZipFile) as error:

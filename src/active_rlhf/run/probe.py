@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from active_rlhf import agents, tasks
-from active_rlhf.behaviour.stacks import Pictures, joined
+from active_rlhf.behaviour.stacks import Pictures, for_file, joined
 from active_rlhf.behaviour.store import SegmentStore, schema
 from active_rlhf.errors import InputError
 from active_rlhf.files import CHECKPOINT, atomic, sha256
@@ -176,9 +176,7 @@ def _write(
     cost: Mapping[str, Any],
 ) -> None:
     record_of(path).unlink(missing_ok=True)
-    columns: dict[str, Any] = dict(drawn)
-    if isinstance(columns["observations"], Pictures):
-        columns |= columns.pop("observations").packed()
+    columns: dict[str, Any] = for_file(drawn)
     with atomic(path) as temporary:
         np.savez(temporary, **columns)
     record = {

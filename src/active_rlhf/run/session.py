@@ -12,7 +12,7 @@ from active_rlhf.agents import Agent
 from active_rlhf.agents.saved import bounds
 from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.behaviour.replays import Replays
-from active_rlhf.behaviour.stacks import Pictures
+from active_rlhf.behaviour.stacks import for_file
 from active_rlhf.behaviour.store import Segments, SegmentStore
 from active_rlhf.compute import precision
 from active_rlhf.errors import InputError
@@ -290,13 +290,12 @@ class PreferenceLearner:
         observations do not show everything."""
         pairs = self.ledger.column("pairs")
         observations, actions = self.behaviour.gather(pairs, self.length)
-        shown = getattr(self.task, "unobserved", None) is not None
-        replays = {} if shown else Replays.of(self.behaviour, pairs, self.length).arrays()
-        seen = {"observations": observations}
+        seen = getattr(self.task, "unobserved", None) is not None
+        replays = {} if seen else Replays.of(self.behaviour, pairs, self.length).arrays()
         self.ledger.save(
             path,
             **replays,
-            **(observations.packed() if isinstance(observations, Pictures) else seen),
+            **for_file({"observations": observations}),
             actions=actions,
             returns=self.behaviour.returns(pairs, self.length),
         )
