@@ -83,13 +83,14 @@ def collect_in_step(
     tasks: VectorTask,
     steps: int,
     act: Callable[[np.ndarray, int], np.ndarray],
-    met: Callable[[np.ndarray, int | None], None] = lambda observations, after: None,
+    met: Callable[[np.ndarray, np.ndarray, int], None] = lambda observations, ended, t: None,
+    began: Callable[[np.ndarray], None] = lambda observations: None,
 ) -> Rollout:
     """Act in n environments in step, for `steps` steps of all together; n must divide `steps`.
 
     act: gives the actions [n, ...] for raw observations [n, ...] at time t; met: called with the
-    observations that a time step led to and its number, and with those [k, ...] that begin
-    episodes, and None.
+    observations [n, ...] that time t led to and with whether episodes ended there, bool [n]; began:
+    with the observations [k, ...] that begin episodes after that.
     """
     n, seen, acted = tasks.environments, tasks.observation_space, tasks.action_space
     times = steps // n
@@ -99,21 +100,23 @@ def collect_in_step(
     ended, terminated = np.zeros((n, times), bool), np.zeros((n, times), bool)
     finals: list[list[np.ndarray]] = [[] for _ in range(n)]
     origins: list[list[Any]] = [[] for _ in range(n)]
+    now = tasks.observations
     for t in range(times):
-        observations[:, t] = tasks.observations
-        actions[:, t] = act(tasks.observations, t)
+        observations[:, t] = now
+        actions[:, t] = act(now, t)
         rewards[:, t], terminated[:, t], truncated = tasks.step(actions[:, t])
-        met(tasks.observations, t)
-        ended[:, t] = terminated[:, t] | truncated
+        now, ended[:, t] = tasks.observations, terminated[:, t] | truncated
+        met(now, ended[:, t], t)
         over = np.flatnonzero(ended[:, t])
         if not over.size:
             continue
         for lane in over:
-            finals[lane].append(tasks.observations[lane].astype(observations.dtype))
+            finals[lane].append(now[lane].astype(observations.dtype))
         tasks.reset(over)
+        now = tasks.observations
         for lane in over:
             origins[lane].append(tasks.origins[lane])
-        met(tasks.observations[over], None)
+        began(now[over])
     return Rollout(
         observations=observations.reshape(-1, *seen.shape),
         actions=actions.reshape(-1, *acted.shape),

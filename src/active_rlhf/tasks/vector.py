@@ -5,7 +5,51 @@ from typing import Any
 
 import numpy as np
 
-from active_rlhf.tasks import Task
+from active_rlhf.tasks import Task, VectorTask
+
+
+class Alone:
+    """A task as a `VectorTask` of one, wherever it is in its episode."""
+
+    environments = 1
+
+    def __init__(self, task: Task):
+        self.task, self.name, self.horizon = task, task.name, task.horizon
+        self.observation_space, self.action_space = task.observation_space, task.action_space
+        self.executed = task.executed
+        self.state_dict = task.state_dict
+
+    @property
+    def observations(self) -> np.ndarray:
+        return self.task.observation[None]
+
+    @property
+    def elapsed(self) -> list[int]:
+        return [self.task.elapsed]
+
+    @property
+    def origins(self) -> list[Mapping[str, Any] | None]:
+        return [self.task.origin]
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        reward, terminated, truncated = self.task.step(actions[0])
+        return np.array([reward], float), np.array([terminated]), np.array([truncated])
+
+    def reset(self, lanes: np.ndarray) -> None:
+        self.task.reset()
+
+    def load_state_dict(
+        self,
+        state: Mapping[str, Any],
+        actions: Sequence[np.ndarray],
+        rewards: Sequence[np.ndarray],
+    ) -> None:
+        self.task.load_state_dict(state, actions[0], rewards[0])
+
+
+def vector(task: Any) -> VectorTask:
+    """Any task as a `VectorTask`."""
+    return task if hasattr(task, "environments") else Alone(task)
 
 
 class TasksInStep:
