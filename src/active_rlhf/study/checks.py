@@ -94,9 +94,11 @@ def check_run(
             )
     model = settings.reward_model.name
     if parts.part("reward_model", model).has("pictures", {}) != pictures:
-        seen = f"pictures {shape}" if pictures else f"{shape[0]} numbers"
+        observed = f"pictures {shape}" if pictures else f"{shape[0]} numbers"
         kind, other = ("flat observations", "cnn") if pictures else ("pictures", "mlp")
-        fail("reward_model.name", f"{model} takes {kind}, and this observes {seen}; use {other}")
+        fail(
+            "reward_model.name", f"{model} takes {kind}, and this observes {observed}; use {other}"
+        )
     if pictures:
         _check_pictures(shape, settings, compositions, fail)
     wanting = [part for composition in compositions for part in uses_features(composition)]
