@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import identity  # noqa: F401  registers environments
+import identity
 import numpy as np
 import pytest
 
