@@ -104,7 +104,7 @@ def _games() -> dict[str, Path]:
         from ale_py import ALEInterface, LoggerMode, roms
         from ale_py.registration import rom_id_to_name
     except ImportError as error:
-        raise InputError(f"needs ale-py: pip install active-rlhf[atari] ({error})") from None
+        raise InputError(f"needs ale-py: pip install 'active-rlhf[atari]' ({error})") from None
     ALEInterface.setLoggerMode(LoggerMode.Error)
     files = {rom_id_to_name(name): roms.get_rom_path(name) for name in roms.get_all_rom_ids()}
     return {
