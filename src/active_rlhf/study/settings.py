@@ -66,11 +66,18 @@ class Labels(Section):
     first_after: float = setting(
         0.02,
         "share of the steps after which the first session takes place, at the end of a rollout; "
-        "later ones are evenly spaced. Until then, the policy learns from untrained reward "
-        "networks",
+        "later ones are evenly spaced. `before_labels` says what the policy learns from until then",
         unit="share of the steps",
         ge=0,
         lt=1,
+    )
+    before_labels: Literal["untrained", "true_reward", "none"] = setting(
+        "untrained",
+        "what the policy learns from until the reward model has learned the first labels: its "
+        "`untrained` networks, the environment's own reward (`true_reward`), or nothing (`none`): "
+        "the policy then only acts. True and learned rewards are scaled apart, each by its own "
+        "running statistics",
+        unit="`untrained`, `true_reward`, `none`",
     )
     validation_fraction: float = setting(
         0.2,
