@@ -12,6 +12,7 @@ from active_rlhf.run.clock import Clock, Cost
 from active_rlhf.run.finite import check, check_behaviour
 from active_rlhf.run.schedule import Plan
 from active_rlhf.run.session import PreferenceLearner
+from active_rlhf.run.starting import start
 from active_rlhf.run.streams import streams
 from active_rlhf.run.tracking import scalars
 from active_rlhf.study.settings import Spec
@@ -31,6 +32,7 @@ class Run:
             self.task = tasks.build(spec, self.streams["environment"])
             self.judge = tasks.build(spec, self.streams["evaluation"])
             self.agent = agents.build(spec, self.task, self.streams["initial_policy"])
+            self.started_from = start(self.agent, spec) if spec.start_from else None
             self.behaviour = SegmentStore(self.plan.steps, schema(self.task))
             # One for each kind of reward: true returns may be of any size, and after the swap their
             # statistics would keep learned rewards small for as long as they had been gathered.
