@@ -60,7 +60,11 @@ class Agent(Protocol):
         """Actions [n, ...] without exploration for raw observations [n, ...]."""
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Everything needed to use the policy elsewhere, by name."""
+        """Everything needed to use the policy elsewhere, by name.
+
+        They are the agent's own: writing into them changes the policy, as a run does that starts
+        from the policy of another one.
+        """
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that later acting and learning depend on."""

@@ -12,6 +12,7 @@ from active_rlhf.run.clock import Clock, Cost
 from active_rlhf.run.finite import check, check_behaviour
 from active_rlhf.run.schedule import Plan, lanes
 from active_rlhf.run.session import PreferenceLearner
+from active_rlhf.run.starting import start
 from active_rlhf.run.streams import streams
 from active_rlhf.run.tracking import scalars
 from active_rlhf.study.settings import Spec
@@ -31,8 +32,12 @@ class Run:
             self.task, origins = self._task(lanes(spec.agent))
             self.judge = tasks.build(spec, self.streams["evaluation"])
             self.agent = agents.build(spec, self.task, self.streams["initial_policy"])
+            self.started_from = start(self.agent, spec) if spec.start_from else None
             self.behaviour = SegmentStore(self.plan.steps, schema(self.task), len(origins), origins)
-            self.scale = RewardScale.of(self.agent.discount, len(origins))
+            # One for each kind of reward: true returns may be of any size, and after the swap their
+            # statistics would keep learned rewards small for as long as they had been gathered.
+            gamma, several = self.agent.discount, len(origins)
+            self.scales = {kind: RewardScale.of(gamma, several) for kind in ("true", "learned")}
             self.learner = (
                 PreferenceLearner(spec, self.task, self.behaviour, self.streams, self.clock, probe)
                 if spec.labels
@@ -71,7 +76,8 @@ class Run:
                 self.learner.session(self.agent, returns, *asking)
             else:
                 self.learner.between_sessions(self.agent)
-        losses = self._improve(rollout, self._rewards(rollout))
+        rewards = self._rewards(rollout)
+        losses = {} if rewards is None else self._improve(rollout, rewards)
         self.done += 1
         if self.plan.evaluates_after(self.done, self.spec.evaluation.every):
             self._evaluate()
@@ -90,14 +96,21 @@ class Run:
                 self._note(self.episodes, step, {"return": value, "length": length})
         return rollout
 
-    def _rewards(self, rollout: Rollout) -> np.ndarray:
-        """The policy's rewards [T]: the reward model's or, without one, the true ones."""
+    def _rewards(self, rollout: Rollout) -> np.ndarray | None:
+        """The policy's rewards [T]: the reward model's or, without one, the true ones.
+
+        Before the first labels, those that `labels.before_labels` names; None for none.
+        """
+        source = self.learner.source if self.learner else "true_reward"
+        if source == "none":
+            return None
         with self.clock.stage("prediction"):
-            seen, rewards = rollout.observations, rollout.rewards
-            if self.learner:
+            seen, rewards, scale = rollout.observations, rollout.rewards, self.scales["true"]
+            if self.learner and source != "true_reward":
                 rewards = self.learner.model.rewards(seen, rollout.actions)
+                scale = self.scales["learned"]
             check(self.behaviour.steps, "prediction", rewards=rewards, inputs=seen)
-            return self.scale(rewards, rollout.ended)
+            return scale(rewards, rollout.ended)
 
     def _improve(self, rollout: Rollout, rewards: np.ndarray) -> dict[str, float]:
         """Let the agent learn; returns its losses."""

@@ -100,9 +100,15 @@ class PreferenceLearner:
         self.vae = SegmentVAE(seen, self.length, streams["vae"], spec.vae) if spec.vae else None
         self.probe = _loaded(probe, task, self.length) if probe else None
         self.train_accuracy: float | None = None
+        self.taught = False  # whether the model has learned any labels
         self.sessions = 0
         self.records: list[dict[str, Any]] = []
         self.timings: list[dict[str, Any]] = []
+
+    @property
+    def source(self) -> str:
+        """What the policy learns from now: `learned` or, before any labels, `before_labels`."""
+        return "learned" if self.taught else self.labels.before_labels
 
     def prepare(self) -> None:
         """Load what sessions need, as late as possible so that the first steps come sooner."""
@@ -227,11 +233,12 @@ class PreferenceLearner:
         training, validation = ledger.training(), ledger.validation()
         behaviour = self.behaviour.gather(training.pairs, self.length)
         if len(training.preferences):
-            taught = (*behaviour, training.preferences)
+            self.taught = True
+            lesson = (*behaviour, training.preferences)
             if self.labels.weights == "confidence":
-                loss = model.fit(*taught, np.maximum(training.confidences, LEAST_CONFIDENCE))
+                loss = model.fit(*lesson, np.maximum(training.confidences, LEAST_CONFIDENCE))
             else:
-                loss = model.fit(*taught)
+                loss = model.fit(*lesson)
             check(
                 self.behaviour.steps,
                 "reward_model",
@@ -309,6 +316,7 @@ class PreferenceLearner:
             "selector": self.selector.state_dict(),
             "teacher": self.teacher.state_dict(),
             "train_accuracy": self.train_accuracy,
+            "taught": self.taught,
             "sessions": self.sessions,
             "records": self.records,
             "timings": self.timings,
@@ -322,6 +330,6 @@ class PreferenceLearner:
         self.ledger.load_state_dict(state["ledger"])
         self.selector.load_state_dict(state["selector"])
         self.teacher.load_state_dict(state["teacher"])
-        self.train_accuracy = state["train_accuracy"]
+        self.train_accuracy, self.taught = state["train_accuracy"], state["taught"]
         self.sessions = state["sessions"]
         self.records, self.timings = state["records"], state["timings"]

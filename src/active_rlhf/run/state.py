@@ -26,7 +26,7 @@ class Saveable(Protocol):
 def _parts(run: Run) -> dict[str, Saveable]:
     parts: dict[str, Saveable] = {
         "agent": run.agent,
-        "scale": run.scale,
+        **{f"{kind} scale": scale for kind, scale in run.scales.items()},
         "behaviour": run.behaviour,
         "clock": run.clock,
         "cost": run.cost,

@@ -67,7 +67,14 @@ def check_run(
             f"too few for {sessions - 1} more sessions",
         )
     rollouts, waits = steps // rollout, labels.first_after
-    left = rollouts - first_session(rollouts, waits)
+    first_one = first_session(rollouts, waits)
+    if first_one == 0 and labels.before_labels != "untrained":
+        fail(
+            "labels.before_labels",
+            f"nothing comes before the labels, as the first of {rollouts} rollouts ends in a "
+            f"session; raise labels.first_after = {waits}, or leave this out",
+        )
+    left = rollouts - first_one
     if sessions > left:
         why = f", as labels.first_after = {waits} leaves of {rollouts}" if left < rollouts else ""
         fail("labels.sessions", f"{sessions} is more than the {left} rollouts{why}")
