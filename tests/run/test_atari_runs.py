@@ -1,5 +1,6 @@
 """Runs on Seaquest, by its pictures and by its memory: killed and resumed, small, and filmed."""
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -11,6 +12,7 @@ from active_rlhf.run import probe
 from active_rlhf.run.saved import load_reward_model
 from active_rlhf.run.training import Stopped, train
 from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.study.messages import ConfigError
 from active_rlhf.study.probes import probe_for
 
 GAME = "ALE/Seaquest-v5"
@@ -119,3 +121,58 @@ def test_every_selector_of_the_study_runs(kind, tmp_path):
     study = study_of(kind)
     for name in study.selectors:
         train(resolve_run(study, GAME, name, 1), tmp_path / name)
+
+
+CNN = {"agent": {"name": "a2c", "network": "cnn"}, "reward_model": "cnn"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "options", "change", "message"),
+    [
+        ("ALE/Seaqest-v5", {}, CNN, "environments.*no such game.*did you mean 'ALE/Seaquest-v5'"),
+        ("ALE/Combat-v5", {}, CNN, "environments.*no such game for one player"),
+        (GAME, {"skip": 3}, CNN, "options.unknown setting 'skip'; known: ram"),
+        (GAME, {"blank": [[0, 9]]}, CNN, r"options.blank: must be a list of \[top"),
+        (GAME, {"ram": True}, CNN, "agent.network: cnn needs pictures"),
+        (
+            GAME,
+            {"ram": True},
+            {"reward_model": "cnn"},
+            "reward_model.name: cnn takes pictures",
+        ),
+        (GAME, {}, CNN | {"reward_model": "mlp"}, "model.name: mlp takes flat observations"),
+        (GAME, {}, CNN | {"selectors": ["variquery"]}, "the VAE takes flat observations"),
+        (GAME, {}, CNN | {"selectors": ["motion"]}, "candidates motion compares flat observations"),
+        (GAME, {}, CNN | {"selectors": ["k_center"]}, "picker k_center compares flat"),
+        (GAME, {"max_episode_steps": 9}, CNN, "segment_length: 10 must be less than an episode"),
+        ("SmallPicture-v0", None, CNN, "reward_model: cnn needs pictures of 43 x 43 pixels"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_one_line_before_training(
+    environment, options, change, message
+):
+    if "SmallPicture-v0" not in gymnasium.registry:
+        gymnasium.register("SmallPicture-v0", SmallPicture, max_episode_steps=100)
+    data = {
+        "study": "small",
+        "seeds": [1],
+        "environments": {environment: {} if options is None else {"options": options}},
+        "selectors": ["random"],
+        "total_steps": 20480,
+        "labels": {"total": 20, "initial": 10, "sessions": 2, "segment_length": 10},
+    }
+    with pytest.raises(ConfigError, match=message) as refused:
+        load_study("small.yaml", data=data | change)
+    assert "\n" not in str(refused.value)
+
+
+class SmallPicture(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(0, 255, (1, 40, 40), np.uint8)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros((1, 40, 40), np.uint8), {}
+
+    def step(self, action):
+        return np.zeros((1, 40, 40), np.uint8), 0.0, False, False, {}

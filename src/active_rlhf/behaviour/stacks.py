@@ -145,10 +145,9 @@ class Stacks:
 
     @property
     def nbytes(self) -> int:
-        """Bytes in use, about."""
+        """Bytes that frames take, without the numbers of rows."""
         blocks = sum(len(data) for data in self._blocks if data is not None)
-        used = sum(self._open) * self._numbers.itemsize * self.shape[0]
-        return blocks + used + len(self._open) * BLOCK * int(np.prod(self.frame))
+        return blocks + len(self._open) * BLOCK * int(np.prod(self.frame))
 
     # --- saving ---
 

@@ -75,7 +75,7 @@ class CNNSettings(Section):
         "`session`, anew in each `epoch`, or `none`: all members learn from all labels",
         unit="`session`, `epoch`, `none`",
     )
-    batch_size: int = setting(8, "pairs in one training step", unit="pairs", ge=1)
+    batch_size: int = setting(4, "pairs in one training step", unit="pairs", ge=1)
     max_grad_norm: float = setting(
         1.0, "largest norm of a gradient; larger ones are scaled down", unit="norm", gt=0
     )

@@ -38,9 +38,6 @@ def check_run(
     episode = _episode_steps(environment, settings.options, sources)
     shape = _shape(environment, settings.options)
     pictures = len(shape) > 1
-    network = settings.agent.settings.get("network")
-    if network == "cnn" and not pictures:
-        fail("agent.network", f"cnn takes pictures, and this observes {shape[0]} numbers; use mlp")
     rollout, steps = rollout_steps(settings.agent), settings.total_steps
     if steps < rollout:
         fail("total_steps", f"{steps} is less than one rollout of {rollout} steps")
