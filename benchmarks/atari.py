@@ -113,31 +113,27 @@ def speeds(steps: int, python: str | None) -> dict[str, Any]:
             times[name].append(measure())
     if reference:
         reference.end()
-        spent = {k: v - before.get(k, 0.0) for k, v in run.clock.seconds.items()}
-    of = sum(spent.values())
+    middle = {name: median(values) for name, values in times.items()}
     found = {f"{name}_steps_per_s": steps / value for name, value in middle.items()}
-    ratio = {}
     if reference:
-        ratio = {
-            "times_stable_baselines3": median(times["stable_baselines3"]) / median(times["a2c"])
-        }
-    stages = {stage: share for k, v in spent.items() if (share := v / of) > 0.001 for stage in [k]}
-    return {**found, **ratio, "stages": stages, **memory(run)}
+        found["times_stable_baselines3"] = middle["stable_baselines3"] / middle["a2c"]
+    spent = {k: v - before.get(k, 0.0) for k, v in run.clock.seconds.items()}
+    of = sum(spent.values())
+    stages = {stage: value / of for stage, value in spent.items() if value > 0.001 * of}
+    return {**found, "stages": stages, **memory(run)}
 
 
 def memory(run: Run) -> dict[str, float]:
-    """What a run of four million steps takes, from what this one does."""
+    """What a run of the study takes, from what this one does."""
     store, total = run.behaviour, Plan.of(spec("random")).steps
     assert store.pictures
-    bytes_a_step = store.pictures.nbytes / store.steps
+    frames = sum(map(len, store.pictures.journal(0))) / store.steps
+    others = 16 + 8 + 8 + 1  # numbers of frames, action, reward and flag
     now = psutil.Process().memory_info().rss
-    others = (
-        16 * total
-    )  # action, reward and flag of a step, which the system gives as it is written
     return {
-        "frame_bytes_a_step": bytes_a_step,
+        "frame_bytes_a_step": frames,
         "now_mb": now / 1e6,
-        "whole_run_mb": (now + total * bytes_a_step + others) / 1e6,
+        "whole_run_mb": (now + (total - store.steps) * (frames + others)) / 1e6,
     }
 
 
