@@ -49,3 +49,6 @@ gymnasium.register("Identity-v0", Identity, max_episode_steps=10)
 gymnasium.register("IdentityBox-v0", Identity, max_episode_steps=10, kwargs={"discrete": False})
 for name, shape in PICTURES.items():
     gymnasium.register(name, Identity, max_episode_steps=10, kwargs={"picture": shape})
+gymnasium.register(
+    "IdentityTiny-v0", Identity, max_episode_steps=10, kwargs={"picture": (20, 40, 3)}
+)

@@ -32,7 +32,7 @@ class TorchAgent:
         return self.model.moments
 
     @torch.no_grad()
-    def _acted(
+    def _rollout(
         self,
         task: Task | VectorTask,
         steps: int,

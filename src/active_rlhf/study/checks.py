@@ -7,8 +7,9 @@ from statistics import median
 from typing import Any
 
 from active_rlhf import parts
+from active_rlhf.agents.pictures import unsuitable
 from active_rlhf.errors import InputError, line
-from active_rlhf.run.schedule import first_session, held_out_per_session, rollout_steps
+from active_rlhf.run.schedule import first_session, held_out_per_session, lanes, rollout_steps
 from active_rlhf.study.messages import ConfigError, Sources, closest
 from active_rlhf.study.settings import Composition, EnvironmentSettings
 
@@ -36,6 +37,7 @@ def check_run(
         sources.fail(tuple(key.split(".")), f"{message} ({environment})")
 
     episode = _episode_steps(environment, settings.options, sources)
+    _check_agent(environment, settings, fail)
     shape = _shape(environment, settings.options)
     pictures = len(shape) > 1
     rollout, steps = rollout_steps(settings.agent), settings.total_steps
@@ -86,6 +88,14 @@ def check_run(
         fail(
             "labels.segment_length",
             f"{length} must be less than an episode ({episode} steps) and a rollout ({rollout})",
+        )
+    several = lanes(settings.agent)
+    begun = (first_session(rollouts, waits) + 1) * rollout // several
+    if length >= begun:
+        fail(
+            "labels.segment_length",
+            f"{length} must be less than the {begun} steps that each of {several} environments "
+            f"has taken by the first session; raise labels.first_after = {waits}",
         )
     if environment not in EPISODE_STEPS or settings.options:
         seen = _random_episodes(environment, json.dumps(settings.options), length)
@@ -139,6 +149,21 @@ def _check_pictures(
         fail(key, message)
 
 
+def _check_agent(
+    environment: str, settings: EnvironmentSettings, fail: Callable[[str, str], None]
+) -> None:
+    """Refuse networks that cannot see what there is, and rollouts that cannot be shared."""
+    agent = settings.agent
+    if network := agent.settings.get("network"):
+        shown = environment in EPISODE_STEPS and not settings.options
+        observed = None if shown else _observation_space(environment, json.dumps(settings.options))
+        if why := unsuitable(network, observed):
+            fail("agent.network", why)
+    rollout, several = rollout_steps(agent), lanes(agent)
+    if rollout % several:
+        fail("agent.environments", f"{several} does not divide rollout_steps = {rollout}")
+
+
 def uses_latents(composition: Composition) -> bool:
     """Whether a selector uses VAE latents, in which case its runs train a VAE."""
     from active_rlhf.selection.composition import needs_latents
@@ -176,15 +201,15 @@ def _shape(environment: str, options: dict[str, Any] | None) -> tuple[int, ...]:
     """The shape of an observation; of robots and CartPoles just that it is flat."""
     if environment in EPISODE_STEPS:
         return (1,)
-    return _shape_of(environment, json.dumps(options))
+    shape = _observation_space(environment, json.dumps(options)).shape
+    return tuple(map(int, shape))
 
 
 @cache
-def _shape_of(environment: str, options: str) -> tuple[int, ...]:
+def _observation_space(environment: str, options: str) -> Any:
     from active_rlhf.tasks import made
 
-    shape = made(environment, 0, json.loads(options)).observation_space.shape
-    return tuple(map(int, shape))
+    return made(environment, 0, json.loads(options)).observation_space
 
 
 @cache

@@ -68,8 +68,8 @@ class A2C(TorchAgent):
             return outputs
 
         if stream is None:
-            return self._acted(task, steps, stream, exploit)[0]
-        rollout, self._beyond = self._acted(task, steps, stream, explore)
+            return self._rollout(task, steps, stream, exploit)[0]
+        rollout, self._beyond = self._rollout(task, steps, stream, explore)
         return rollout
 
     def learn(

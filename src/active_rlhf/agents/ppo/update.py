@@ -73,7 +73,7 @@ class TorchPPO(TorchAgent):
             outputs: torch.Tensor = self.model.policy(seen)
             return outputs
 
-        rollout, beyond = self._acted(task, steps, stream, policy)
+        rollout, beyond = self._rollout(task, steps, stream, policy)
         if stream is not None:
             self._seen, self._beyond = torch.stack(times, dim=1).flatten(0, 1), beyond
         return rollout
