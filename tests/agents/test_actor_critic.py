@@ -9,6 +9,8 @@ from active_rlhf.agents.actor_critic import Convolutional, Perceptrons, actor_cr
 from active_rlhf.agents.normalise import count, count_all, empty_moments
 from active_rlhf.agents.pictures import picture_shape
 from active_rlhf.agents.settings import NetworkSettings
+from active_rlhf.study.loading import load_study
+from active_rlhf.study.messages import ConfigError
 from active_rlhf.tasks.gym import GymTask
 
 CNN = NetworkSettings(network="cnn", hidden=(24, 16))
@@ -109,3 +111,32 @@ def test_moments_of_many_at_once_are_those_of_one_by_one():
 def test_a_network_that_cannot_see_what_there_is_is_refused(name, settings, why):
     with pytest.raises(ValueError, match=f"{name}: {why}"):
         made(name, settings)
+
+
+@pytest.mark.parametrize(
+    ("environment", "agent", "said"),
+    [
+        ("IdentityGray-v0", {}, r"agent.network: mlp cannot see pictures (36, 36); use cnn"),
+        ("IdentityTiny-v0", {"network": "cnn"}, "agent.network: cnn needs at least 36 x 36 pixels"),
+        ("Identity-v0", {"network": "cnn"}, "agent.network: cnn needs pictures (uint8, height x w"),
+        (
+            "CartPoleStandard-v0",
+            {"network": "cnn"},
+            "agent.network: cnn needs pictures, not number",
+        ),
+        ("CartPoleStandard-v0", {"environments": 7}, "agent.environments: 7 does not divide rollo"),
+        (
+            "CartPoleStandard-v0",
+            {},
+            "labels.segment_length: 50 must be less than the 10 steps that",
+        ),
+        ("Taxi-v4", {}, "needs a Box observation space, not Discrete"),
+        ("IdentityBoth-v0", {}, "needs a flat Box or a Discrete action space, not MultiDiscrete"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_training(environment, agent, said):
+    study = {"study": "s", "seeds": [1], "environments": [environment], "selectors": ["random"]}
+    study |= {"agent": {"name": "a2c"} | agent, "total_steps": 8000}
+    with pytest.raises(ConfigError) as refused:
+        load_study("s.yaml", data=study)
+    assert said in str(refused.value) and "\n" not in str(refused.value)
