@@ -128,6 +128,9 @@ def test_the_file_of_an_environment_counts_there_alone():
         assert "tasks/cartpole.py" not in run_files(spec)
         here = spec.model_copy(update={"environment": "CartPoleBalanced-v0"})
         assert "tasks/cartpole.py" in run_files(here)
+        assert not {*identity.GAMES, "environment: ale-py"} & run_files(spec).keys()
+        game = spec.model_copy(update={"environment": "ALE/Seaquest-v5"})
+        assert {*identity.GAMES, "environment: ale-py"} <= run_files(game).keys()
 
 
 def test_every_part_that_a_study_may_name_has_its_files():
