@@ -7,6 +7,7 @@ MADE = {
         *(rules.config, rules.config_page, rules.statistics),
         *(rules.learning_curves, rules.endpoints, rules.effects, rules.rankings),
         *(rules.summary, rules.significance, rules.document, rules.findings, rules.findings_page),
+        rules.site,
         # Only for the study's own runs.
         *((rules.overhead, rules.run_time, rules.costs, rules.overhead_page) if TRAINED else ()),
         *((rules.reward_accuracy, rules.reward_measures, rules.ledger) if ASKING else ()),
@@ -29,6 +30,10 @@ for name in TRAINED:
     folder = folder_name(name)
     made_from = [f"runs/{folder}", *sorted({named(path) for path in probes_of(folder).values()})]
     MADE |= dict.fromkeys(expand(rules.export.output, environment=folder), made_from)
+    MADE |= dict.fromkeys(expand(rules.behaviour.output, environment=folder), [f"runs/{folder}"])
+if TRAINED:
+    made_from = [f"runs/{folder_name(name)}" for name in TRAINED]
+    MADE |= dict.fromkeys(rules.run_pages.output, made_from)
 if PEOPLE:
     MADE[rules.quality.output[0]] = [f"runs/{folder_name(name)}" for name in PEOPLE]
 for name in PROBES:

@@ -38,6 +38,8 @@ from active_rlhf.analysis.wording import (
 )
 from active_rlhf.study.endpoints import EVALUATION, lower_is_better, of_reward_model
 
+REWARD_ACCURACY = "reward_accuracy"
+
 Published = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
@@ -97,6 +99,59 @@ def findings(
     if published:
         paragraphs += ["## Against published values", _against(summary, published, terms)]
     return "\n\n".join(filter(None, paragraphs)) + "\n"
+
+
+def in_brief(
+    comparisons: pd.DataFrame,
+    summary: pd.DataFrame,
+    terms: Terms,
+    limits: pd.DataFrame | None = None,
+) -> str:
+    """What was found, in Markdown: a paragraph for each environment, from the same statistics.
+
+    It names the order by the main endpoint, the differences that were shown in it and in the reward
+    model's accuracy, and what limits the return.
+    """
+    paragraphs = []
+    for env in summary["env"].unique():
+        pairs, methods = (frame[frame["env"] == env] for frame in (comparisons, summary))
+        means = methods[methods["metric_type"] == "endpoint"]
+        places = decimals([*means["mean"], *means["sd"]])
+        ordered = means.sort_values("mean", ascending=False, kind="stable")
+        order = [
+            f"{markdown_text(str(row['method']))} {number(row['mean'], places)}"
+            for row in ordered.to_dict("records")
+        ]
+        said = [
+            f"**{markdown_text(str(env))}**, {terms.metric('endpoint')} (mean, "
+            f"{seeds(means['n'])}): {', '.join(order)}.",
+            capital(_shown(pairs, "endpoint", terms)),
+        ]
+        if limits is not None and len(
+            own := limits[(limits["env"] == env) & (limits["metric_type"] == "endpoint")]
+        ):
+            places = decimals([*own["mean_true"], *own["gap"]])
+            said.append(capital(_conclusion(own, places, terms)))
+        if len(pairs[pairs["metric_type"] == REWARD_ACCURACY]):
+            said.append(
+                f"In {terms.metric(REWARD_ACCURACY)}: {_shown(pairs, REWARD_ACCURACY, terms)}"
+            )
+        paragraphs.append(" ".join(filter(None, said)))
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def _shown(pairs: pd.DataFrame, metric_type: str, terms: Terms) -> str:
+    """The differences in one endpoint that were shown, or that none was."""
+    rows = pairs[pairs["metric_type"] == metric_type]
+    if rows.empty:
+        return ""
+    shown = rows[rows["reject_null"].astype(bool)]
+    tests = f"{len(rows)} test" + "s" * (len(rows) > 1)
+    if shown.empty:
+        return f"no difference between any two methods was shown ({tests}, {seeds(rows['n'])})."
+    rest = len(rows) - len(shown)
+    more = f" In the other {rest} of {tests}, none was shown." if rest else ""
+    return _in_brief(shown, metric_type, terms) + more
 
 
 def findings_of_study(tables: Mapping[str, pd.DataFrame], study: Mapping[str, Any]) -> str:
