@@ -13,6 +13,7 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import get_args
 
 from active_rlhf.compute.products import decide
 from active_rlhf.errors import InputError, explained
@@ -48,6 +49,7 @@ from active_rlhf.study.probes import asks, probe_name, probes
 from active_rlhf.study.progress import Watcher, unfinished
 from active_rlhf.study.precision import settled_study
 from active_rlhf.study.reading import read_yaml
+from active_rlhf.study.settings import FigureName
 
 # With ACTIVE_RLHF_TRAINING=no, what is finished is analysed and nothing is trained.
 TRAINING = os.environ.get("ACTIVE_RLHF_TRAINING") != "no"
@@ -364,22 +366,25 @@ def table_names(scope):
 
 
 def figure(name, scope="", category="Figures", caption=""):
-    """The PNG of a figure, which the report shows, and its PDF."""
+    """The PNG of a figure, which the report shows, and its files in other formats."""
     environment, variant = split(scope)
     caption = caption or name
     labels = {"result": name.replace("_", " "), "environment": environment or "all"}
     labels |= {"variant": variant} if variant else {}
-    png, pdf = (place("figures", f"{name}.{suffix}", scope) for suffix in ("png", "pdf"))
-    return report(png, caption=f"../report/{caption}.rst", category=category, labels=labels), pdf
+    png, *others = (
+        place("figures", f"{name}.{suffix}", scope) for suffix in STUDY.figures.suffixes
+    )
+    shown = report(png, caption=f"../report/{caption}.rst", category=category, labels=labels)
+    return shown, *others
 
 
 def figures(name, scopes, category="Figures"):
-    """PNG and PDF of a figure for each scope, in turns."""
+    """The files of a figure for each scope, in turns."""
     return [path for scope in scopes for path in figure(name, scope, category)]
 
 
 def versions_of(name, scopes, measures, category="Figures"):
-    """PNG and PDF of a figure's versions, one for each endpoint, for each scope, in turns.
+    """The files of a figure's versions, one for each endpoint, for each scope, in turns.
 
     That of the main endpoint has the figure's own name.
     """

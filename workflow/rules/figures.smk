@@ -237,3 +237,13 @@ rule run_time:
         code=script_code("figures/run_time.py"),
     script:
         "../scripts/figures/run_time.py"
+
+
+# The rules of figures, by their names in the setting `figures.only`.
+DRAWN = get_args(FigureName)
+
+
+def wanted(rule):
+    """Whether a study is to have what a rule makes: some want not all figures."""
+    only = STUDY.figures.only
+    return only is None or rule.name not in DRAWN or rule.name in only

@@ -24,6 +24,7 @@ MADE = {
         *((rules.profiles, rules.aggregates) if BASELINES else ()),
         *((rules.limits, rules.return_limits) if BASELINES and ASKING else ()),
     )
+    if wanted(rule)
     for path in rule.output
 }
 for name in TRAINED:

@@ -29,17 +29,20 @@ def filmed(wildcards):
     return [f"{folder}/{method}/{seed}/run.json" for method, (seed, _) in runs_of.items()]
 
 
+# The figures on these pages.
+SHOWN = [
+    *(rules.learning_curves, rules.endpoints),
+    *((rules.reward_accuracy,) if ASKING else ()),
+    *((rules.return_limits,) if BASELINES and ASKING else ()),
+    *((rules.run_time,) if TRAINED else ()),
+]
+
+
 rule site:
     input:
         **STATISTICS,
         config=f"{RESULTS}/config.yaml",
-        drawn=[
-            *rules.learning_curves.output,
-            *rules.endpoints.output,
-            *(rules.reward_accuracy.output if ASKING else ()),
-            *(rules.return_limits.output if BASELINES and ASKING else ()),
-            *(rules.run_time.output if TRAINED else ()),
-        ],
+        drawn=[path for rule in SHOWN for path in rule.output if wanted(rule)],
         tables=[place("tables", f"{name}.md", scope) for scope in TABLES for name in TABLES[scope]],
         costs=[rules.overhead.output.means, rules.overhead.output.runs] if TRAINED else [],
     output:
@@ -99,6 +102,14 @@ rule run_pages:
         code=script_code("site/run_pages.py"),
     script:
         "../scripts/site/run_pages.py"
+
+
+# What `active-rlhf page` makes: everything that needs no record of the whole study.
+rule pages:
+    input:
+        rules.site.output,
+        rules.run_pages.output if TRAINED else [],
+    localrule: True
 
 
 rule provenance_page:

@@ -26,6 +26,8 @@ COMMANDS = {
     "label": "serve the page on which people answer",
     "warm-up": "compile everything a run needs, once per machine",
     "watch": "show the progress of a study's runs",
+    "page": "make a study's pages of the runs that are finished",
+    "figure": "draw one figure of a study, in a size of its own",
     "film": "show what a run's policy does, or segments of its behaviour",
     "queries": "show the pairs that a run asked about, and the answers",
 }

@@ -15,7 +15,7 @@ from active_rlhf.analysis.wording import (
     power_notes,
     teacher_and_budget,
 )
-from active_rlhf.figures.style import blank, note, panels, styled, title, wrap
+from active_rlhf.figures.style import blank, fitting, note, panels, points, styled, title, wrap
 from active_rlhf.study.endpoints import of_reward_model
 
 NEEDED = (
@@ -68,7 +68,7 @@ def _panels(
     places = dict(zip(pairs, heights / 2 - heights.cumsum(), strict=True))
     count = len(names)
     pairwise = count == 4 or (count % 2 == 0 and len(envs) == 1)  # both forms of an endpoint
-    columns = 2 if pairwise else min(count, 3)
+    columns = fitting(2 if pairwise else min(count, 3), 2.2)
     figure, all_axes = panels(count, 0.7 + heights.sum(), columns)
     for i, (axes, name) in enumerate(zip(all_axes, names, strict=True)):
         of_env = rows[rows["panel"] == name]
@@ -108,7 +108,7 @@ def _panels(
         )
         right.tick_params(length=0)
         right.spines["right"].set_visible(False)
-        axes.text(1.02, 1.0, "dz", transform=axes.transAxes, fontsize=7, va="bottom")
+        axes.text(1.02, 1.0, "dz", transform=axes.transAxes, fontsize=points(7), va="bottom")
     families = comparisons[comparisons["family"].isin(rows["family"])]
     note(
         figure,

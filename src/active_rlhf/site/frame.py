@@ -26,6 +26,7 @@ PAGES = {
     "site/provenance.html": "Provenance",
     "site/methods.html": "Methods",
 }
+SUFFIXES = ("png", "pdf", "svg", "pgf")
 OF_OWN_RUNS = ("site/behaviour.html", "site/runs.html", "site/cost.html")
 
 _TEMPLATES = jinja2.Environment(
@@ -36,12 +37,16 @@ _TEMPLATES = jinja2.Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+_ALIGNED = {' style="text-align:right"': ' class="number"', ' style="text-align:left"': ""}
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
 def rendered(markdown: str) -> Markup:
     """Markdown as HTML; markup in the text stays text, and links that could run something too."""
-    return Markup(_MARKDOWN.render(markdown))
+    text = _MARKDOWN.render(markdown)
+    for style, name in _ALIGNED.items():  # the pages allow no styles of single elements
+        text = text.replace(style, name)
+    return Markup(text)
 
 
 @dataclass(frozen=True)
@@ -49,18 +54,22 @@ class Site:
     """A study as its pages show it.
 
     root: its results folder; study: its settings as plain data, with `asked` and the methods of
-    each of `variants`, as for `Terms.of`; mark: what the pages were made from (`marks.mark`);
-    banner: a sentence on top of all of them.
+    each of `variants`, as for `Terms.of`; mark: what the pages were made from (`marks.mark`).
     """
 
     root: Path
     study: Mapping[str, Any]
     mark: str = ""
-    banner: str = ""
 
     @property
     def name(self) -> str:
         return str(self.study["study"])
+
+    @property
+    def banner(self) -> str:
+        """What stands on top of every page of an unfinished study."""
+        partial = self.terms().partial
+        return f"This study is not finished: {partial}." if partial else ""
 
     @property
     def trained(self) -> bool:
@@ -76,36 +85,43 @@ class Site:
         """What captions state of a variant."""
         return Terms.of(self.study, variant)
 
-    def write(self, page: str, template: str, **values: Any) -> Path:
-        """Write a page, whose path is relative to `root`."""
+    def rendered(self, page: str, template: str, **values: Any) -> str:
+        """The text of a page, whose path is relative to `root`."""
         pages = {
             path: name for path, name in PAGES.items() if self.trained or path not in OF_OWN_RUNS
         }
-        text = _TEMPLATES.get_template(template).render(
-            site=self, page=page, pages=pages, up="../" * page.count("/"), **values
+        return _TEMPLATES.get_template(template).render(
+            {"site": self, "page": page, "pages": pages, "up": "../" * page.count("/")} | values
         )
+
+    def write(self, page: str, template: str, **values: Any) -> None:
+        """Write a page."""
+        text = self.rendered(page, template, **values)
         with atomic(self.root / page) as temporary:
             temporary.write_text(text, encoding="utf-8")
-        return self.root / page
 
     def write_assets(self) -> None:
         """Write the style and the script that all pages load."""
         for name in ASSETS:
             with atomic(self.root / "site" / name) as temporary:
-                asset = files("active_rlhf.site") / "assets" / name
-                temporary.write_text(asset.read_text(encoding="utf-8"), encoding="utf-8")
+                temporary.write_text(asset(name), encoding="utf-8")
+
+
+def asset(name: str) -> str:
+    """A style or script of the pages."""
+    return (files("active_rlhf.site") / "assets" / name).read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
 class Figure:
     """A figure of the study on a page.
 
-    image, vector: files relative to the study's folder; caption: HTML; numbers: what it shows.
+    files: by format, relative to the study's folder; the first is shown. caption: HTML; numbers:
+    what it shows.
     """
 
     title: str
-    image: str
-    vector: str
+    files: Mapping[str, str]
     caption: Markup
     size: tuple[int, int]
     numbers: Listing | None = None
@@ -125,8 +141,11 @@ def figure(
         width, height = struct.unpack(">II", file.read(24)[16:])  # of the PNG's header
     return Figure(
         title,
-        f"figures/{name}.png",
-        f"figures/{name}.pdf",
+        {
+            suffix.upper(): f"figures/{name}.{suffix}"
+            for suffix in SUFFIXES
+            if (root / f"figures/{name}.{suffix}").exists()
+        },
         rendered(caption),
         (width // 2, height // 2),
         numbers,

@@ -159,7 +159,7 @@ def _alike(texts: Mapping[str, str]) -> str:
         said.setdefault(text, []).append(name)
     if len(said) == 1:
         return next(iter(said))
-    return "; ".join(f"{text} ({listed(names)})" for text, names in said.items())
+    return listed([f"{text} ({listed(names)})" for text, names in said.items()])
 
 
 def _settings(
@@ -224,8 +224,7 @@ def _runs(study: Settings, cite: Cite) -> Iterable[str]:
     yield (
         "Query selectors: "
         + "; ".join(
-            f"{shown.get(name, name)}{cite(OF_SELECTORS.get(name, ''))}"
-            f" ({DESCRIPTIONS.get(name, 'a composition of the study, see its settings')})"
+            f"{shown.get(name, name)}{cite(OF_SELECTORS.get(name, ''))} ({_description(name)})"
             for name in _selectors(study)
         )
         + "."
@@ -239,6 +238,12 @@ def _runs(study: Settings, cite: Cite) -> Iterable[str]:
         "Policies without exploration were evaluated on "
         f"{_each(environments, lambda own: str(own['evaluation']['episodes']))} episodes."
     )
+
+
+def _description(selector: str) -> str:
+    """What a selector does, without the name of a method that is cited anyway."""
+    text = DESCRIPTIONS.get(selector, "a composition of the study's own, see its settings")
+    return text.partition(": ")[2] if selector in OF_SELECTORS else text
 
 
 def _selectors(study: Settings) -> list[str]:

@@ -44,6 +44,7 @@ EnvironmentId = Annotated[
         },
     ),
 ]
+Inches = Annotated[float, Field(ge=1, le=40)]
 Shown = Annotated[str, Field(pattern=r"\S", json_schema_extra={"form": "more than blanks"})]
 
 
@@ -332,12 +333,65 @@ class Statistics(Section):
         return None if given == "all" else given
 
 
+Colour = Annotated[
+    str,
+    Field(
+        pattern=r"^#[0-9A-Fa-f]{6}$",
+        json_schema_extra={"form": "a colour such as '#0072B2', in quotes"},
+    ),
+]
+FigureName = Literal[
+    "learning_curves",
+    "endpoints",
+    "effects",
+    "rankings",
+    "profiles",
+    "reward_accuracy",
+    "reward_measures",
+    "reward_model_endpoints",
+    "reward_model_effects",
+    "return_limits",
+    "variants",
+    "budgets",
+    "run_time",
+]
+
+
 class Figures(Section):
     """How results are drawn."""
 
     interval: Literal["bootstrap", "t", "sd"] = setting(
         "bootstrap", "the band around a mean: `bootstrap`, `t` or `sd`", unit="name"
     )
+    size: Literal["usual", "column", "page"] | Inches = setting(
+        "usual",
+        "width of every figure in print: 3.4 inches (`column`), 7 inches (`page`) or as many as "
+        "given; `usual`: several panels as wide as a page, one as a column",
+        unit="`usual`, `column`, `page` or inches",
+    )
+    font: Shown = setting("DejaVu Sans", "font, by its name on this machine", unit="name")
+    font_size: float = setting(
+        8.0, "size of titles and labels; smaller text shrinks or grows with it", unit="points", ge=4
+    )
+    colours: dict[str, Colour] | tuple[Colour, ...] = setting(
+        (),
+        "of methods, by their names in tables (others keep theirs), or a list in the order of "
+        "tables; by default those of Okabe and Ito, for every kind of colour vision",
+        unit="mapping or list of `#rrggbb`",
+    )
+    formats: tuple[Literal["pdf", "png", "svg", "pgf"], ...] = setting(
+        ("pdf",),
+        "formats beside `png`, which pages show; `pgf` is LaTeX code, and needs LaTeX",
+        unit="list of `pdf`, `svg`, `pgf`",
+    )
+    only: tuple[FigureName, ...] | None = setting(
+        None, "the figures to draw", unit="list of names", shown="all"
+    )
+
+    @property
+    def suffixes(self) -> list[str]:
+        """The suffixes of each figure's files; the first is that of the image on pages."""
+        return list(dict.fromkeys(["png", *self.formats]))
 
 
 RunTemplate = Annotated[

@@ -24,7 +24,10 @@ STALE = "delete it, and snakemake makes it again"
 EXCLUDED = "a run that the config excludes; nothing uses it"
 FOREIGN = "a run that is not in the config; nothing uses it"
 HALF_WRITTEN = "left half-written by a process that was killed; remove it"
-MADE = ("exports", "figures", "findings.md", "probes", "report", "statistics", "tables")
+MADE = (
+    *("exports", "figures", "findings.md", "index.html", "probes", "report", "site", "statistics"),
+    "tables",
+)
 # In a run's folder beside its results; and models in the format of earlier versions.
 BESIDE = (
     *("run.json", "finished.json", PRECISION, "progress.json", "tensorboard", "wandb"),
