@@ -245,5 +245,5 @@ DRAWN = get_args(FigureName)
 
 def wanted(rule):
     """Whether a study is to have what a rule makes: some want not all figures."""
-    only = STUDY.figures.only
-    return only is None or rule.name not in DRAWN or rule.name in only
+    only, name = STUDY.figures.only, rule.rule.name
+    return only is None or name not in DRAWN or name in only

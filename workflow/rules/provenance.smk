@@ -31,10 +31,6 @@ for name in TRAINED:
     folder = folder_name(name)
     made_from = [f"runs/{folder}", *sorted({named(path) for path in probes_of(folder).values()})]
     MADE |= dict.fromkeys(expand(rules.export.output, environment=folder), made_from)
-    MADE |= dict.fromkeys(expand(rules.behaviour.output, environment=folder), [f"runs/{folder}"])
-if TRAINED:
-    made_from = [f"runs/{folder_name(name)}" for name in TRAINED]
-    MADE |= dict.fromkeys(rules.run_pages.output, made_from)
 if PEOPLE:
     MADE[rules.quality.output[0]] = [f"runs/{folder_name(name)}" for name in PEOPLE]
 for name in PROBES:

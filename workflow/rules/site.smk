@@ -1,5 +1,5 @@
-# The study's own pages: index.html, and those in site/. What they show is in other files of the
-# study; provenance has the hash of each page but its own.
+# The study's own pages: index.html, and those in site/. The record of provenance covers those of
+# the whole study; those of single runs, and that about the record itself, come beside it.
 
 # The run of each method that films show: its first that there is.
 FILMED = {name: {} for name in TRAINED}
@@ -79,7 +79,7 @@ rule behaviour:
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*config, **PAGES, filmed=FILMED, called=CALLED),
+        study=settings("study", filmed=FILMED, called=CALLED),
         code=script_code("site/behaviour.py"),
     script:
         "../scripts/site/behaviour.py"
@@ -104,7 +104,7 @@ rule run_pages:
         "../scripts/site/run_pages.py"
 
 
-# What `active-rlhf page` makes: everything that needs no record of the whole study.
+# What `active-rlhf page` makes: all that need no record of the whole study.
 rule pages:
     input:
         rules.site.output,

@@ -122,9 +122,7 @@ def _drawn(drawing: Drawing, study: Any, args: Namespace) -> "Figure":
     variants = {name: methods_of(study, name) for name in study.variants or {}} or None
     if args.variant is not None and args.variant not in (variants or {}):
         known = ", ".join(variants or {}) or "none"
-        raise InputError(
-            f"--variant: {args.variant!r} is not one of the study's; there are {known}"
-        )
+        raise InputError(f"--variant: no variant {args.variant!r}; there are {known}")
     variant = args.variant or next(iter(variants or {}), "")
     content = study.as_dict() | {"asked": asked_within(study), "variants": variants}
     _, terms, own = about(content, f"{args.env or ''}@{variant}", *tables)

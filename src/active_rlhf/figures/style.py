@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from matplotlib.lines import Line2D
 
+from active_rlhf.analysis.text import SYMBOLS
 from active_rlhf.analysis.wording import Terms, seeds
 from active_rlhf.errors import InputError
 from active_rlhf.files import atomic
@@ -62,6 +63,10 @@ RC: Any = {
     "svg.hashsalt": "active-rlhf",
     "pgf.texsystem": LATEX,
     "pgf.rcfonts": False,  # that of the document
+    "pgf.preamble": "\n".join(
+        rf"\DeclareUnicodeCharacter{{{ord(character):04X}}}{{{text}}}"
+        for character, text in SYMBOLS.items()
+    ),
     "text.parse_math": False,  # a dollar sign in a method's name is a dollar sign
     "savefig.dpi": 200,
 }
@@ -193,9 +198,11 @@ def save(
             with atomic(path) as temporary:
                 known: Any = {"metadata": metadata[path.suffix]} if path.suffix in metadata else {}
                 figure.savefig(temporary, **known)
-                if path.suffix == ".pgf" and mark:
+                if path.suffix == ".pgf":
                     text = temporary.read_text(encoding="utf-8")
-                    temporary.write_text(f"% {mark}\n{text}", encoding="utf-8")
+                    # Other documents do not declare these.
+                    text = text.translate({ord(c): f"{{{tex}}}" for c, tex in SYMBOLS.items()})
+                    temporary.write_text(f"% {mark}\n{text}" if mark else text, encoding="utf-8")
             figure.set_layout_engine("none")  # laid out by now; once more would take as long again
 
 

@@ -28,13 +28,11 @@ class Shown:
         return f"{folder_name(environment)}/{method}/{self.seed}.html"
 
 
-def write_environment(
-    root: Path, environment: str, methods: Mapping[str, Shown], mark: str
-) -> None:
+def write_environment(root: Path, environment: str, methods: Mapping[str, Shown]) -> None:
     """Write the films of one environment: site/behaviour/<environment>.html, and a page of queries
     for each method that asks, <method>/<seed>.html in a folder of that name.
 
-    mark: what they are made from. Where a task cannot be filmed, the page says why, and there are
+    Where a task cannot be filmed, the page says why, and there are
     no queries.
     """
     place = root / "site" / "behaviour"
@@ -64,7 +62,7 @@ def write_environment(
             if run.asks:
                 write_queries(recorded(method), place / run.queries(environment, method))
     except NoFilm as why:
-        write_page(str(why), page, mark)
+        write_page(str(why), page)
 
 
 def write_behaviour(site: Site, environments: Mapping[str, Mapping[str, Shown]]) -> None:

@@ -2,16 +2,14 @@ import json
 from pathlib import Path
 
 from active_rlhf.errors import logged
-from active_rlhf.results.marks import mark
 from active_rlhf.site.behaviour import Shown, write_behaviour
 from active_rlhf.site.frame import Site
 from active_rlhf.site.runs import write_runs
 
 with logged(snakemake.log[0]):
-    study, code = json.loads(snakemake.params.study), snakemake.params.code
-    made_from = mark(study["study"], snakemake.input, snakemake.params.study, code)
+    study = json.loads(snakemake.params.study)
     root = Path(snakemake.output[0]).parents[1]
-    site = Site(root, study, made_from)
+    site = Site(root, study)
     shown = {
         environment: {
             method: Shown(study["called"][method], seed, asks)

@@ -164,7 +164,7 @@ def leftovers(folder: Folder) -> Findings:
             name = f"runs/{run}" if message in (EXCLUDED, FOREIGN) else name
         elif rest and rest[-1].startswith("."):
             message = HALF_WRITTEN
-        elif top == "logs" or (top in MADE and not folder.record):
+        elif top in ("logs", "site") or (top in MADE and not folder.record):
             message = ""
         elif name == "report.html":
             message = f"written after {RECORD}, which does not cover it"
