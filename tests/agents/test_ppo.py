@@ -2,11 +2,9 @@
 
 from types import SimpleNamespace
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box, Discrete
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -184,6 +182,7 @@ def torch_agent(name: str, **settings) -> TorchPPO:
         ("HalfCheetah-v5", {"hidden": [32, 32, 32]}, "3 hidden layers, and only two are compiled"),
         ("HalfCheetah-v5", {"activation": "relu"}, "activation relu, and only tanh is compiled"),
         ("CartPole-v1", {}, "CartPole-v1 has discrete actions"),
+        ("Pendulum-v1", {"environments": 2}, "2 environments in step, and only one is compiled"),
     ],
 )
 def test_the_path_is_chosen_and_reported(name, settings, because):
@@ -191,53 +190,6 @@ def test_the_path_is_chosen_and_reported(name, settings, because):
     one = ppo.build(PPOSettings(**settings), task, np.random.default_rng(0))
     assert isinstance(one, TorchPPO if because else CompiledPPO)
     assert one.path.startswith(f"torch: {because}" if because else "compiled")
-
-
-class Identity(gymnasium.Env):
-    """Ten steps in each of which the action should say what is observed: -1 or 1, or 0 or 1."""
-
-    observation_space = Box(-1.0, 1.0, (1,), np.float32)
-
-    def __init__(self, discrete: bool = True):
-        self.action_space = Discrete(2) if discrete else Box(-1.0, 1.0, (1,), np.float32)
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        return self._shown(), {}
-
-    def _shown(self):
-        self.sign = 1 if self.np_random.random() < 0.5 else -1
-        return np.array([self.sign], np.float32)
-
-    def step(self, action):
-        wanted = (self.sign + 1) // 2 if isinstance(self.action_space, Discrete) else self.sign
-        reward = -abs(float(np.squeeze(action)) - wanted)
-        return self._shown(), reward, False, False, {}
-
-
-gymnasium.register("Identity-v0", Identity, max_episode_steps=10)
-gymnasium.register("IdentityBox-v0", Identity, max_episode_steps=10, kwargs={"discrete": False})
-
-
-@pytest.mark.parametrize(
-    ("name", "settings"),
-    [
-        ("Identity-v0", {}),
-        ("Identity-v0", {"hidden": [16], "activation": "relu"}),
-        ("IdentityBox-v0", {}),
-        ("IdentityBox-v0", {"hidden": [16, 16, 16], "activation": "relu"}),
-    ],
-)
-def test_every_path_learns_something_trivial(name, settings):
-    """Random actions lose 0.5 a step with two actions, and about 1 with continuous ones."""
-    shared = {"rollout_steps": 128, "epochs": 4, "minibatches": 4, "learning_rate": 5e-3}
-    task = GymTask(name, 0)
-    one = ppo.build(PPOSettings(**shared | settings), task, np.random.default_rng(0))
-    stream = np.random.default_rng(1)
-    for i in range(20):
-        rollout = one.act(task, 128, stream)
-        one.learn(rollout, rollout.rewards, i / 20, stream)
-    assert one.act(GymTask(name, 1), 100, None).rewards.mean() > -0.1
 
 
 @pytest.mark.parametrize("name", ["Identity-v0", "Pendulum-v1"])

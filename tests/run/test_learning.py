@@ -10,6 +10,7 @@ from scipy import stats
 from trivial import STEPS, true_reward
 
 from active_rlhf.run.loop import Run
+from active_rlhf.run.state import restore, state_of
 from active_rlhf.selection.presets import PRESETS
 from active_rlhf.study.loading import load_study, resolve_run
 
@@ -41,10 +42,14 @@ STUDY: dict[str, Any] = {
 }
 
 
-def finished(selector: str, **changes: Any) -> Run:
+def begun(selector: str, **changes: Any) -> Run:
     data = STUDY | {"selectors": [selector]} | changes
     study = load_study(Path(__file__).with_name("study.yaml"), data=data)
-    run = Run(resolve_run(study, "Trivial-v0", selector, 1))
+    return Run(resolve_run(study, "Trivial-v0", selector, 1))
+
+
+def finished(selector: str, **changes: Any) -> Run:
+    run = begun(selector, **changes)
     while run.done < run.plan.rollouts:
         run.advance()
     return run
@@ -85,3 +90,37 @@ def test_a_perfect_reward_model_is_the_true_reward():
     assert true.episodes[-1]["return"] > 1.5 * STEPS
     for name, array in true.agent.arrays().items():
         np.testing.assert_array_equal(perfect.agent.arrays()[name], array)
+
+
+@pytest.mark.parametrize("before", ["true_reward", "none", "untrained"])
+def test_the_policy_learns_from_what_it_is_told_until_there_are_labels(before):
+    labels = STUDY["labels"] | {"sessions": 3, "first_after": 0.5, "before_labels": before}
+    run, true = begun("random", labels=labels), begun("true_reward")
+    initial = run.agent.arrays()["actor.w1"].copy()
+    while run.plan.session_after(run.done) is None:
+        for one in (run, true):
+            one.advance()
+    weights = run.agent.arrays()["actor.w1"].copy()
+    assert run.done == 6 and (weights == initial).all() == (before == "none")
+    assert (weights == true.agent.arrays()["actor.w1"]).all() == (before == "true_reward")
+
+    again = begun("random", labels=labels)
+    restore(again, state_of(run), run.behaviour.rows(0))
+    for one in (run, again) * 3:  # the first rollout ends in the session
+        one.advance()
+    assert (run.agent.arrays()["actor.w1"] != weights).any()
+    for name, array in run.agent.arrays().items():
+        np.testing.assert_array_equal(again.agent.arrays()[name], array)
+    rollouts = {kind: round(scale.count / run.plan.size) for kind, scale in run.scales.items()}
+    assert rollouts["true"] == 6 * (before == "true_reward")
+    assert rollouts["learned"] == 3 + 6 * (before == "untrained")
+
+
+def test_a_policy_of_the_true_reward_goes_on_with_what_an_inverted_teacher_wants():
+    labels = STUDY["labels"] | {"sessions": 3, "first_after": 0.5, "before_labels": "true_reward"}
+    teacher = {"name": "inverted", "of": "oracle", "given": {}}
+    run = finished("random", labels=labels, teacher=teacher, total_steps=28 * 160)
+    returns = np.array([episode["return"] for episode in run.episodes])
+    half = len(returns) // 2
+    assert returns[half - 16 : half].mean() > 1.4 * STEPS
+    assert returns[-16:].mean() < 0.6 * STEPS

@@ -416,6 +416,7 @@ MISTAKES = {
     "labels.sessions=11": "labels.sessions: 11 is more than the 10 rollouts",
     "labels.first_after=0.7": "labels.sessions: 5 is more than the 4 rollouts, as labels.first",
     "labels.first_after=1": "labels.first_after: ",
+    "labels.before_labels=none": "labels.before_labels: nothing comes before the labels, as",
     "labels.sessions=1": "labels.initial: one session asks all 20 queries at once, not 4",
     "labels.validation_fraction=0.01": "labels.validation_fraction: 0.01 of 20 queries leaves none",
     "labels={initial: 1, validation_fraction: .9}": "leaves the first session none to train on",

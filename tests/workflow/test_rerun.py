@@ -74,6 +74,27 @@ def test_a_deleted_run_is_trained_again(study):
     assert study.runs_to_train() == {"hybrid/2"}
 
 
+def test_a_fine_tuned_run_is_trained_again_only_for_another_policy(study):
+    study.configure(study="tuned", start_from="results/tiny/runs/{environment}/{selector}/{seed}")
+    source = study.folder / "results/tiny/runs/Hopper-v5/random/1"
+    tuned = "results/tuned/runs/Hopper-v5/random/1/run.json"
+    result = study.snakemake("--printshellcmds", tuned)
+    assert result.returncode == 0, result.stdout + result.stderr
+    made = json.loads((study.folder / tuned).read_text())
+    record = json.loads((source / "run.json").read_text())
+    assert made["start_from"]["policy"] == record["files"]["policy.safetensors"]
+    assert not study.plan(tuned)
+
+    other = source.with_name("2")
+    for name in ("policy.safetensors", "run.json"):
+        shutil.copy(other / name, source / name)
+    assert study.plan(tuned) == {"train": 1}
+    assert "results/tiny/runs/Hopper-v5/random/1/run.json" in study.planned  # an input
+    (source / "run.json").unlink()
+    refused = study.snakemake("--dry-run", tuned)
+    assert refused.returncode != 0 and "start_from: results/tiny" in refused.stdout + refused.stderr
+
+
 def test_other_versions_of_libraries_retrain_every_run(editable):
     metadata = editable.repository / "src/scipy-0.0.1.dist-info/METADATA"
     metadata.parent.mkdir()

@@ -50,6 +50,7 @@ from active_rlhf.study.progress import Watcher, unfinished
 from active_rlhf.study.precision import settled_study
 from active_rlhf.study.reading import read_yaml
 from active_rlhf.study.settings import FigureName
+from active_rlhf.study.starting import seeded, source_record
 
 # With ACTIVE_RLHF_TRAINING=no, what is finished is analysed and nothing is trained.
 TRAINING = os.environ.get("ACTIVE_RLHF_TRAINING") != "no"
@@ -189,10 +190,20 @@ def cell(environment, selector):
     return spec.as_dict(), code_fingerprint(spec)
 
 
+@cache
+def spec_of(environment, selector, seed):
+    return json.dumps(seeded(cell(environment, selector)[0], seed), sort_keys=True)
+
+
 def spec(wildcards):
     """A run's whole identity as one text: parameters are compared by value, without names."""
+    return spec_of(wildcards.environment, wildcards.selector, int(wildcards.seed))
+
+
+def started_from(wildcards):
+    """The run.json of the run whose policy a run starts from; none for most."""
     shared, _ = cell(wildcards.environment, wildcards.selector)
-    return json.dumps({**shared, "seed": int(wildcards.seed)}, sort_keys=True)
+    return source_record(shared, int(wildcards.seed)) or []
 
 
 def code(wildcards):

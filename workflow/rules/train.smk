@@ -32,7 +32,8 @@ rule probe:
 rule train:
     input:
         # If it is made again, the jobs of finished runs start, but find that they have nothing to do.
-        lambda wildcards: probe_file(wildcards.environment, wildcards.selector),
+        probe=lambda wildcards: probe_file(wildcards.environment, wildcards.selector),
+        start=started_from,
     output:
         f"{RESULTS}/runs/{{environment}}/{{selector}}/{{seed}}/run.json",
     log:
@@ -57,7 +58,7 @@ rule train:
             for key, value in {"project": config["study"], **config["wandb"]}.items()
         ],
         checkpoint_every=lambda wildcards, output: config["checkpoint_every"],
-        probe=lambda wildcards, input: [f"--probe={path}" for path in input],
+        probe=lambda wildcards, input: [f"--probe={path}" for path in input.probe],
     shell:
         # exec replaces the shell, which would die of the signal that a cluster sends before its
         # limit.

@@ -17,6 +17,7 @@ COMMANDS = {
     "explain": "explain a setting or a part",
     "new": "write a template for a part of your own",
     "check": "check that your own parts work",
+    "inspect": "print what a run's reward model has learned",
     "labels": "copy the labels of runs to JSONL, CSV or labels.npz",
     "quality": "print how good people's answers are",
     "reward-fit": "compare reward models on labels that are there already",

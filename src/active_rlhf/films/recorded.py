@@ -17,13 +17,15 @@ import numpy as np
 from active_rlhf import agents, parts
 from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.behaviour.replays import Replays
+from active_rlhf.behaviour.stacks import from_file
 from active_rlhf.behaviour.store import SegmentStore, schema
 from active_rlhf.errors import InputError, line
 from active_rlhf.files import CHECKPOINT
 from active_rlhf.films.film import Film
 from active_rlhf.films.studio import Studio
-from active_rlhf.run.checkpoint import last_saved
+from active_rlhf.run.checkpoint import PICTURES, last_saved
 from active_rlhf.run.saved import load_policy, load_reward_model
+from active_rlhf.run.schedule import Plan, lanes
 from active_rlhf.run.session import reward_model
 from active_rlhf.study.messages import ConfigError, Sources, validated
 from active_rlhf.study.settings import Spec
@@ -102,7 +104,8 @@ class Recorded:
         return studio.acted(self.policy(), steps or studio.task.horizon)
 
     def episodes(self) -> list[tuple[int, int]]:
-        """First step and length of each episode in time order; the last may be unfinished."""
+        """First row and length of each episode in time order; the last may be unfinished, or as
+        many as there are environments in step."""
         if not self.finished:
             begin, known, _ = self._store.episodes()
             return list(zip(begin.tolist(), known.tolist(), strict=True))
@@ -112,7 +115,7 @@ class Recorded:
         try:
             table = pd.read_csv(path)
             length = table["length"].to_numpy(int)
-            starts = table["step"].to_numpy(int) - length
+            starts = self._empty_store().row_of(table["step"].to_numpy(int) - 1) + 1 - length
         except (OSError, ValueError, LookupError) as error:
             raise InputError(f"{path}: lists no episodes ({line(error)})") from error
         return list(zip(starts.tolist(), length.tolist(), strict=True))
@@ -227,13 +230,18 @@ class Recorded:
             films |= zip(mine, self.studio.segments(origin, actions, shown, seen), strict=True)
         return films
 
+    def _empty_store(self) -> SegmentStore:
+        """A store like the run's."""
+        steps = Plan.of(self.spec).steps
+        return SegmentStore(steps, schema(self.studio.task), lanes(self.spec.agent))
+
     @property
-    def _labels(self) -> dict[str, np.ndarray]:
+    def _labels(self) -> dict[str, Any]:
         if not hasattr(self, "_loaded"):
             path = self.directory / "labels.npz"
             try:
                 with np.load(path, allow_pickle=False) as file:
-                    self._loaded = dict(file)
+                    self._loaded = from_file(file)
                     self._loaded["pairs"], self._loaded["observations"]
             except (OSError, ValueError, LookupError, BadZipFile) as error:
                 raise InputError(f"{path}: not the labels of a run ({line(error)})") from error
@@ -244,12 +252,12 @@ class Recorded:
         """All behaviour up to the checkpoint."""
         if not hasattr(self, "_behaviour"):
             state, rows = self._open
-            made = schema(self.studio.task)
+            store = self._empty_store()
             with self._fitting():
-                pieces = list(rows(SegmentStore(0, made).row))
-                store = SegmentStore(sum(map(len, pieces)), made)
-                for piece in pieces:
+                for piece in rows(store.row):
                     store.extend(piece)
+                if store.pictures is not None:
+                    store.pictures.extend(rows(name=PICTURES))
                 store.load_state_dict(state["parts"]["behaviour"])
             self._behaviour = store
         return self._behaviour

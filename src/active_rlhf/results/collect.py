@@ -16,6 +16,7 @@ import pandas as pd
 
 from active_rlhf.files import atomic, folder_name, method_name, sha256
 from active_rlhf.results.export import ExportError, read_csv
+from active_rlhf.study.starting import seeded
 
 # Columns of the tables in a run's directory. OPTIONAL ones may have empty cells: a selector without
 # a score has no mean score.
@@ -174,7 +175,7 @@ def _runs(
     for selector, spec in specs.items():
         for seed in seeds:
             if (selector, seed) not in excluded:
-                yield folder / selector / str(seed), {**spec, "seed": seed}
+                yield folder / selector / str(seed), seeded(spec, seed)
 
 
 def _tables(

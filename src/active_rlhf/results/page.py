@@ -1,5 +1,6 @@
 """Markdown as a page of the report."""
 
+import base64
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -12,7 +13,14 @@ table { border-collapse: collapse; margin: 1em 0 }
 th, td { padding: .2em .8em; border-bottom: 1px solid #ddd; white-space: nowrap }
 thead th { border-bottom: 2px solid #222 }
 pre { white-space: pre-wrap }
+img { max-width: 100% }
 """
+
+
+def picture(png: str | Path, name: str) -> str:
+    """A PNG as Markdown that holds it, so that its page loads nothing."""
+    data = base64.b64encode(Path(png).read_bytes()).decode()
+    return f"![{name}](data:image/png;base64,{data})"
 
 
 def write_page(markdown: str, path: str | Path, mark: str = "") -> None:

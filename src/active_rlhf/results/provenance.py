@@ -2,8 +2,9 @@
 
 The record, `provenance.json`, holds the SHA-256 of every file and the files it was made from, down
 to the runs; the SHA-256 of every run's run.json (which holds those of the run's files), its code
-fingerprint and its packages; and the config, code and packages of the analysis. It contains no
-times and no paths outside the study, so the same files give the same record.
+fingerprint, its packages and, if it started from the policy of another run, which that was; and the
+config, code and packages of the analysis. It contains no times and no other paths outside the
+study, so the same files give the same record.
 """
 
 import hashlib
@@ -59,6 +60,7 @@ def write_record(
             "sha256": sha256(path),
             "code": result.get("code"),
             "versions": versions.index(result.get("versions")),
+            **{key: result[key] for key in ("start_from",) if key in result},
         }
     content = {
         "study": study,

@@ -119,6 +119,7 @@ def write(run: Run, out: Path, code: str) -> None:
         "queries": run.labels,
         "pending": run.learner.ledger.pending if run.learner else 0,
         "seconds": run.clock.seconds,
+        **({"start_from": run.started_from.identity()} if run.started_from else {}),
         "files": {name: sha256(out / name) for name in result_files(run.learner is not None)},
         **({"precision": _precision(run.spec)} if run.learner else {}),
         **({"probe": run.learner.probe.sha256} if run.learner and run.learner.probe else {}),

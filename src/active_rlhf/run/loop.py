@@ -7,11 +7,12 @@ import numpy as np
 
 from active_rlhf import agents, tasks
 from active_rlhf.agents.reward_scaling import RewardScale
-from active_rlhf.behaviour.store import SegmentStore, schema
+from active_rlhf.behaviour.store import Origin, SegmentStore, schema
 from active_rlhf.run.clock import Clock, Cost
 from active_rlhf.run.finite import check, check_behaviour
-from active_rlhf.run.schedule import Plan
+from active_rlhf.run.schedule import Plan, lanes
 from active_rlhf.run.session import PreferenceLearner
+from active_rlhf.run.starting import start
 from active_rlhf.run.streams import streams
 from active_rlhf.run.tracking import scalars
 from active_rlhf.study.settings import Spec
@@ -28,11 +29,15 @@ class Run:
         self.spec, self.plan = spec, Plan.of(spec)
         self.clock, self.cost, self.streams = Clock(), Cost(), streams(spec.seed)
         with self.clock.stage("startup"):
-            self.task = tasks.build(spec, self.streams["environment"])
+            self.task, origins = self._task(lanes(spec.agent))
             self.judge = tasks.build(spec, self.streams["evaluation"])
             self.agent = agents.build(spec, self.task, self.streams["initial_policy"])
-            self.behaviour = SegmentStore(self.plan.steps, schema(self.task))
-            self.scale = RewardScale(self.agent.discount)
+            self.started_from = start(self.agent, spec) if spec.start_from else None
+            self.behaviour = SegmentStore(self.plan.steps, schema(self.task), len(origins), origins)
+            # One for each kind of reward: true returns may be of any size, and after the swap their
+            # statistics would keep learned rewards small for as long as they had been gathered.
+            gamma, several = self.agent.discount, len(origins)
+            self.scales = {kind: RewardScale.of(gamma, several) for kind in ("true", "learned")}
             self.learner = (
                 PreferenceLearner(spec, self.task, self.behaviour, self.streams, self.clock, probe)
                 if spec.labels
@@ -41,6 +46,14 @@ class Run:
         self.done = 0  # rollouts
         self.episodes: list[dict[str, Any]] = []
         self.evaluations: list[dict[str, Any]] = []
+
+    def _task(self, lanes: int) -> tuple[Any, list[Origin]]:
+        """One environment, or several in step, and what their first episodes start from."""
+        if lanes == 1:
+            task = tasks.build(self.spec, self.streams["environment"])
+            return task, [task.origin]
+        vector = tasks.build_vector(self.spec, self.streams["environment"], lanes)
+        return vector, vector.origins
 
     @property
     def labels(self) -> int:
@@ -63,7 +76,8 @@ class Run:
                 self.learner.session(self.agent, returns, *asking)
             else:
                 self.learner.between_sessions(self.agent)
-        losses = self._improve(rollout, self._rewards(rollout))
+        rewards = self._rewards(rollout)
+        losses = {} if rewards is None else self._improve(rollout, rewards)
         self.done += 1
         if self.plan.evaluates_after(self.done, self.spec.evaluation.every):
             self._evaluate()
@@ -73,21 +87,30 @@ class Run:
         """Collect a rollout into the store of behaviour, and record episodes that ended."""
         with self.clock.stage("environment"):
             rollout = self.agent.act(self.task, self.plan.size, self.streams["exploration"])
-            check_behaviour(self.behaviour.steps, rollout, self.task.observation)
+            now = self.task.observation if rollout.lanes == 1 else self.task.observations
+            check_behaviour(self.behaviour.steps, rollout, now)
             self.behaviour.append(rollout)
             for start, length in self.behaviour.finished_episodes(since=len(self.episodes)):
                 value = float(self.behaviour.rewards[start : start + length].sum())
-                self._note(self.episodes, start + length, {"return": value, "length": length})
+                step = self.behaviour.step_of(start + length - 1) + 1
+                self._note(self.episodes, step, {"return": value, "length": length})
         return rollout
 
-    def _rewards(self, rollout: Rollout) -> np.ndarray:
-        """The policy's rewards [T]: the reward model's or, without one, the true ones."""
+    def _rewards(self, rollout: Rollout) -> np.ndarray | None:
+        """The policy's rewards [T]: the reward model's or, without one, the true ones.
+
+        Before the first labels, those that `labels.before_labels` names; None for none.
+        """
+        source = self.learner.source if self.learner else "true_reward"
+        if source == "none":
+            return None
         with self.clock.stage("prediction"):
-            seen, rewards = rollout.observations, rollout.rewards
-            if self.learner:
+            seen, rewards, scale = rollout.observations, rollout.rewards, self.scales["true"]
+            if self.learner and source != "true_reward":
                 rewards = self.learner.model.rewards(seen, rollout.actions)
+                scale = self.scales["learned"]
             check(self.behaviour.steps, "prediction", rewards=rewards, inputs=seen)
-            return self.scale(rewards, rollout.ended)
+            return scale(rewards, rollout.ended)
 
     def _improve(self, rollout: Rollout, rewards: np.ndarray) -> dict[str, float]:
         """Let the agent learn; returns its losses."""

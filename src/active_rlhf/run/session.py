@@ -12,6 +12,7 @@ from active_rlhf.agents import Agent
 from active_rlhf.agents.saved import bounds
 from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.behaviour.replays import Replays
+from active_rlhf.behaviour.stacks import for_file
 from active_rlhf.behaviour.store import Segments, SegmentStore
 from active_rlhf.compute import precision
 from active_rlhf.errors import InputError
@@ -55,7 +56,8 @@ def choices(action_space: Any) -> int:
 def reward_model(spec: Spec, task: Task, stream: np.random.Generator) -> rewards.RewardModel:
     """The untrained reward model of a run that asks; `stream` draws its parameters."""
     assert spec.labels and spec.reward_model
-    sizes = task.observation_space.shape[0], choices(task.action_space)
+    shape = task.observation_space.shape
+    sizes = shape[0] if len(shape) == 1 else shape, choices(task.action_space)
     name, settings = spec.reward_model.name, spec.reward_model.settings
     clipped_to = bounds(task.action_space) if spec.labels.actions == "clipped" else None
     return rewards.build(name, settings, *sizes, stream, clipped_to)
@@ -94,13 +96,19 @@ class PreferenceLearner:
         self.teacher = teachers.build(spec.teacher)
         self.selector = Selector(spec.selection)
         self.ledger = Ledger(spec.labels.total)
-        seen = task.observation_space.shape[0]
+        seen = int(np.prod(task.observation_space.shape))
         self.vae = SegmentVAE(seen, self.length, streams["vae"], spec.vae) if spec.vae else None
         self.probe = _loaded(probe, task, self.length) if probe else None
         self.train_accuracy: float | None = None
+        self.taught = False  # whether the model has learned any labels
         self.sessions = 0
         self.records: list[dict[str, Any]] = []
         self.timings: list[dict[str, Any]] = []
+
+    @property
+    def source(self) -> str:
+        """What the policy learns from now: `learned` or, before any labels, `before_labels`."""
+        return "learned" if self.taught else self.labels.before_labels
 
     def prepare(self) -> None:
         """Load what sessions need, as late as possible so that the first steps come sooner."""
@@ -225,11 +233,12 @@ class PreferenceLearner:
         training, validation = ledger.training(), ledger.validation()
         behaviour = self.behaviour.gather(training.pairs, self.length)
         if len(training.preferences):
-            taught = (*behaviour, training.preferences)
+            self.taught = True
+            lesson = (*behaviour, training.preferences)
             if self.labels.weights == "confidence":
-                loss = model.fit(*taught, np.maximum(training.confidences, LEAST_CONFIDENCE))
+                loss = model.fit(*lesson, np.maximum(training.confidences, LEAST_CONFIDENCE))
             else:
-                loss = model.fit(*taught)
+                loss = model.fit(*lesson)
             check(
                 self.behaviour.steps,
                 "reward_model",
@@ -293,7 +302,7 @@ class PreferenceLearner:
         self.ledger.save(
             path,
             **replays,
-            observations=observations,
+            **for_file({"observations": observations}),
             actions=actions,
             returns=self.behaviour.returns(pairs, self.length),
         )
@@ -307,6 +316,7 @@ class PreferenceLearner:
             "selector": self.selector.state_dict(),
             "teacher": self.teacher.state_dict(),
             "train_accuracy": self.train_accuracy,
+            "taught": self.taught,
             "sessions": self.sessions,
             "records": self.records,
             "timings": self.timings,
@@ -320,6 +330,6 @@ class PreferenceLearner:
         self.ledger.load_state_dict(state["ledger"])
         self.selector.load_state_dict(state["selector"])
         self.teacher.load_state_dict(state["teacher"])
-        self.train_accuracy = state["train_accuracy"]
+        self.train_accuracy, self.taught = state["train_accuracy"], state["taught"]
         self.sessions = state["sessions"]
         self.records, self.timings = state["records"], state["timings"]

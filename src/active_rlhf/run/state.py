@@ -26,7 +26,7 @@ class Saveable(Protocol):
 def _parts(run: Run) -> dict[str, Saveable]:
     parts: dict[str, Saveable] = {
         "agent": run.agent,
-        "scale": run.scale,
+        **{f"{kind} scale": scale for kind, scale in run.scales.items()},
         "behaviour": run.behaviour,
         "clock": run.clock,
         "cost": run.cost,
@@ -47,22 +47,33 @@ def state_of(run: Run) -> dict[str, Any]:
         "evaluations": run.evaluations,
         "streams": streams.states(_streams(run)),
         "task": run.task.state_dict(),
+        "elapsed": run.task.elapsed,
         "parts": {name: part.state_dict() for name, part in _parts(run).items()},
     }
 
 
-def restore(run: Run, state: Mapping[str, Any], rows: Iterable[np.ndarray]) -> None:
-    """Bring a new run to the state of another, whose store gave `rows`.
+def restore(
+    run: Run,
+    state: Mapping[str, Any],
+    rows: Iterable[np.ndarray],
+    pictures: Iterable[np.ndarray] = (),
+) -> None:
+    """Bring a new run to the state of another, whose store gave `rows` and perhaps `pictures`.
 
     Raises NotReproducible if the environment cannot be restored.
     """
     for piece in rows:
         run.behaviour.extend(piece)
-    steps, elapsed = run.behaviour.steps, state["task"]["elapsed"]
-    episode = slice(steps - elapsed, steps)
-    run.task.load_state_dict(
-        state["task"], run.behaviour.actions[episode], run.behaviour.rewards[episode]
-    )
+    if run.behaviour.pictures is not None:
+        run.behaviour.pictures.extend(pictures)
+    elapsed, many = state["elapsed"], run.behaviour.lanes > 1
+    episodes = [run.behaviour.current(*of) for of in enumerate(elapsed if many else [elapsed])]
+    actions = [run.behaviour.actions[rows] for rows in episodes]
+    rewards = [run.behaviour.rewards[rows] for rows in episodes]
+    if many:
+        run.task.load_state_dict(state["task"], actions, rewards)
+    else:
+        run.task.load_state_dict(state["task"], actions[0], rewards[0])
     streams.restore(_streams(run), state["streams"])
     for name, part in _parts(run).items():
         part.load_state_dict(state["parts"][name])

@@ -11,12 +11,13 @@ from collections.abc import Collection, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from functools import reduce
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from active_rlhf import parts
 from active_rlhf.errors import InputError, line
-from active_rlhf.files import folder_name, split
+from active_rlhf.files import folder_name, method_name, split
 from active_rlhf.run.schedule import rollout_steps, steps_of_runs
 from active_rlhf.study import known
 from active_rlhf.study.checks import check_run, uses_latents
@@ -64,9 +65,11 @@ from active_rlhf.study.settings import (
     Labels,
     Name,
     Spec,
+    StartFrom,
     Study,
     Variant,
 )
+from active_rlhf.study.starting import is_own, source, started
 
 RANDOM_ROLLOUTS = 20  # it does not learn, so a few are enough to know its return
 PAIRING = ("pairing", "clusters")
@@ -74,7 +77,10 @@ RESERVED = ("all", "overhead")  # names of results about all environments
 MODELS: dict[str, type[Section]] = {"labels": Labels, "vae": VAE, "evaluation": Evaluation}
 CHOICES = ("agent", "teacher", "reward_model")
 # Keys about runs that a study, one of its environments and an environment file may have.
-SECTIONS = ("total_steps", "agent", "labels", "teacher", "reward_model", "vae", "evaluation")
+SECTIONS = (
+    *("total_steps", "agent", "start_from", "labels", "teacher", "reward_model", "vae"),
+    "evaluation",
+)
 OF_AN_ENVIRONMENT = ("options", *SECTIONS, "selectors")
 OF_A_STUDY = (*Study.model_fields, *SECTIONS)
 OF_A_VARIANT = ("selection", "environments", *OF_AN_ENVIRONMENT)
@@ -157,6 +163,7 @@ def load_study(
     _check_endpoints(loaded, sources)
     every = [(e, method) for e in found for method in methods_trained(loaded)]
     wanted = every if cells is None else cells
+    planned = set(study_runs(loaded)) if cells is None else ()
     for environment, (_, own_sources) in found.items():
         by_variant: dict[str, list[str]] = {}
         for selector, variant in (split(m) for e, m in wanted if e == environment):
@@ -169,6 +176,9 @@ def load_study(
             where = replace(own_sources, layers=[*own_sources.layers, *stronger])
             try:
                 check_run(environment, settings, used, bool(asking(names)), where)
+                for name, seed in product(names, loaded.seeds):
+                    if (environment, method_name(name, variant), seed) in planned:
+                        _check_start(loaded, environment, settings, name, seed, where)
             except ConfigError as error:
                 said = f" (variant {variant})" if variant else ""
                 raise ConfigError(f"{error}{said}") from None
@@ -205,8 +215,9 @@ def resolve_run(study: Study, environment: str, method: str, seed: int) -> Spec:
 
         names = dict.fromkeys([*study.selectors, *PRESETS, *BASELINES])
         raise ConfigError(unknown(where, "selector", selector, names))
-    spec = _spec(environment, selector, seed, settings, composition, Sources(where, []))
-    return spec.model_copy(update={"variant": variant or None})
+    sources = Sources(where, [])
+    spec = _spec(environment, selector, seed, settings, composition, sources)
+    return _started(spec.model_copy(update={"variant": variant or None}), sources)
 
 
 def load_spec(path: str | Path) -> Spec:
@@ -232,6 +243,7 @@ def load_spec(path: str | Path) -> Spec:
     except InputError as error:
         sources.fail(("parts",), str(error).removeprefix("parts: "))
     sections: dict[str, Any] = {"total_steps": spec.total_steps, "options": spec.options}
+    sections["start_from"] = spec.start_from and spec.start_from.run
     for key in ("labels", "vae", "evaluation"):
         if given.get(key) is not None:
             _check_complete(given[key], list(MODELS[key].model_fields), sources, (key,))
@@ -251,7 +263,7 @@ def load_spec(path: str | Path) -> Spec:
         sources.fail((key,), "missing" if getattr(checked, key) is not None else "unknown key")
     used = [composition] if composition else []
     check_run(spec.environment, settings, used, bool(used), sources)
-    return checked
+    return _started(checked.model_copy(update={"start_from": spec.start_from}), sources)
 
 
 def parse_set(text: str) -> dict[str, Any]:
@@ -553,6 +565,8 @@ def _spec(
     if selector == RANDOM_POLICY:
         kept = {"name": "uniform", "rollout_steps": rollout_steps(agent)}
         agent = Choice.model_validate(kept)
+    elif settings.start_from:
+        given["start_from"] = StartFrom(run=settings.start_from)
     given |= {"agent": agent, "evaluation": settings.evaluation}
     if composition is not None:
         given |= {"labels": settings.labels, "teacher": settings.teacher}
@@ -561,6 +575,35 @@ def _spec(
             given["vae"] = settings.vae
     spec = validated(Spec, given, sources)
     return spec.model_copy(update={"parts": parts.used(spec.named_parts()) or None})
+
+
+def _started(spec: Spec, sources: Sources) -> Spec:
+    """The spec with the hash of the policy that it starts from."""
+    try:
+        return started(spec)
+    except InputError as error:
+        sources.fail(("start_from",), line(error))
+
+
+def _check_start(
+    study: Study,
+    environment: str,
+    settings: EnvironmentSettings,
+    selector: str,
+    seed: int,
+    sources: Sources,
+) -> None:
+    """Refuse to start where there is nothing to start from."""
+    run = settings.start_from
+    if run is None or selector == RANDOM_POLICY:
+        return
+    if is_own(run, study.study):
+        why = "is of this study itself, whose runs do not wait for each other"
+        sources.fail(("start_from",), f"{show(run)} {why}; name a run of another study")
+    try:
+        source(run, environment, selector, seed, settings.agent)
+    except InputError as error:
+        sources.fail(("start_from",), line(error))
 
 
 # --- variants ------------------------------------------------------------------------------------

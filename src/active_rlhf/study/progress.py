@@ -22,6 +22,7 @@ from active_rlhf.study.loading import resolve_run
 from active_rlhf.study.matrix import study_runs
 from active_rlhf.study.precision import settled_run
 from active_rlhf.study.settings import Spec, Study
+from active_rlhf.study.starting import seeded
 
 SILENT_AFTER = 180.0  # seconds without a sign of life, after which a run no longer counts as going
 
@@ -185,8 +186,9 @@ def _specs(study: Study, results: Path) -> Callable[[str, str], Spec]:
 
 def _is_whole(result: dict[str, Any], spec: Spec, seed: int) -> bool:
     """Whether a run.json is that of a complete run of this spec."""
-    wanted = {**spec.as_dict(), "seed": seed}
-    return result.get("status") == "complete" and result.get("spec") == wanted
+    return result.get("status") == "complete" and (
+        result.get("spec") == seeded(spec.as_dict(), seed)
+    )
 
 
 def _modified(path: Path) -> int:

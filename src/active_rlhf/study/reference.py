@@ -156,7 +156,7 @@ def readme() -> str:
         study=table(Study, skip=tuple(SECTIONS)),
         sections={name: table(model, f"{name}.") for name, model in SECTIONS.items()},
         chosen={kind: _tables(kind) for kind in CHOSEN},
-        steps=_rows_of(EnvironmentSettings, "total_steps", "options"),
+        steps=_rows_of(EnvironmentSettings, "total_steps", "options", "start_from"),
     )
 
 
@@ -297,7 +297,7 @@ def _explanations(parts: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     for section in ("labels", "vae", "evaluation"):
         add(SECTIONS[section], f"{section}.")
     for entry in entries(EnvironmentSettings):
-        if entry.key in ("total_steps", "options"):
+        if entry.key in ("total_steps", "options", "start_from"):
             found[entry.key] = [_text(entry.key, entry, "")]
     for name, said in DESCRIPTIONS.items():
         found.setdefault(name, []).append(f"selector {name}: {said}")
@@ -375,8 +375,9 @@ def _references(*names: str) -> dict[str, Any]:
 
 def _sections() -> dict[str, Any]:
     """Sections about runs, which a study and each of its environments may have."""
+    whole = EnvironmentSettings.model_json_schema()["properties"]
     return {
-        "total_steps": EnvironmentSettings.model_json_schema()["properties"]["total_steps"],
+        **{key: whole[key] for key in ("total_steps", "start_from")},
         **{kind: _part(kind) for kind in CHOSEN},
         **{key: _object(SECTIONS[key]) for key in ("labels", "vae", "evaluation")},
     }

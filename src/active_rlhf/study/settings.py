@@ -46,6 +46,13 @@ EnvironmentId = Annotated[
 ]
 Inches = Annotated[float, Field(ge=1, le=40)]
 Shown = Annotated[str, Field(pattern=r"\S", json_schema_extra={"form": "more than blanks"})]
+_RUN = {
+    "pattern": r"^(?:[^{}]|\{(?:environment|selector|seed)\})+$",
+    "form": "text, in which {environment}, {selector} and {seed} stand for the run's",
+}
+RunTemplate = Annotated[
+    str, Field(pattern=_RUN["pattern"], json_schema_extra={"form": _RUN["form"]})
+]
 
 
 # --- the sections of a run ----------------------------------------------------------------------
@@ -67,11 +74,18 @@ class Labels(Section):
     first_after: float = setting(
         0.02,
         "share of the steps after which the first session takes place, at the end of a rollout; "
-        "later ones are evenly spaced. Until then, the policy learns from untrained reward "
-        "networks",
+        "later ones are evenly spaced. `before_labels` says what the policy learns from until then",
         unit="share of the steps",
         ge=0,
         lt=1,
+    )
+    before_labels: Literal["untrained", "true_reward", "none"] = setting(
+        "untrained",
+        "what the policy learns from until the reward model has learned the first labels: its "
+        "`untrained` networks, the environment's own reward (`true_reward`), or nothing (`none`): "
+        "the policy then only acts. True and learned rewards are scaled apart, each by its own "
+        "running statistics",
+        unit="`untrained`, `true_reward`, `none`",
     )
     validation_fraction: float = setting(
         0.2,
@@ -185,6 +199,20 @@ class Composition(Section):
     picker: Choice = setting(..., "which pairs are asked about")
 
 
+class StartFrom(Section):
+    """Whose policy a run starts from."""
+
+    run: RunTemplate = setting(..., "folder of a finished run", unit="folder")
+    policy: str | None = setting(
+        None,
+        "hash of its policy; filled in when the study is read, so that another one trains again",
+        unit="hash",
+        shown="the run's",
+        pattern="^[0-9a-f]{64}$",
+        form="64 hexadecimal digits",
+    )
+
+
 class Spec(Section):
     """One run's whole identity: the same spec gives the same bytes.
 
@@ -197,6 +225,7 @@ class Spec(Section):
     variant: Name | None = setting(None, "its name in the study")
     total_steps: Count = setting(..., "rounded down to whole rollouts")
     agent: Choice = setting(..., "who acts")
+    start_from: StartFrom | None = setting(None, "whose policy it starts from")
     evaluation: Evaluation = setting(..., "of the deterministic policy")
     options: dict[str, Any] | None = setting(None, "keyword arguments of the environment")
     labels: Labels | None = setting(None, "the budget")
@@ -394,17 +423,6 @@ class Figures(Section):
         return list(dict.fromkeys(["png", *self.formats]))
 
 
-RunTemplate = Annotated[
-    str,
-    Field(
-        pattern=r"^(?:[^{}]|\{(?:environment|selector|seed)\})+$",
-        json_schema_extra={
-            "form": "text, in which {environment}, {selector} and {seed} stand for the run's"
-        },
-    ),
-]
-
-
 class WandB(Section):
     """How runs are filed in Weights & Biases."""
 
@@ -452,6 +470,15 @@ class EnvironmentSettings(Section):
         1_000_000, "rounded down to whole rollouts", unit="environment steps", ge=1
     )
     agent: Choice = setting(..., "who acts")
+    start_from: str | None = setting(
+        None,
+        "folder of a finished run of the same environment and network, of another study, such as "
+        "`results/before/runs/{environment}/{selector}/{seed}`: every run but the random policy's "
+        "starts from that one's policy, value function and normaliser of observations. Its "
+        "optimiser starts afresh, and so does the annealing of the learning rate",
+        unit="folder",
+        **_RUN,
+    )
     labels: Labels = setting(Labels(), "the budget")
     teacher: Choice = setting(..., "who answers")
     reward_model: Choice = setting(..., "what learns from the answers")

@@ -81,9 +81,21 @@ def _agent_resumes(subject: Subject, settings: Mapping[str, Any]) -> None:
         expect(same, "its saved state does not restore another one to the same point")
 
 
+def _is_taken_over(subject: Subject, settings: Mapping[str, Any]) -> None:
+    one, _ = _agent(subject, settings, 3)
+    other, _ = _agent(subject, settings)
+    saved = {name: array.copy() for name, array in one.arrays().items()}
+    for name, array in other.arrays().items():
+        array[...] = saved[name]
+    for name, array in other.arrays().items():
+        same = np.array_equal(array, saved[name])
+        expect(same, f"arrays() gives a copy of {name}: no run can start from another's policy")
+
+
 CHECKS: tuple[Check, ...] = (
     ("acts and learns with finite numbers of the right shapes", _acts),
     ("is not changed by an evaluation", _evaluates),
     ("is deterministic", _agent_repeats),
     ("resumes from its saved state", _agent_resumes),
+    ("takes over the policy of another run", _is_taken_over),
 )
