@@ -154,6 +154,20 @@ def test_the_commands_and_code_of_the_films_page_run(results, monkeypatch):
 
 
 @pytest.mark.slow
+def test_the_commands_and_code_of_the_inspection_page_run(results, monkeypatch, capsys):
+    monkeypatch.chdir(results)
+    page = REPOSITORY / "docs/inspect.md"
+    run_page(page, {})
+    blocks = re.findall(r"^```(bash|yaml)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    Path("states.yaml").write_text(dict(blocks)["yaml"])
+    for line in dict(blocks)["bash"].splitlines():
+        assert main(shlex.split(line)[1:]) == 0, capsys.readouterr().err
+    said = capsys.readouterr().out
+    assert "leaning forward" in said and "those of the pairs it asked about" in said
+    assert Path("learned/index.html").exists() and Path("learned/inspection.json").exists()
+
+
+@pytest.mark.slow
 def test_the_code_of_the_provenance_page_runs(results, monkeypatch):
     monkeypatch.chdir(results)
     names: dict[str, Any] = {"observations": np.zeros((3, 11))}

@@ -13,13 +13,14 @@ ALL_RUNS = {"random/1", "random/2", "hybrid/1", "hybrid/2"}
 FIGURES = {
     *("learning_curves", "endpoints", "effects", "rankings"),
     *("reward_accuracy", "reward_measures", "reward_model_endpoints", "reward_model_effects"),
-    "run_time",
+    *("run_time", "training_progress"),
 }
 TABLES = {"summary", "significance", "ledger", "reward_model", "costs", "document"}
 TABLES_OF_SOME = {
     *("aggregates", "coverage", "labels_needed", "limits", "people", "variant_differences")
 }  # studies
 PAGES = {"config_page", "findings_page", "tables_page", "overhead_page"}
+INSPECTION = {"inspection", "reward_inspection", "inspection_page"}
 ANALYSIS = {"statistics", "overhead", "findings", *FIGURES, *TABLES} | PAGES - {"config_page"}
 
 
@@ -155,9 +156,12 @@ EDITED = {
     "workflow/scripts/findings.py": {"findings", "findings_page"},
     "workflow/scripts/provenance.py": set(),
     # Modules, near and far.
-    "src/active_rlhf/selection/vae.py": {"train", "export", *ANALYSIS},
+    "src/active_rlhf/selection/vae.py": {"train", "export", "inspections", *ANALYSIS, *INSPECTION},
+    "src/active_rlhf/analysis/epic.py": {"inspections", *INSPECTION, "document", "tables_page"},
     "src/active_rlhf/study/reading.py": {"config", "config_page"},
-    "src/active_rlhf/tables/templates/table.tex.jinja": TABLES | {"tables_page", "overhead_page"},
+    "src/active_rlhf/tables/templates/table.tex.jinja": (
+        TABLES | {"inspection", "inspection_page", "tables_page", "overhead_page"}
+    ),
 }
 
 
@@ -185,11 +189,14 @@ def test_edits_of_what_decides_nothing_make_nothing_again(editable):
 USED = {
     "results/collect.py": {"export", "overhead"},
     "results/provenance.py": {"provenance"},
-    "results/page.py": {"config_page", "findings_page"},
+    "results/page.py": {"config_page", "findings_page", "inspection_page"},
     "study/reading.py": {"config"},
-    "tables/cells.py": {*TABLES - {"document"}, *TABLES_OF_SOME},
+    "tables/cells.py": {*TABLES - {"document"}, *TABLES_OF_SOME, "inspection"},
     "figures/rankings.py": {"rankings"},
-    "figures/style.py": {*FIGURES, "budgets", "profiles", "return_limits", "variants"},
+    "figures/style.py": {
+        *(*FIGURES, "reward_inspection"),
+        *("budgets", "profiles", "return_limits", "variants"),
+    },
     "analysis/findings.py": {"findings"},
     "results/verify/recomputed.py": set(),
     "cli/watch.py": set(),

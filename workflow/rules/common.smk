@@ -360,6 +360,10 @@ BY_RETURNS = ["endpoint", *BESIDE]
 BUDGET_TABLES = ["budgets", *of_measures("budgets", AT_THE_END)]
 
 
+# What the reward models learned, over all variants.
+INSPECTION_TABLES = ["inspection", "inspection_states"]
+
+
 def table_names(scope):
     """Tables about a scope; what returns alone do not tell only for the study's own runs."""
     names = ["coverage"] if COVERAGE and not scope else []
@@ -373,6 +377,7 @@ def table_names(scope):
         names += of_measures("significance", REWARD)
     elif scope:
         names += [*of_measures("variants"), *(BUDGET_TABLES if BUDGETS else [])]
+    names += INSPECTION_TABLES if scope in SESSIONS else []
     return names + (["overhead"] if TRAINED and scope in PLACES else [])
 
 

@@ -21,6 +21,24 @@ rule learning_curves:
         "../scripts/figures/learning_curves.py"
 
 
+rule training_progress:
+    input:
+        episodes=[EXPORTS[name] for name in SESSIONS],
+        sessions=list(SESSIONS.values()),
+    output:
+        figures("training_progress", EACH),
+    log:
+        f"{RESULTS}/logs/figures/training_progress.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*LOOK, asking=ASKING, scopes=EACH, environments=list(SESSIONS)),
+        code=script_code("figures/training_progress.py"),
+    script:
+        "../scripts/figures/training_progress.py"
+
+
 rule endpoints:
     input:
         endpoints=STATISTICS["endpoints"],

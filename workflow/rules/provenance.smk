@@ -11,6 +11,8 @@ MADE = {
         # Only for the study's own runs.
         *((rules.overhead, rules.run_time, rules.costs, rules.overhead_page) if TRAINED else ()),
         *((rules.reward_accuracy, rules.reward_measures, rules.ledger) if ASKING else ()),
+        *((rules.inspection, rules.reward_inspection, rules.inspection_page) if SESSIONS else ()),
+        *((rules.training_progress,) if SESSIONS else ()),
         *(
             (rules.reward_model, rules.reward_model_endpoints, rules.reward_model_effects)
             if REWARD
@@ -31,6 +33,8 @@ for name in TRAINED:
     folder = folder_name(name)
     made_from = [f"runs/{folder}", *sorted({named(path) for path in probes_of(folder).values()})]
     MADE |= dict.fromkeys(expand(rules.export.output, environment=folder), made_from)
+    if name in SESSIONS:
+        MADE |= dict.fromkeys(expand(rules.inspections.output, environment=folder), made_from)
 if PEOPLE:
     MADE[rules.quality.output[0]] = [f"runs/{folder_name(name)}" for name in PEOPLE]
 for name in PROBES:
