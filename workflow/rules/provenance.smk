@@ -20,7 +20,7 @@ MADE = {
         *((rules.variants, rules.variant_differences) if VARIANTS else ()),
         *((rules.budgets, rules.labels_needed) if BUDGETS else ()),
         # Only with baselines.
-        *((rules.profiles, rules.aggregates) if BASELINES else ()),
+        *((rules.profiles, rules.aggregates) if NORMALISED else ()),
         *((rules.limits, rules.return_limits) if BASELINES and ASKING else ()),
     )
     for path in rule.output
@@ -29,6 +29,9 @@ for name in TRAINED:
     folder = folder_name(name)
     made_from = [f"runs/{folder}", *sorted({named(path) for path in probes_of(folder).values()})]
     MADE |= dict.fromkeys(expand(rules.export.output, environment=folder), made_from)
+for name in IMPORTED:
+    made = expand(rules.convert.output, environment=folder_name(name))
+    MADE |= dict.fromkeys(made, [f"imported/{name}"])
 if PEOPLE:
     MADE[rules.quality.output[0]] = [f"runs/{folder_name(name)}" for name in PEOPLE]
 for name in PROBES:
