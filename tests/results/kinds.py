@@ -48,7 +48,9 @@ def each(folder: Path, pattern: str, write: Callable[[Path, str, int], None]) ->
 
 def export(folder: Path) -> Made:
     table = frame(**{"return": "charts/episodic_return", "step": "global_step"})
-    names = [f"Hopper-v5__{m}__{s}__17" for m, s in zip(table["method"], table["seed"], strict=True)]
+    names = [
+        f"Hopper-v5__{m}__{s}__17" for m, s in zip(table["method"], table["seed"], strict=True)
+    ]
     table.assign(exp_name=names).drop(columns="method").to_csv(folder / "runs.csv", index=False)
     return "runs.csv", rows()
 
@@ -186,8 +188,10 @@ def evaluations(folder: Path) -> Made:
         )
         A2C("MlpPolicy", Rewards([0.0] * 999, 5), n_steps=5).learn(60, callback)
         with np.load(path) as held:
-            made.extend((method, seed, int(t), float(np.mean(r))) for t, r in zip(
-                held["timesteps"], held["results"], strict=True))
+            made.extend(
+                (method, seed, int(t), float(np.mean(r)))
+                for t, r in zip(held["timesteps"], held["results"], strict=True)
+            )
 
     each(folder, EVALUATED, write)
     return EVALUATED, made
@@ -205,7 +209,9 @@ def events(folder: Path) -> Made:
                 writer.add_scalar("charts/episodic_return", value, step)
                 writer.add_scalar("losses/value_loss", 1.0, step)
             writer.close()
-    return "runs/*/events.out.tfevents.*", [(m, s, t, float(np.float32(r))) for m, s, t, r in rows()]
+    return "runs/*/events.out.tfevents.*", [
+        (m, s, t, float(np.float32(r))) for m, s, t, r in rows()
+    ]
 
 
 def panel(folder: Path) -> Made:

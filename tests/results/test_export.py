@@ -140,7 +140,9 @@ def test_a_defective_run_is_refused_by_name_unless_excluded(write, name):
 def test_a_seed_that_one_method_lacks_is_refused_unless_excluded(write):
     table = study()
     path = write(table[table["exp_name"] != f"{ENV}__duo__2__17"])
-    with pytest.raises(ExportError, match=r"DUO lacks 1 of 2 seeds \(2\); .statistics: {design: unpaired}"):
+    with pytest.raises(
+        ExportError, match=r"DUO lacks 1 of 2 seeds \(2\); .statistics: {design: unpaired}"
+    ):
         read_runs({ENV: path}, METHODS)
     entry = {"env": ENV, "method": "DUO", "seed": 2, "reason": "node failed"}
     assert len(read_runs({ENV: path}, METHODS, [entry])) == 3 * EPISODES

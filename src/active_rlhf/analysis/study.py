@@ -17,7 +17,7 @@ from active_rlhf.analysis.aggregate import (
 )
 from active_rlhf.analysis.bayes import ROPE, bayes
 from active_rlhf.analysis.budgets import budgets, labels_needed
-from active_rlhf.analysis.comparisons import PAIRED, comparisons, summary
+from active_rlhf.analysis.comparisons import PAIRED, UNPAIRED, comparisons, summary
 from active_rlhf.analysis.curves import curves
 from active_rlhf.analysis.endpoints import common_range, endpoints, methods_of
 from active_rlhf.analysis.frames import FrameError, require_runs
@@ -200,7 +200,7 @@ def statistics_of_exports(study: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
             alpha=choices["alpha"],
             resamples=choices["bootstrap"],
             rope=choices["rope"],
-            design=choices.get("design") or PAIRED,
+            design=_design(study) or PAIRED,
             window=choices.get("window"),
             baselines=baselines,
         )
@@ -246,8 +246,11 @@ def _baselines(
         return {env: (ends["low"], ends["high"]) for env, ends in study["scale"].items()}
     if not study["baselines"]:
         return None
-    episodes = read_records(study["baselines"], numbers=("global_step", METRIC))
-    runs = episodes.rename(columns={"global_step": "step", METRIC: "return"})
+    if study.get("imported"):
+        runs = read_runs(study["baselines"], untrained=True, **_of_imported(study), design=UNPAIRED)
+    else:
+        episodes = read_records(study["baselines"], numbers=("global_step", METRIC))
+        runs = episodes.rename(columns={"global_step": "step", METRIC: "return"})
     low, high = study["references"]
     return Baselines(low, high, runs, evaluations)
 
@@ -257,16 +260,23 @@ def _runs(study: Mapping[str, Any], methods: Mapping[str, str]) -> pd.DataFrame:
     exclude, steps = study["exclude"], study["total_steps"]
     if study.get("variants"):
         exclude = excluded_within(exclude, methods)
-    sources = study.get("imported") or {}
-    return read_runs(
-        study["exports"],
-        methods,
-        exclude,
-        steps or {env: source["until"] for env, source in sources.items() if "until" in source},
-        untrained=bool(steps or sources),  # imported runs were checked where they were read
-        design=study["statistics"].get("design"),
-        repeated=[env for env, source in sources.items() if source["equal_rows"] == "keep"],
-    )
+    choices: dict[str, Any] = {"total_steps": steps, "untrained": bool(steps)}
+    if study.get("imported"):  # they were checked where they were read
+        choices = _of_imported(study) | {"untrained": True}
+    return read_runs(study["exports"], methods, exclude, **choices, design=_design(study))
+
+
+def _of_imported(study: Mapping[str, Any]) -> dict[str, Any]:
+    """What a study says of the rows of its imported runs, for `read_runs`."""
+    sources = study["imported"].items()
+    return {
+        "total_steps": {env: source["until"] for env, source in sources if "until" in source},
+        "repeated": [env for env, source in sources if source["equal_rows"] == "keep"],
+    }
+
+
+def _design(study: Mapping[str, Any]) -> str | None:
+    return study["statistics"].get("design")
 
 
 def reference(contrasts: Any, methods: Mapping[str, str] | None) -> str | None:

@@ -155,6 +155,11 @@ class Terms:
         return TESTS[self.design] + (f". {COMMON}" if self.common else "")
 
     @property
+    def exact(self) -> str:
+        """'exact ', where the interval always is."""
+        return "exact " if self.design == "paired" else ""
+
+    @property
     def effect(self) -> str:
         """'dz' or, of runs that are not paired, 'd'."""
         return EFFECTS[self.design][0]
@@ -306,7 +311,7 @@ def ends_of(study: Mapping[str, Any]) -> str:
     """What counts as 0 and 1 where a study normalises returns."""
     if study.get("references"):
         names = study.get("methods") or {}
-        low, high = (names.get(name, name) for name in study["references"])
+        low, high = (names.get(name := study["references"][end], name) for end in ("low", "high"))
         return f"0 is {low}, 1 is {high}, a yardstick and no ceiling"
     if study.get("scale"):
         return "0 and 1 are the two numbers that the study gives for each environment"

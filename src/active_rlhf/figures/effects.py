@@ -113,7 +113,7 @@ def _panels(
     families = comparisons[comparisons["family"].isin(rows["family"])]
     note(
         figure,
-        f"Hodges-Lehmann estimate of a − b with its exact {terms.level} interval (not corrected "
+        f"Hodges-Lehmann estimate of a − b with its {terms.exact}{terms.level} interval (not corrected "
         f"for the number of tests; dotted: unbounded). Filled: rejected at α = {terms.alpha:g}. "
         f"{terms.test}; {family(families, terms)}. {shown}",
         *power_notes(families, terms),

@@ -50,8 +50,10 @@ WHOLE = re.compile(r"[0-9]{1,18}(?:\.0+)?")
 # --- files ----------------------------------------------------------------------------------------
 
 
-def matching(pattern: str, env: str) -> dict[str, dict[str, str]]:
+def matching(pattern: str, env: str | None) -> dict[str, dict[str, str]]:
     """Files that a pattern stands for, in order: path -> what its wildcards stand for there.
+
+    env: what `{env}` stands for; None for anything, as of the other wildcards.
 
     Raises ExportError for a wildcard of another name than `method`, `seed`, `run` and `env`.
     """
@@ -65,7 +67,7 @@ def matching(pattern: str, env: str) -> dict[str, dict[str, str]]:
             raise ExportError(f"{pattern}: unknown wildcard {{{name}}}; known: {known}")
         between = pattern[at : found.start()]
         glob, expression, at = glob + between, expression + _expression(between), found.end()
-        if name == "env":
+        if name == "env" and env is not None:
             glob, expression = glob + env, expression + re.escape(env)
             continue
         deep = own is not None and ("/" in own or "." in own)
@@ -101,7 +103,7 @@ def _anchored(glob: str) -> tuple[Path, str]:
     return Path(*parts[:first]), "**/*" if deep else "/".join(rest)
 
 
-def files_of(env: str, source: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+def files_of(env: str | None, source: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """All files of an environment, with what the wildcards of their paths stand for."""
     return {
         path: known for pattern in source["files"] for path, known in matching(pattern, env).items()
@@ -138,17 +140,17 @@ def recognised(head: Head, chosen: str | None = None) -> Reader:
     raise ExportError(f"{head.path}: of no known kind{held}. Say `format:` or `columns:`: {kinds}")
 
 
-def described(env: str, source: Mapping[str, Any]) -> dict[str, Any]:
+def described(env: str | None, source: Mapping[str, Any]) -> dict[str, Any]:
     """What a study says of files, with `format`, `rows` and `columns` filled in from the first.
 
-    Raises ExportError if there is no such file, or if it is of no known kind.
+    env: None for any. Raises ExportError if there is no such file, or if it is of no known kind.
     """
     files = files_of(env, source)
     if not files:
         raise ExportError(f"there is no file {shown(source)}")
     head = head_of(Path(next(iter(files))))
     reader = recognised(head, source.get("format"))
-    rows, columns = reader.described(head, _choices(env, source))
+    rows, columns = reader.described(head, _choices(env or "", source))
     given = {key: value for key, value in source.items() if value is not None}
     return {**given, "format": reader.name, "rows": source.get("rows") or rows, "columns": columns}
 
@@ -442,8 +444,24 @@ def _write(env: str, found: Gathered, path: Path, kind: str) -> None:
 # --- what was understood --------------------------------------------------------------------------
 
 
+def environments_in(source: Mapping[str, Any]) -> list[str]:
+    """The environments that files tell of, by their paths or in their rows; `""` where they do not.
+
+    source: as `described` for any environment. Raises ExportError as `gather` does.
+    """
+    paths = {path: known for p in source["files"] for path, known in matching(p, None).items()}
+    if all("env" in known for known in paths.values()):
+        return list(dict.fromkeys(known["env"] for known in paths.values()))
+    reader = READERS[source["format"]]
+    every = _Runs("", {**source, "task": None}, several=True)
+    for frame, path in _frames("", source, paths, reader):
+        if len(frame):
+            every.of(frame, path, paths[path])
+    return [*every.others, *([""] if every.found else [])]
+
+
 def overview(found: Gathered) -> pd.DataFrame:
-    """One row per method: its runs, rows, holes, and the steps at which its runs begin and end."""
+    """One row per method: runs, seeds, rows, holes, and the steps that runs begin and end with."""
     rows, runs = found.rows, found.runs
     code = rows["run"].cat.codes.to_numpy()
     length = rows["length"].to_numpy(float) if "length" in rows else None
@@ -460,6 +478,7 @@ def overview(found: Gathered) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "runs": grouped.size(),
+            "seeds": grouped["seed"].agg(_few),
             "rows": grouped["rows"].sum(),
             "first": grouped["first"].max(),
             "shortest": grouped["last"].min(),
@@ -467,3 +486,10 @@ def overview(found: Gathered) -> pd.DataFrame:
             "holes": grouped["holes"].sum(),
         }
     ).rename_axis("method")
+
+
+def _few(seeds: pd.Series) -> str:
+    """'1, 2, 3 and 7 more'."""
+    named = sorted(seeds)
+    more = f" and {len(named) - 3} more" if len(named) > 4 else ""
+    return ", ".join(map(str, named[: 3 if more else 4])) + more

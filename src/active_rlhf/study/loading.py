@@ -126,7 +126,7 @@ def load_study(
         if not merged[key]:
             sources.fail((key,), "must not be empty")
     if "imported" in merged:
-        for key in merged:
+        for key in [*training, *merged]:
             if key not in OF_IMPORTED_RUNS:
                 sources.fail((key,), "a study of imported runs trains nothing; remove this key")
     if "study" in merged and "imported" not in merged and len(training) < 3:

@@ -370,6 +370,12 @@ Format = Literal[
     "rliable",
 ]
 RowKind = Literal["episodes", "evaluations", "means", "scores"]
+ROWS_IN_WORDS = {
+    "episodes": "a training episode",
+    "evaluations": "an evaluation",
+    "means": "a logged mean of episodes",
+    "scores": "all that is known of a run",
+}
 
 
 class Import(Section):
