@@ -106,6 +106,7 @@ REFUSED = {
         {},
         "not a number in line 3",
     ),
+    "no name": (HEAD + "a,1,100,1\n,1,200,2\n", {}, "r.csv: line 3 has no algo"),
     "no seed": (HEAD + "a,one,100,1\n", {}, "seed 'one' is not a whole number"),
     "no method": ("seed,step,return\n1,2,3\n", {}, "of which method is this run?"),
     "another environment": (
@@ -121,6 +122,7 @@ REFUSED = {
     "no return": ("method,seed,step,loss\na,1,2,3\n", {}, "of no known kind"),
     "a column that is not there": (HEAD, {"columns": {"return": "r"}}, "column r is missing"),
     "no rows": (HEAD, {}, "no rows"),
+    "no step": ("algo,seed,score\na,1,2\na,1,3\n", {}, "a seed 1 has several rows, but no step"),
     "a wildcard": (HEAD, {"files": "{algo}.csv"}, "unknown wildcard {algo}"),
     "no such file": (HEAD, {"files": "none/{seed}.csv"}, "there is no file none/{seed}.csv"),
 }

@@ -196,6 +196,12 @@ class _Runs:
         names = [name for name in ("env", *OF_RUNS) if name in frame]
         if names:
             keys = frame[names].astype("str").fillna("")
+            for name in names:
+                if (empty := keys[name].str.strip() == "").any():
+                    what = self.source["columns"].get(name, name)
+                    place = frame.index[int(empty.to_numpy().argmax())]
+                    word = "line" if READERS[self.source["format"]].lines else "row"
+                    raise ExportError(f"{path}: {word} {place} has no {what}")
             group = keys.groupby(names, sort=False).ngroup().to_numpy()
             told = [dict(zip(names, row, strict=True)) for row in keys.drop_duplicates().to_numpy()]
         elif self.source["rows"] == "scores":  # each row is a run
@@ -206,7 +212,7 @@ class _Runs:
 
     def _run(self, told: Mapping[str, str], path: str, of_path: Mapping[str, str]) -> str | None:
         """The name of the run that a row tells of; see the module for the order of sources."""
-        own = {key: text.strip() for key, text in told.items() if text.strip()}
+        own = {key: text.strip() for key, text in told.items()}
         named = _run_named(self.source.get("runs")).fullmatch(own.get("run", ""))
         parts = {k: v for k, v in named.groupdict().items() if v} if named else {}
         study = {k: str(v) for k in ("method", "seed") if (v := self.source.get(k)) is not None}
@@ -218,11 +224,7 @@ class _Runs:
             return None
         if self.source["format"] == "export" and not parts:
             run = own.get("run", "")
-            raise ExportError(
-                f"{path}: exp_name {run!r} is not <env>__<method>__<seed>__<stamp>"
-                if run
-                else f"{path}: a line has no exp_name"
-            )
+            raise ExportError(f"{path}: exp_name {run!r} is not <env>__<method>__<seed>__<stamp>")
         if "method" not in known:
             raise ExportError(f"{path}: of which method is this run? {SAY.format('method')}")
         method = known["method"]
@@ -318,6 +320,12 @@ def gather(
         why = "every run is listed under `exclude:`" if len(runs) and exclude else "no rows"
         raise ExportError(f"{where}: {why}")
     rows = together(part for part in parts if len(part))
+    if source["rows"] == "scores":
+        twice = rows["run"].duplicated()
+        if twice.any():
+            run = rows["run"][twice].iloc[0]
+            said = "has several rows, but no step; which column is it? Say `columns: {step: ...}`"
+            raise ExportError(f"{where}: {run} {said}")
     rows.attrs["lines"] = reader.lines
     runs = runs.loc[rows["run"].cat.categories]
     runs = runs.assign(method=[(methods or {}).get(part, part) for part in runs["part"]])
