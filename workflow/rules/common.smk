@@ -18,6 +18,7 @@ from typing import get_args
 from active_rlhf.compute.products import decide
 from active_rlhf.errors import InputError, explained
 from active_rlhf.files import atomic, environment_of, folder_name, split
+from active_rlhf.results.imports import files_of
 from active_rlhf.results.sources import code_of
 from active_rlhf.run.identity import code_fingerprint, probe_fingerprint
 from active_rlhf.run.machine import library_versions
@@ -35,6 +36,7 @@ from active_rlhf.study.matrix import (
     asking,
     baselines,
     budgets,
+    environments,
     excluded,
     excluded_in,
     methods_trained,
@@ -42,6 +44,7 @@ from active_rlhf.study.matrix import (
     methods_of,
     shown_methods,
     study_runs,
+    yardsticks,
 )
 from active_rlhf.study.messages import ConfigError
 from active_rlhf.study.partial import coverage, finished_part
@@ -104,9 +107,11 @@ ASKED = asked_within(STUDY)
 # What the returns are normalised between, by environment; empty unless the study trains them.
 BASELINES = {
     name: f"{RESULTS}/exports/{folder_name(name)}.baselines.csv"
-    for name in TRAINED
-    if baselines(STUDY)
+    for name in environments(STUDY)
+    if yardsticks(STUDY)
 }
+# Whether returns are normalised: between baselines, or between numbers that the study gives.
+NORMALISED = bool(BASELINES or STUDY.scale)
 
 # The deterministic policies' returns, baselines' too; empty if an evaluation has too few episodes.
 EVALUATIONS = {
@@ -128,7 +133,11 @@ BESIDE = [name for name in RETURNS if name not in ("endpoint", "auc")]
 AT_THE_END = REWARD[::2]  # without their means over labels
 
 # Where each environment's returns are: exported by this study, or made elsewhere.
-EXPORTS = {name: f"{RESULTS}/exports/{folder_name(name)}.csv" for name in TRAINED} or STUDY.imported
+EXPORTS = {name: f"{RESULTS}/exports/{folder_name(name)}.csv" for name in environments(STUDY)}
+# The files of imported runs, by environment.
+IMPORTED = {
+    name: list(files_of(name, source.as_dict())) for name, source in (STUDY.imported or {}).items()
+}
 # The length of an environment's runs, in whole rollouts. For imported ones, that of the longest.
 TOTAL_STEPS = steps_of_runs(TRAINED)
 
@@ -150,6 +159,7 @@ STATISTICS = {
     for name in (
         *("endpoints", "summary", "comparisons", "power", "improvement", "ranks", "bayes"),
         *("aggregates", "profiles", "efficiency", "curves", "quality", "limits"),
+        *(("rows",) if IMPORTED else ()),
         *(("variants",) if VARIANTS else ()),
         *(("budgets", "labels_needed") if BUDGETS else ()),
     )
@@ -157,13 +167,13 @@ STATISTICS = {
 
 # Where training jobs run, in the terms of SLURM's executor; by default as in the profile.
 PLACEMENT = {
-    resource: config["resources"][key]
+    resource: getattr(STUDY.resources, key)
     for key, resource in (
         ("partition", "slurm_partition"),
         ("account", "slurm_account"),
         ("gres", "gres"),
     )
-    if key in config["resources"]
+    if getattr(STUDY.resources, key)
 }
 
 # Jobs use the environment that Snakemake runs in, whether it is activated or not.
@@ -337,9 +347,8 @@ def place(kind, name, scope=""):
 
 
 def named(path):
-    """A file as the record names it: from the results folder, or as the runs of an environment."""
-    imported = {} if TRAINED else {file: f"imported/{name}" for name, file in EXPORTS.items()}
-    return imported.get(path, path.removeprefix(f"{RESULTS}/"))
+    """A file as the record names it: from the results folder."""
+    return path.removeprefix(f"{RESULTS}/")
 
 
 def of_measures(name, measures=MEASURES):
@@ -347,13 +356,10 @@ def of_measures(name, measures=MEASURES):
     return [f"{name}_{measure}" for measure in measures]
 
 
-def beside(name):
-    """The names of its versions by main endpoint, and by those beside it."""
-    return [name, *of_measures(name, BESIDE)]
-
-
-AGGREGATES = beside("aggregates")
 BY_RETURNS = ["endpoint", *BESIDE]
+# Numbers normalise the main endpoint alone.
+SCALED = ["endpoint"] if STUDY.scale else BY_RETURNS
+AGGREGATES = ["aggregates", *(of_measures("aggregates", SCALED[1:]))]
 
 
 # Label efficiency in the main endpoint, and in those of the reward model.
@@ -371,7 +377,7 @@ def table_names(scope):
     if scope in SCOPES:
         names += ["summary", *of_measures("significance", RETURNS)]
         names += ["ledger"] if scope in EACH and ASKING else []
-        names += AGGREGATES if BASELINES and scope in WHOLE else []
+        names += AGGREGATES if NORMALISED and scope in WHOLE else []
         names += ["limits"] if BASELINES and ASKING and scope in EACH else []
         names += ["reward_model"] if REWARD and scope in EACH else []
         names += of_measures("significance", REWARD)

@@ -2,6 +2,7 @@
 
 # Settings that figures depend on.
 LOOK = ("study", "methods", "variants", "exclude", "partial", "asked", "statistics", "figures")
+LOOK += ("imported", "scale", "references") if IMPORTED else ()
 
 
 rule learning_curves:
@@ -100,7 +101,7 @@ rule profiles:
         efficiency=STATISTICS["efficiency"],
         aggregates=STATISTICS["aggregates"],
     output:
-        profiles=versions_of("profiles", WHOLE, BY_RETURNS),
+        profiles=versions_of("profiles", WHOLE, SCALED),
         efficiency=figures("efficiency", WHOLE),
     log:
         f"{RESULTS}/logs/figures/profiles.log",
@@ -108,7 +109,7 @@ rule profiles:
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*LOOK, scopes=WHOLE, measures=BY_RETURNS),
+        study=settings(*LOOK, scopes=WHOLE, measures=SCALED),
         code=script_code("figures/profiles.py"),
     script:
         "../scripts/figures/profiles.py"

@@ -23,7 +23,7 @@ MADE = {
         *((rules.variants, rules.variant_differences) if VARIANTS else ()),
         *((rules.budgets, rules.labels_needed) if BUDGETS else ()),
         # Only with baselines.
-        *((rules.profiles, rules.aggregates) if BASELINES else ()),
+        *((rules.profiles, rules.aggregates) if NORMALISED else ()),
         *((rules.limits, rules.return_limits) if BASELINES and ASKING else ()),
     )
     if wanted(rule)
@@ -35,6 +35,9 @@ for name in TRAINED:
     MADE |= dict.fromkeys(expand(rules.export.output, environment=folder), made_from)
     if name in SESSIONS:
         MADE |= dict.fromkeys(expand(rules.inspections.output, environment=folder), made_from)
+for name in IMPORTED:
+    made = expand(rules.convert.output, environment=folder_name(name))
+    MADE |= dict.fromkeys(made, [f"imported/{name}"])
 if PEOPLE:
     MADE[rules.quality.output[0]] = [f"runs/{folder_name(name)}" for name in PEOPLE]
 for name in PROBES:

@@ -21,6 +21,7 @@ COMMANDS = {
     "labels": "copy the labels of runs to JSONL, CSV or labels.npz",
     "quality": "print how good people's answers are",
     "reward-fit": "compare reward models on labels that are there already",
+    "import": "look at files of runs made elsewhere, and write a study of them",
     "results": "print the folder of a study's results",
     "verify": "check that a study's results are complete and consistent",
     "provenance": "print what a study's file was made from",

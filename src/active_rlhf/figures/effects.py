@@ -5,9 +5,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from active_rlhf.analysis.frames import needs
+from active_rlhf.analysis.power import is_unpaired
 from active_rlhf.analysis.wording import (
     REWARD_NOTE,
-    TEST,
     Terms,
     excluded_runs,
     family,
@@ -93,7 +93,8 @@ def _panels(
                 markeredgecolor="black",
                 markeredgewidth=0.8,
             )
-        title(axes, name, of_env["n"], columns + 1)
+        counts = of_env[["n_a", "n_b"]].max(axis=1) if is_unpaired(of_env) else of_env["n"]
+        title(axes, name, counts, columns + 1)
         axes.set_ylim(-heights.sum(), 0)
         axes.set_yticks(list(places.values()), labels if i % columns == 0 else [""] * len(pairs))
         axes.tick_params(axis="y", length=0)
@@ -108,13 +109,15 @@ def _panels(
         )
         right.tick_params(length=0)
         right.spines["right"].set_visible(False)
-        axes.text(1.02, 1.0, "dz", transform=axes.transAxes, fontsize=points(7), va="bottom")
+        axes.text(
+            1.02, 1.0, terms.effect, transform=axes.transAxes, fontsize=points(7), va="bottom"
+        )
     families = comparisons[comparisons["family"].isin(rows["family"])]
     note(
         figure,
-        f"Hodges-Lehmann estimate of a − b with its exact {terms.level} interval (not corrected "
+        f"Hodges-Lehmann estimate of a − b with its {terms.exact}{terms.level} interval (not corrected "
         f"for the number of tests; dotted: unbounded). Filled: rejected at α = {terms.alpha:g}. "
-        f"{TEST}; {family(families, terms)}. {shown}",
+        f"{terms.test}; {family(families, terms)}. {shown}",
         *power_notes(families, terms),
         teacher_and_budget(terms, *envs),
         excluded_runs(terms, envs),

@@ -105,6 +105,8 @@ def critical_difference_diagram(
     rows = ranks[ranks["metric_type"] == metric_type]
     if rows["env"].nunique() == 1:
         env, blocks = str(rows["env"].iloc[0]), "seeds"
+    elif blocks not in set(rows["blocks"]):  # runs are not paired by seed
+        blocks = "environments"
     rows = rows[(rows["env"] == env) & (rows["blocks"] == blocks)].sort_values("mean_rank")
     if rows.empty:
         return blank("No blocks with all methods to rank.")

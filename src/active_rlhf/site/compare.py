@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from active_rlhf.analysis.variants import within
-from active_rlhf.analysis.wording import TEST, capital, family, p_value
+from active_rlhf.analysis.wording import capital, family, p_value
 from active_rlhf.site.frame import Site
 from active_rlhf.site.listing import (
     Cell,
@@ -56,9 +56,9 @@ def _comparisons(site: Site, frame: pd.DataFrame) -> Listing:
     ]
     return listing(
         "comparisons",
-        f"First method minus second. {TEST}{corrected}, α = {terms.alpha:g}. Difference: "
-        f"Hodges-Lehmann estimate with its exact {terms.level} interval, which is not corrected "
-        "for the number of tests; p is. dz: mean difference over its standard deviation. PoI: "
+        f"First method minus second. {terms.test}{corrected}, α = {terms.alpha:g}. Difference: "
+        f"Hodges-Lehmann estimate with its {terms.exact}{terms.level} interval, which is not "
+        f"corrected for the number of tests; p is. {terms.effect_defined}. PoI: "
         "probability that a run of the first is better, over all runs of both. Bold: rejected.",
         [
             *_variant(frame),
@@ -78,7 +78,7 @@ def _comparisons(site: Site, frame: pd.DataFrame) -> Listing:
                 show=lambda p, _: p_value(p, terms.alpha),
             ),
             choices("rejected", np.where(significant, "yes", "no")),
-            numbers("dz", frame["dz"], 2),
+            numbers(terms.effect, frame["dz"], 2),
             numbers("PoI", frame["prob_improvement"], 2, "probability of improvement"),
         ],
         source="statistics/comparisons.csv",

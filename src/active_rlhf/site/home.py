@@ -9,7 +9,6 @@ from active_rlhf.analysis.findings import findings_of_study, in_brief
 from active_rlhf.analysis.power import EFFECT
 from active_rlhf.analysis.variants import within
 from active_rlhf.analysis.wording import (
-    TEST,
     capital,
     excluded_runs,
     power_notes,
@@ -51,7 +50,7 @@ def write_home(site: Site, tables: Mapping[str, pd.DataFrame], captions: Mapping
         "home.html.jinja",
         parts=parts,
         findings=rendered(findings_of_study(tables, site.study)),
-        test=TEST,
+        test=site.terms().test,
         compared=_compared(site, tables["endpoints"]),
         power=_power(tables["power"], site),
         excluded=excluded_runs(site.terms()),
@@ -143,9 +142,7 @@ def _compared(site: Site, endpoints: pd.DataFrame) -> list[tuple[str, str]]:
             "References": "a random policy and the same agent on the true reward, trained here"
             if study.get("baselines")
             else "",
-            "Runs": "made elsewhere: " + ", ".join(study["imported"].values())
-            if study.get("imported")
-            else f"{len(main):,}",
+            "Runs": f"{len(main):,}, made elsewhere" if study.get("imported") else f"{len(main):,}",
         }
     )
 
@@ -156,7 +153,8 @@ def _power(power: pd.DataFrame, site: Site) -> Listing:
         "power",
         f"For each family of tests: the smallest exact p-value there can be, whether it can be "
         f"rejected after Holm's correction at α = {site.terms().alpha:g}, the power for an effect "
-        f"of dz = {EFFECT:g}, the effect that has a power of 80%, and the seeds that 80% takes.",
+        f"of {site.terms().effect} = {EFFECT:g}, the effect that has a power of 80%, and the seeds "
+        "that 80% takes.",
         [
             *([choices("variant", power["variant"])] if "variant" in power else []),
             choices("family", power["family"]),
@@ -167,7 +165,7 @@ def _power(power: pd.DataFrame, site: Site) -> Listing:
                 "can reject", ["yes" if able else "no" for able in power["rejection_possible"]]
             ),
             numbers("power", power["power"], 2),
-            numbers("dz at 80%", power["detectable_dz"], 2),
+            numbers(f"{site.terms().effect} at 80%", power["detectable_dz"], 2),
             numbers("seeds for 80%", power["n_for_80"], 0),
         ],
         source="statistics/power.csv",

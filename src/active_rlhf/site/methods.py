@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
-from active_rlhf.analysis.wording import TEST, capital, listed
+from active_rlhf.analysis.wording import capital, listed
 from active_rlhf.selection.presets import DESCRIPTIONS
 from active_rlhf.site.frame import Site, rendered
 
@@ -66,6 +66,15 @@ REFERENCES = {
   number = {6},
   year = {1945},
 }""",
+    "mann1947": """@article{mann1947,
+  author = {Mann, Henry B. and Whitney, Donald R.},
+  title = {On a Test of Whether One of Two Random Variables Is Stochastically Larger than the
+           Other},
+  journal = {Annals of Mathematical Statistics},
+  volume = {18},
+  number = {1},
+  year = {1947},
+}""",
     "holm1979": """@article{holm1979,
   author = {Holm, Sture},
   title = {A Simple Sequentially Rejective Multiple Test Procedure},
@@ -108,6 +117,7 @@ TEACHERS = {
     "recorded": "answers recorded in an earlier run",
 }
 OF_TEACHERS = {"bpref": "lee2021"}
+OF_DESIGNS = {"paired": "wilcoxon1945", "unpaired": "mann1947"}
 NAMED = ("members", "hidden")  # of a reward model, said apart
 OF_SELECTORS = {"duo": "feng2025", "variquery": "marta2023"}
 
@@ -283,9 +293,10 @@ def _statistics(site: Site, cite: Cite) -> Iterable[str]:
     )
     yield (
         f"The endpoint is the {terms.metric('endpoint', True)}. We compared {pairs}: "
-        f"{TEST}{cite('wilcoxon1945')}; p-values were corrected by Holm's method{cite('holm1979')} "
+        f"{terms.test}{cite(OF_DESIGNS[terms.design])}; p-values were corrected by Holm's method"
+        f"{cite('holm1979')} "
         f"within {family}, at α = {terms.alpha:g}. Differences are Hodges-Lehmann estimates with "
-        f"exact {terms.level} intervals."
+        f"{terms.exact}{terms.level} intervals."
     )
     if site.study.get("baselines"):
         yield (

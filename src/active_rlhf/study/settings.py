@@ -8,9 +8,10 @@ code.
 Nothing here imports numerical code.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from active_rlhf.files import method_name
 from active_rlhf.study.sections import Section, setting
@@ -303,6 +304,22 @@ class Against(Section):
 class Statistics(Section):
     """Tests and intervals, and the endpoints they are about."""
 
+    design: Literal["paired", "unpaired"] | None = setting(
+        None,
+        "`paired`: runs of two methods are compared seed by seed, on the seeds that both have; "
+        "`unpaired`: all runs of one with all of the other. If not given, runs are paired, and "
+        "methods whose seeds differ are refused",
+        unit="name",
+        shown="`paired`, the same seeds",
+    )
+    window: int | None = setting(
+        None,
+        "the stretch at a run's end that the endpoint `last_steps` is the mean of",
+        unit="environment steps",
+        shown="a tenth of the run",
+        ge=1,
+    )
+
     endpoint: Endpoint = setting(
         "final",
         "a run's result: `final` (mean of its last 10 episodes), `last`, `ema`, `best`, "
@@ -421,6 +438,111 @@ class Figures(Section):
     def suffixes(self) -> list[str]:
         """The suffixes of each figure's files; the first is that of the image on pages."""
         return list(dict.fromkeys(["png", *self.formats]))
+
+
+Format = Literal[
+    "export",
+    "long",
+    "monitor",
+    "progress",
+    "evaluations",
+    "tensorboard",
+    "wandb_panel",
+    "wandb_history",
+    "bpref",
+    "rliable",
+]
+RowKind = Literal["episodes", "evaluations", "means", "scores"]
+ROWS_IN_WORDS = {
+    "episodes": "a training episode",
+    "evaluations": "an evaluation",
+    "means": "a logged mean of episodes",
+    "scores": "all that is known of a run",
+}
+
+
+class Import(Section):
+    """Files of runs made elsewhere, of one environment."""
+
+    files: tuple[Annotated[str, Field(min_length=1)], ...] = setting(
+        ...,
+        "relative to the working directory or to the study file. `{method}`, `{seed}` and `{run}` "
+        "in a path stand for what is there, as in `logs/{method}/seed_{seed}/monitor.csv`; `{env}` "
+        "for the environment; `*` for anything. A wildcard takes no slash, unless it has a pattern "
+        "of its own, as in `{method,.+}`",
+        unit="file, or list of files",
+        min_length=1,
+    )
+    format: Format | None = setting(
+        None,
+        "the kind of file (docs/imports.md)",
+        unit="name",
+        shown="recognised",
+    )
+    rows: RowKind | None = setting(
+        None,
+        "what a row is: a training episode (`episodes`), an evaluation (`evaluations`), the mean "
+        "of some episodes as it was logged (`means`), or all that is known of a run (`scores`)",
+        unit="name",
+        shown="by the format",
+    )
+    columns: dict[str, Annotated[str, Field(min_length=1)]] = setting(
+        {},
+        "the file's names of `env`, `method`, `seed`, `run`, `step`, `return`, `length` and "
+        "`labels`, as in `{method: algo, return: score}`. In TensorBoard's files names are tags",
+        unit="mapping",
+        shown="recognised",
+    )
+    task: str | int | None = setting(
+        None,
+        "what the files call the environment; a number counts the tasks of a matrix of scores, "
+        "from 0",
+        unit="name or number",
+        shown="as here",
+    )
+    method: str | None = setting(None, "the method of all runs, if nothing else says it", "name")
+    seed: int | None = setting(None, "the seed of all runs, if nothing else says it", ge=0)
+    runs: str | None = setting(
+        None,
+        "what names of runs say, as in `{method}-s{seed}`",
+        unit="pattern",
+        shown="`{env}__{method}__{seed}__*`",
+    )
+    until: int | None = setting(
+        None,
+        "steps up to which runs are compared: later rows are left out",
+        unit="environment steps",
+        shown="the longest run",
+        ge=1,
+    )
+    equal_rows: Literal["refuse", "keep"] = setting(
+        "refuse",
+        "rows of a run that are equal in step and return: `refuse` them as written twice, or "
+        "`keep` them, as parallel environments may end alike",
+        unit="name",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_files_alone(cls, given: Any) -> Any:
+        read = {"files": given} if isinstance(given, (str, list, tuple)) else given
+        if isinstance(read, Mapping) and isinstance(read.get("files"), str):
+            return {**read, "files": [read["files"]]}
+        return read
+
+
+class Ends(Section):
+    """The returns that count as 0 and 1 in an environment."""
+
+    low: float = setting(..., "counts as 0")
+    high: float = setting(..., "counts as 1, and lies above `low`")
+
+
+class References(Section):
+    """The methods whose returns count as 0 and 1."""
+
+    low: str = setting(..., "its mean counts as 0", unit="name")
+    high: str = setting(..., "its mean counts as 1", unit="name")
 
 
 class WandB(Section):
@@ -574,13 +696,26 @@ class Study(Section):
         ge=0,
     )
     resources: Resources = setting(Resources(), "what a training job asks a cluster for")
-    imported: dict[EnvironmentId, Annotated[str, Field(min_length=1)]] | None = setting(
+    imported: dict[EnvironmentId, Import] | None = setting(
         None,
-        "a CSV of runs made elsewhere for each environment, relative to the working directory or "
-        "to the study file. Nothing is trained, so there are no `environments`, `selectors` or "
-        "`seeds`",
+        "files of runs made elsewhere for each environment, or a mapping that says more of them "
+        "(see [Imported runs](#imported-runs)). Nothing is trained, so no setting of training is "
+        "accepted",
         unit="mapping",
         min_length=1,
+    )
+    scale: dict[EnvironmentId, Ends] | None = setting(
+        None,
+        "of imported runs: the returns that count as 0 and 1 where environments are pooled, "
+        "`{<environment>: {low, high}}`",
+        unit="mapping",
+        min_length=1,
+    )
+    references: References | None = setting(
+        None,
+        "of imported runs: the methods whose returns count as 0 and 1, `{low, high}`, as the files "
+        "call them. They are compared too only if `methods` lists them",
+        unit="mapping",
     )
     exclude: tuple[Exclusion, ...] = setting(
         (),
@@ -605,5 +740,14 @@ class Study(Section):
 
     def as_dict(self) -> dict[str, Any]:
         """The study as plain JSON data, which loads to an equal Study."""
-        trained = () if self.environments else ("environments", "selectors", "seeds")
-        return {key: value for key, value in super().as_dict().items() if key not in trained}
+        unused = [] if self.environments else ["environments", "selectors", "seeds"]
+        if self.imported is not None:
+            unused = [key for key in type(self).model_fields if key not in OF_IMPORTED_RUNS]
+        return {key: value for key, value in super().as_dict().items() if key not in unused}
+
+
+# What a study of imported runs may say; all else is about training.
+OF_IMPORTED_RUNS = (
+    *("study", "imported", "methods", "exclude", "published", "scale", "references"),
+    *("statistics", "figures"),
+)

@@ -11,6 +11,7 @@ from typing import Any
 from active_rlhf.compute.products import FILE as PRECISION
 from active_rlhf.errors import InputError, line
 from active_rlhf.files import CHECKPOINT, LOCK, folder_name, result_files
+from active_rlhf.results.imports import matching
 from active_rlhf.results.provenance import CONFIG, RECORD
 from active_rlhf.study.loading import load_study
 from active_rlhf.study.matrix import excluded, study_runs
@@ -142,10 +143,13 @@ def _with_paths(stored: dict[str, Any], path: Path) -> dict[str, Any]:
     if not isinstance(imported, Mapping):
         return stored
     home = path.resolve().parent.parent.parent
-    found = {
-        name: str(home / file) if isinstance(file, str) and (home / file).is_file() else file
-        for name, file in imported.items()
-    }
+    found = {}
+    for name, source in imported.items():
+        files = source.get("files") if isinstance(source, Mapping) else None
+        if isinstance(files, list) and all(isinstance(file, str) for file in files):
+            own = [p if matching(p := str(home / file), name) else file for file in files]
+            source = {**source, "files": own}
+        found[name] = source
     return stored | {"imported": found}
 
 
