@@ -10,7 +10,10 @@ for name, method, seed in study_runs(STUDY):
 CALLED = {method: method.replace("_", " ") for method in baselines(STUDY)}
 CALLED |= (shown_methods(STUDY) or {}) if TRAINED else {}
 
-# What pages depend on; in the config itself, variants hold settings rather than methods.
+# What the frame of every page depends on.
+FRAME = ("study", "imported", "partial")
+
+# What pages about the whole study depend on; in the config itself, variants hold settings rather than methods.
 PAGES = dict(changes=config["variants"] if VARIANTS else None)
 
 
@@ -98,7 +101,7 @@ rule run_pages:
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*config, **PAGES, filmed=FILMED, called=CALLED),
+        study=settings(*FRAME, filmed=FILMED, called=CALLED),
         code=script_code("site/run_pages.py"),
     script:
         "../scripts/site/run_pages.py"
@@ -123,7 +126,7 @@ rule provenance_page:
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*config, **PAGES),
+        study=settings(*FRAME),
         code=script_code("site/provenance_page.py"),
     script:
         "../scripts/site/provenance_page.py"

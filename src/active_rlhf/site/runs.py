@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from active_rlhf import parts
 from active_rlhf.analysis.wording import duration
 from active_rlhf.errors import InputError
 from active_rlhf.files import environment_of, split
@@ -23,11 +22,8 @@ from active_rlhf.site.listing import (
     listing,
     numbers,
     pairs,
-    texts,
 )
-from active_rlhf.study.known import DEFAULT
-from active_rlhf.study.loading import CHOICES, MODELS
-from active_rlhf.study.messages import show
+from active_rlhf.site.settings import changed
 
 LATEST = 10  # episodes whose mean is a run's final return
 MEASURES = {
@@ -175,41 +171,3 @@ def _evaluations(frame: pd.DataFrame) -> Listing:
             numbers("episodes", frame["episodes"], 0),
         ],
     )
-
-
-def changed(spec: Mapping[str, Any]) -> Listing:
-    """The settings of a run that differ from the package's defaults, by key.
-
-    Settings of parts that are not installed here are all listed.
-    """
-    rows: list[tuple[str, str, str]] = []
-    for section, given in spec.items():
-        if not isinstance(given, Mapping):
-            continue
-        if section in MODELS:
-            defaults = MODELS[section]().as_dict()
-        elif section in CHOICES:
-            defaults = {"name": DEFAULT[section]} | _defaults(section, given["name"])
-        else:
-            continue
-        for key, value in given.items():
-            if key not in defaults or defaults[key] != value:
-                usual = show(defaults[key]) if key in defaults else "–"
-                rows.append((f"{section}.{key}", show(value), usual))
-    return listing(
-        "settings",
-        "Settings that differ from the package's defaults; all of them are in run.json.",
-        [
-            texts("setting", [key for key, _, _ in rows]),
-            texts("here", [value for _, value, _ in rows]),
-            texts("default", [usual for _, _, usual in rows]),
-        ],
-    )
-
-
-def _defaults(kind: str, name: str) -> dict[str, Any]:
-    try:
-        model = parts.part(kind, name).complete({})
-    except InputError:
-        return {}
-    return model.model_dump(mode="json")

@@ -3,8 +3,8 @@ from pathlib import Path
 
 from active_rlhf.errors import logged
 from active_rlhf.results.marks import mark
-from active_rlhf.site.about import write_provenance
 from active_rlhf.site.frame import Site
+from active_rlhf.site.provenance import write_provenance
 
 with logged(snakemake.log[0]):
     study, code = json.loads(snakemake.params.study), snakemake.params.code

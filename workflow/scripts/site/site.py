@@ -6,11 +6,12 @@ import pandas as pd
 from active_rlhf.analysis.files import read_table
 from active_rlhf.errors import logged
 from active_rlhf.results.marks import mark
-from active_rlhf.site.about import write_config, write_cost
 from active_rlhf.site.compare import write_compare
+from active_rlhf.site.cost import write_cost
 from active_rlhf.site.frame import Site
 from active_rlhf.site.home import write_home
 from active_rlhf.site.methods import write_methods
+from active_rlhf.site.settings import write_config
 
 with logged(snakemake.log[0]):
     study, code = json.loads(snakemake.params.study), snakemake.params.code
