@@ -1,11 +1,13 @@
 """Synthetic studies in the shape of real ones, for the tests of figures, tables and findings."""
 
 import functools
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from active_rlhf.analysis.endpoints import endpoints
+from active_rlhf.analysis.inspection import reliability
 from active_rlhf.analysis.limits import limits
 from active_rlhf.analysis.study import statistics
 from active_rlhf.analysis.wording import Terms
@@ -82,8 +84,29 @@ def sessions(methods: list[str], envs: list[str], n: int) -> pd.DataFrame:
                 accuracy |= {"probe_loss": 1 - good, "probe_calibration": (1 - good) / 3}
                 accuracy["probe_correlation"] = good**2
                 keys = {"env": env, "method": method, "seed": seed, "session": np.arange(10)}
+                keys |= {"step": np.arange(1, 11) * 2500}
                 frames.append(pd.DataFrame(keys | {"labels": np.arange(10) * 50 + 10} | accuracy))
     return pd.concat(frames, ignore_index=True)
+
+
+def inspections(methods: list[str], env: str, n: int) -> list[dict[str, Any]]:
+    """What `results.inspection.inspect_run` finds of made-up runs."""
+    rng, axis = np.random.default_rng(3), np.linspace(-1, 1, 12)
+    true = np.add.outer(-(axis**2), axis)
+    found = []
+    for method in methods:
+        for seed in range(n):
+            p = rng.random(100)
+            curve = reliability(p, (rng.random(100) < p).astype(float))
+            agreement = {"accuracy": 0.8, "calibration": 0.1, "reliability": curve}
+            shown = {"x": axis, "y": 100 * axis, "axes": ["height", "forward speed"]}
+            shown |= {"learned": true + rng.normal(0, 0.3, true.shape), "true": true}
+            kinds = dict.fromkeys(("true returns", "the teacher, held out"), agreement)
+            found.append(
+                {"environment": env, "method": method, "seed": seed, "agreement": kinds}
+                | {"map": shown | {"kind": "means", "action": "no force"}, "missing": []}
+            )
+    return found
 
 
 def overhead(methods: list[str], envs: list[str], n: int, hosts: int = 1) -> pd.DataFrame:

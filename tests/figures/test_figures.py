@@ -15,18 +15,22 @@ from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from scipy import stats
-from synthetic import NASTY, names, overhead, runs, sessions, study
+from synthetic import NASTY, inspections, names, overhead, runs, sessions, study
 
 from active_rlhf.analysis import overhead as cost
 from active_rlhf.analysis.curves import curves
+from active_rlhf.analysis.inspection import mean_maps, reliability_curves
+from active_rlhf.analysis.progress import progress
 from active_rlhf.analysis.wording import Terms
 from active_rlhf.figures.curves import band, learning_curves
 from active_rlhf.figures.effects import forest, reward_forest
 from active_rlhf.figures.endpoints import endpoint_distributions, reward_distributions
+from active_rlhf.figures.inspection import maps, reliability
 from active_rlhf.figures.labels import reward_accuracy, reward_measures
 from active_rlhf.figures.limits import limits
 from active_rlhf.figures.overhead import overhead_bars
 from active_rlhf.figures.profiles import efficiency, performance_profiles
+from active_rlhf.figures.progress import training_progress
 from active_rlhf.figures.rankings import (
     critical_difference_diagram,
     improvement_matrix,
@@ -68,6 +72,19 @@ def draw_all(methods: list[str], envs: list[str], n: int) -> dict[str, Figure]:
         ),
         "limits": limits(frames["quality"], frames["limits"], terms),
         "overhead": overhead_bars(costs, terms),
+        **what_was_learned(methods, envs[0], n, terms),
+    }
+
+
+def what_was_learned(methods: list[str], env: str, n: int, terms: Terms) -> dict[str, Figure]:
+    asked, shown = inspections(methods, env, n), {name: name for name in methods}
+    learned = runs(methods, [env], n).assign(learned_return=lambda rows: rows["return"] / 2)
+    return {
+        "calibration": reliability(reliability_curves(asked, shown), terms, env),
+        "maps": maps(mean_maps(asked, shown), terms, env),
+        "progress": training_progress(
+            progress(learned, sessions(methods, [env], n), resamples=100), terms, env
+        ),
     }
 
 

@@ -41,7 +41,8 @@ def test_episodes_are_exported_in_the_studys_order_to_the_last_digit(study, resu
     path = export(study, results) / f"{ENVIRONMENT}.csv"
     rows = [line.split(",") for line in path.read_text().splitlines()]
     assert rows[0] == [
-        *("exp_name", "seed", "charts/episodic_return", "global_step", "episode_length", "labels")
+        *("exp_name", "seed", "charts/episodic_return", "global_step", "episode_length", "labels"),
+        "learned_return",
     ]
     runs = [("random", 3), ("random", 11), ("true_reward", 3), ("true_reward", 11)]
     expected = []
@@ -49,7 +50,7 @@ def test_episodes_are_exported_in_the_studys_order_to_the_last_digit(study, resu
         text = (results / "runs" / ENVIRONMENT / selector / str(seed) / "episodes.csv").read_text()
         for line in text.splitlines()[1:]:
             step, value, length, labels = line.split(",")
-            expected.append([str(seed), value, step, length, labels])
+            expected.append([str(seed), value, step, length, labels, ""])
     assert [row[1:] for row in rows[1:]] == expected
 
 

@@ -153,7 +153,8 @@ def test_the_summary_of_a_study_is_a_mean_over_seeds_with_its_interval(runs):
     assert shown.rows[0][0].text == "EPIC distance" and "gone" in shown.notes
     true = {row["state"]: row["true"] for row in right["states"]}
     assert [row[0].text for row in states(table, terms, ENVIRONMENT, true, "x").rows] == [*true]
-    assert figures.maps(maps).axes and figures.reliability(curves).axes
+    assert len(figures.maps(maps, terms, ENVIRONMENT).axes) == 2 * 3  # each with its colours
+    assert len(figures.reliability(curves, terms, ENVIRONMENT).axes) == 2
 
 
 def test_the_command_writes_a_page_with_numbers_figures_and_own_states(runs, tmp_path, capsys):

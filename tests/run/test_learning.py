@@ -87,6 +87,8 @@ def test_a_perfect_reward_model_is_the_true_reward():
     true = finished("true_reward")
     assert perfect.episodes[-1]["labels"] == 60 and true.labels == 0
     assert [e["return"] for e in perfect.episodes] == [e["return"] for e in true.episodes]
+    learned = [e["learned_return"] for e in perfect.episodes]
+    np.testing.assert_allclose(learned, [e["return"] for e in true.episodes], rtol=1e-5)
     assert true.episodes[-1]["return"] > 1.5 * STEPS
     for name, array in true.agent.arrays().items():
         np.testing.assert_array_equal(perfect.agent.arrays()[name], array)
@@ -111,6 +113,9 @@ def test_the_policy_learns_from_what_it_is_told_until_there_are_labels(before):
     assert (run.agent.arrays()["actor.w1"] != weights).any()
     for name, array in run.agent.arrays().items():
         np.testing.assert_array_equal(again.agent.arrays()[name], array)
+    earned = [[e["learned_return"] for e in one.episodes] for one in (run, again)]
+    np.testing.assert_array_equal(*earned)
+    assert np.isnan(earned[0]).sum() == 6 * 8 * (before != "untrained")  # 8 episodes a rollout
     rollouts = {kind: round(scale.count / run.plan.size) for kind, scale in run.scales.items()}
     assert rollouts["true"] == 6 * (before == "true_reward")
     assert rollouts["learned"] == 3 + 6 * (before == "untrained")

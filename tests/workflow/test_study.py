@@ -24,6 +24,9 @@ PROMISED = """
     figures/reward_accuracy.pdf logs/train/Hopper-v5/random/1.log
     figures/reward_measures.png tables/Hopper-v5/reward_model.md
     figures/Hopper-v5/reward_model_endpoints.png figures/Hopper-v5/reward_model_effects.pdf
+    inspection/Hopper-v5.json tables/Hopper-v5/inspection.md tables/Hopper-v5/inspection_states.tex
+    figures/Hopper-v5/reward_maps.png figures/Hopper-v5/reward_reliability.pdf
+    report/inspection.html figures/Hopper-v5/training_progress.png
 """
 
 
@@ -43,7 +46,7 @@ def test_a_study_is_watched(trained):
     log = (trained.folder / "results/tiny/logs/snakemake.log").read_text().splitlines()
     done = re.compile(r"\d+ of \d+ steps done: train Hopper-v5 hybrid 2")
     assert any(map(done.search, log))
-    assert len(log) < 70
+    assert len(log) < 90
 
 
 def test_the_workflow_trains_the_run_that_the_package_trains(trained, tmp_path):
@@ -72,6 +75,9 @@ def test_the_report_shows_every_category_and_the_config(study):
     text = (study.folder / "report.html").read_text()
     for name in ("Results", "Figures", "Tables", "Overhead", "Config", "config.html"):
         assert f'"{name}"' in text
+    page = (study.folder / "results/tiny/report/inspection.html").read_text()
+    assert "What did the reward model learn?" in page and page.count("data:image/png") == 2
+    assert "inspection.html" in text and "EPIC distance" in page
     page = (study.folder / "results/tiny/report/config.html").read_text()
     assert "rollout_steps: 1024" in page
 

@@ -54,11 +54,11 @@ def reliability(
 
 
 def pooled(curves: Iterable[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    """One reliability curve of the pairs of several."""
+    """One reliability curve of the pairs of several, whose number is `runs`."""
     every = [{k: np.asarray(v, float) for k, v in curve.items()} for curve in curves]
     count = sum(curve["count"] for curve in every)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return {"count": np.asarray(count)} | {
+        return {"runs": np.array(len(every)), "count": np.asarray(count)} | {
             key: sum(np.nan_to_num(curve[key]) * curve["count"] for curve in every) / count
             for key in ("confidence", "right")
         }
@@ -91,6 +91,11 @@ def by_state(inspection: Inspection) -> dict[str, float]:
     """The learned reward of each named state, with the action that needs no policy."""
     rows = inspection["states"]
     return {row["state"]: row["learned"] for row in rows if row["action"] == rows[0]["action"]}
+
+
+def missing(inspections: Sequence[Inspection]) -> list[str]:
+    """What their runs lack, each sentence once, in the order met."""
+    return list(dict.fromkeys(said for run in inspections for said in run["missing"]))
 
 
 def frame(inspections: Sequence[Inspection], methods: Mapping[str, str]) -> pd.DataFrame:

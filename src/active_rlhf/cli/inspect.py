@@ -11,10 +11,12 @@ Example:
 
 import json
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from pathlib import Path
 
 from active_rlhf.cli.threads import one_thread
 from active_rlhf.errors import InputError
+from active_rlhf.study.reading import read_yaml
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -43,15 +45,30 @@ def _dimensions(text: str | None) -> tuple[int, int] | None:
     return int(first), int(second)
 
 
+def _states(path: Path) -> dict[str, list[float]]:
+    """Own states from a file `states: {name: [numbers]}`. Raises InputError."""
+    given = read_yaml(path)
+    found = given.get("states") if isinstance(given, Mapping) else None
+    if not isinstance(found, Mapping) or not found:
+        raise InputError(f"{path}: holds no `states: {{name: [observation]}}`")
+    for name, values in found.items():
+        numbers = isinstance(values, list) and all(
+            isinstance(value, (int, float)) and not isinstance(value, bool) for value in values
+        )
+        if not numbers:
+            raise InputError(f"{path}: states.{name}: must be a list of numbers")
+    return {str(name): list(values) for name, values in found.items()}
+
+
 def run(args: Namespace) -> int:
     one_thread()
-    from active_rlhf.results.inspection import inspect_run, read_states, scene_of, shown_segments
-    from active_rlhf.run.training import single_threaded
+    from active_rlhf.compute.threads import single_threaded
+    from active_rlhf.results.inspection import inspect_run, scene_of, shown_segments
     from active_rlhf.tables.format import markdown
     from active_rlhf.tables.inspection import of_run
 
     dimensions = _dimensions(args.dims)
-    states = read_states(args.states) if args.states else None
+    states = _states(args.states) if args.states else None
     with single_threaded():
         scene = scene_of(args.run, args.probe, states, dimensions)
         found = inspect_run(args.run, scene)
@@ -59,16 +76,17 @@ def run(args: Namespace) -> int:
     text = "\n".join(markdown(table) for table in of_run(found))
     print(text, end="")
     if args.out:
-        from active_rlhf.analysis.inspection import plain
+        from active_rlhf.analysis.inspection import mean_maps, plain, reliability_curves
+        from active_rlhf.analysis.wording import Terms
         from active_rlhf.figures import inspection as figures
         from active_rlhf.figures.style import save
         from active_rlhf.files import atomic, sha256
         from active_rlhf.results.page import picture, write_page
-        from active_rlhf.tables.inspection import pairs_of
 
+        terms, env, names = Terms(), found["environment"], {found["method"]: found["method"]}
         drawn = {
-            "states": figures.maps({"learned reward": found["map"]} if found["map"] else {}),
-            "calibration": figures.reliability(pairs_of(found)),
+            "states": figures.maps(mean_maps([found], names), terms, env),
+            "calibration": figures.reliability(reliability_curves([found], names), terms, env),
             "segments": figures.segments(shown),
         }
         for name, figure in drawn.items():

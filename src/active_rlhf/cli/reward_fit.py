@@ -60,9 +60,9 @@ def run(args: Namespace) -> int:
     models = _models(args)
 
     from active_rlhf.cli.labels import labels_of
+    from active_rlhf.compute.threads import single_threaded
     from active_rlhf.files import atomic
     from active_rlhf.labelling.fitting import answers_of, compare
-    from active_rlhf.run.training import single_threaded
     from active_rlhf.tables.fits import fits
     from active_rlhf.tables.format import markdown
 

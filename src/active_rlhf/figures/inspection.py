@@ -4,16 +4,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from active_rlhf.analysis.wording import number
+from active_rlhf.analysis.wording import (
+    Terms,
+    excluded_runs,
+    number,
+    seeds,
+    teacher_and_budget,
+)
 from active_rlhf.figures.style import (
     COLOURS,
-    LINES,
-    MARKERS,
+    MethodStyle,
+    across,
     blank,
     figure_width,
+    legend,
+    method_styles,
     note,
     panels,
     styled,
@@ -26,60 +35,49 @@ MAP = "cividis"  # for every kind of colour vision
 
 @styled
 def reliability(
-    curves: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]], about: str = ""
+    curves: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]], terms: Terms, env: str
 ) -> Figure:
-    """A panel for each kind of pair with a curve for each method or, of a run, for itself.
+    """A panel for each kind of pair, with a curve for each method.
 
-    curves: kind -> name -> as of `analysis.inspection.reliability`; about: a sentence for the note.
+    curves: kind -> method -> as of `analysis.inspection.pooled`, on one environment.
     """
     if not curves:
         return blank("No answers to compare with.")
-    figure, all_axes = panels(len(curves), height=2.4)
-    names = list(dict.fromkeys(name for kind in curves.values() for name in kind))
-    looks: dict[str, dict[str, Any]] = {
-        name: {
-            "color": COLOURS[i % len(COLOURS)],
-            "linestyle": LINES[i % len(LINES)],
-            "marker": MARKERS[i % len(MARKERS)],
-        }
-        for i, name in enumerate(names)
-    }
-    lines: dict[str, Any] = {}
+    figure, all_axes = panels(len(curves), height=2.1)
+    styles = _styles([name for kind in curves.values() for name in kind], terms)
     counts = []
     for axes, (kind, found) in zip(all_axes, curves.items(), strict=True):
         axes.plot([0.5, 1], [0.5, 1], color="#999999", linewidth=0.8)
         for name, curve in found.items():
-            some = np.asarray(curve["count"]) > 0
+            style, some = styles[name], np.asarray(curve["count"]) > 0
             x, y = (np.asarray(curve[key])[some] for key in ("confidence", "right"))
-            (lines[name],) = axes.plot(x, y, **looks[name])
-        totals = [int(np.sum(curve["count"])) for curve in found.values()]
-        first = next(iter(found.values()))
-        by_bin = ", ".join(str(int(count)) for count in first["count"])
-        counts.append(
-            f"{kind}: {by_bin} of {next(iter(found))}"
-            + (f" ({min(totals):,} to {max(totals):,} in all)" if len(totals) > 1 else "")
-        )
+            axes.plot(x, y, color=style.colour, linestyle=style.line, marker=style.marker)
+            pairs = ", ".join(f"{int(count):,}" for count in curve["count"])
+            counts.append(f"{name} and {kind}: {pairs}.")
         axes.set_title(wrap(kind, 34))
         axes.set_xlabel("confidence")
         axes.set_ylabel("share right")
         axes.set_xlim(0.48, 1.02)
-        axes.set_ylim(-0.02, 1.02)
-    if len(lines) > 1:
-        swatches(figure, list(lines.values()), list(lines))
+        axes.set_ylim(-0.04, 1.04)
+    legend(figure, styles, markers=True)
+    runs = (float(curve["runs"]) for found in curves.values() for curve in found.values())
     note(
         figure,
-        "How often the reward model is right about pairs of which it is so confident, in ten "
-        "intervals of confidence; the grey line is right calibration. Pairs in each interval, from "
-        f"0.5 to 1: {'; '.join(counts)}. Ties do not count. {about}",
+        f"{env}: how often reward models are right about pairs of which they are so confident, in "
+        f"ten intervals of confidence; pairs of all runs together ({seeds(runs)} seeds), without "
+        "ties. Grey: right calibration. Pairs in each interval, from 0.5 to 1:",
+        *counts,
+        teacher_and_budget(terms, env),
+        excluded_runs(terms, [env]),
     )
     return figure
 
 
 @styled
-def maps(found: Mapping[str, Mapping[str, Any]], about: str = "") -> Figure:
+def maps(found: Mapping[str, Mapping[str, Any]], terms: Terms, env: str) -> Figure:
     """The true reward over two dimensions of an observation, beside each learned one.
 
-    found: name -> map, as of `results.inspection.look`.
+    found: method -> map, as of `analysis.inspection.mean_maps`, on one environment.
     """
     if not found:
         return blank("Observations are no flat list of numbers.")
@@ -95,25 +93,39 @@ def maps(found: Mapping[str, Mapping[str, Any]], about: str = "") -> Figure:
     flat = []
     for i, (axes, (name, values)) in enumerate(zip(all_axes, shown.items(), strict=True)):
         if np.nanmax(values) == np.nanmin(values):
-            flat.append(f"{name} is {number(float(np.nanmin(values)), 2)} everywhere")
+            flat.append(f"{name} is {number(float(np.nanmin(values)), 2)} everywhere.")
         mesh = axes.pcolormesh(x, y, values, cmap=MAP, shading="nearest", rasterized=True)
         if np.isfinite(values).all() and np.ptp(values) > 0:
             axes.contour(x, y, values, levels=6, colors="white", linewidths=0.5)
-        figure.colorbar(mesh, ax=axes)
+        bar = figure.colorbar(mesh, ax=axes)
+        bar.locator = MaxNLocator(4)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.yaxis.set_major_locator(MaxNLocator(5))
         axes.grid(False)
-        axes.set_title(wrap(name, 24))
+        axes.set_title(wrap(name, 22))
         axes.set_xlabel(first["axes"][0])
-        if i % 3 == 0:
+        if i % across(len(shown)) == 0:
             axes.set_ylabel(first["axes"][1])
     how = (
-        f"Rewards of states whose other dimensions are 0, the mean over {first['action']}."
+        f"rewards of states whose other dimensions are 0, the mean over {first['action']}."
         if first["kind"] == "grid"
-        else "Means over the steps of behaviour that fall into each bin, whatever else is observed "
+        else "means over the steps of behaviour that fall into each bin, whatever else is observed "
         "there; bins with fewer than 5 steps are empty."
     )
-    unit = "A learned reward has mean 0 and sd 1 over its run's behaviour."
-    note(figure, how, unit, *(f"{text}." for text in flat), about)
+    note(
+        figure,
+        f"{env}: {how} Learned rewards have mean 0 and sd 1 over a run's behaviour; shown is the "
+        f"mean over runs ({seeds(one['n'] for one in found.values())} seeds).",
+        *flat,
+        teacher_and_budget(terms, env),
+        excluded_runs(terms, [env]),
+    )
     return figure
+
+
+def _styles(names: Sequence[str], terms: Terms) -> dict[str, MethodStyle]:
+    """Their colours, lines and markers, as in other figures."""
+    return method_styles(pd.DataFrame({"method": names}), terms)
 
 
 @styled

@@ -42,7 +42,10 @@ EXPORTED = {
     "step": "global_step",
     "length": "episode_length",
     "labels": "labels",
+    "learned_return": "learned_return",
 }
+# Columns that runs did not always have, or that baselines have not: empty where there is none.
+LATER = ("learned_return",)
 
 
 Spec = dict[str, Any]  # a run's whole identity, as its run.json holds it
@@ -182,7 +185,7 @@ def _tables(
     directory: Path, spec: Spec, result: dict[str, Any]
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """One run's rows of the episodes, evaluations and sessions exports."""
-    episodes = _read_table(directory / "episodes.csv", EPISODES, result)
+    episodes = _read_table(directory / "episodes.csv", EPISODES, result, LATER)
     evaluations = _read_table(directory / "evaluations.csv", EVALUATIONS, result)
     if spec.get("labels"):
         sessions = _read_table(directory / "sessions.csv", SESSIONS, result)
@@ -212,8 +215,13 @@ def _overhead(directory: Path, spec: Spec, result: dict[str, Any]) -> dict[str, 
         ) from None
 
 
-def _read_table(path: Path, columns: tuple[str, ...], result: dict[str, Any]) -> pd.DataFrame:
-    """These columns of a run's table, checked: finite numbers, in order, with the recorded hash."""
+def _read_table(
+    path: Path, columns: tuple[str, ...], result: dict[str, Any], later: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    """These columns of a run's table, checked: finite numbers, in order, with the recorded hash.
+
+    later: columns that it need not have, and that may have gaps.
+    """
     numbers = [name for name in columns if name not in OPTIONAL]
     try:
         frame = read_csv(path, numbers, [name for name in columns if name in OPTIONAL])
@@ -228,4 +236,7 @@ def _read_table(path: Path, columns: tuple[str, ...], result: dict[str, Any]) ->
         )
     if frame.empty:
         raise ExportError(f"{path}: has no rows, as no episode was finished; raise total_steps")
-    return frame[list(columns)]
+    for name in later:
+        values = frame[name] if name in frame else pd.Series(np.nan, frame.index)
+        frame[name] = pd.to_numeric(values, errors="coerce")
+    return frame[[*columns, *later]]

@@ -7,9 +7,10 @@ some seconds and serves all runs. `look` measures one model in it. Both give pla
 
 import json
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,13 @@ import numpy as np
 
 from active_rlhf import parts, tasks
 from active_rlhf.analysis.epic import Coverage, canonical, pearson_distance
-from active_rlhf.analysis.inspection import reliability
+from active_rlhf.analysis.inspection import plain, reliability
 from active_rlhf.behaviour.replays import Replays
 from active_rlhf.errors import InputError, line
-from active_rlhf.files import sha256
+from active_rlhf.files import atomic, environment_of, sha256
 from active_rlhf.rewards import RewardModel, measures
 from active_rlhf.run.saved import SavedError, load_policy, load_reward_model
 from active_rlhf.study.messages import Sources, validated
-from active_rlhf.study.reading import read_yaml
 from active_rlhf.study.settings import Spec
 from active_rlhf.tasks.placing import Place, place
 
@@ -207,21 +207,6 @@ def scene(
         dimensions = own.dimensions if own else (0, 1) if shape[0] > 1 else None
     named = {name: np.asarray(seen, np.float32) for name, seen in named.items()}
     return Scene(spec, task, own, behaviour, named, dimensions)
-
-
-def read_states(path: Path) -> dict[str, list[float]]:
-    """Own states from a file `states: {name: [numbers]}`. Raises InputError."""
-    given = read_yaml(path)
-    found = given.get("states") if isinstance(given, Mapping) else None
-    if not isinstance(found, Mapping) or not found:
-        raise InputError(f"{path}: holds no `states: {{name: [observation]}}`")
-    for name, values in found.items():
-        numbers = isinstance(values, list) and all(
-            isinstance(value, (int, float)) and not isinstance(value, bool) for value in values
-        )
-        if not numbers:
-            raise InputError(f"{path}: states.{name}: must be a list of numbers")
-    return {str(name): list(values) for name, values in found.items()}
 
 
 def read_behaviour(path: Path, name: str) -> Behaviour:
@@ -487,4 +472,69 @@ def _replayed(spec: Spec, labels: Labels, query: int) -> np.ndarray:
             task.reset()
         rewards = [task.step(action)[0] for action in actions[: offset + length]]
         found[which] = rewards[offset:]
+    return found
+
+
+# --- the runs of a study -------------------------------------------------------------------------
+
+
+def inspect_runs(
+    runs: Path,
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    excluded: Collection[tuple[str, int]] = (),
+    probes: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Every finished run of an environment that has a reward model, as plain data.
+
+    runs: the environment's folder of `<method>/<seed>/`; excluded, as (method, seed), are left out;
+    probes: the probe set of each method. `states`: the true reward of each named state, with the
+    action that needs no policy, `action`; `runs`: what `inspect_run` finds or, of a run that lacks
+    something, a sentence under `missing`.
+    """
+    scenes: dict[Any, Scene] = {}
+    found: dict[str, Any] = {"environment": environment_of(runs.name), "states": {}, "action": ""}
+    found["runs"] = []
+    for method, seed in product(methods, seeds):
+        if (method, seed) in excluded:
+            continue
+        folder, probe = runs / method / str(seed), (probes or {}).get(method)
+        try:
+            if probe not in scenes:
+                scenes[probe] = scene_of(folder, Path(probe) if probe else None)
+            scene = scenes[probe]
+            run = inspect_run(folder, scene)
+        except InputError as error:
+            said = f"{method} seed {seed} is not in these numbers: {line(error)}."
+            about = {"environment": found["environment"], "method": method, "seed": seed}
+            found["runs"].append(about | {"missing": [said]})
+            continue
+        found["action"] = scene.usual_actions[0]
+        found["states"] |= {
+            row["state"]: row["true"] for row in run["states"] if row["action"] == found["action"]
+        }
+        if run["map"]:
+            run["map"]["learned"] = np.round(run["map"]["learned"], 5)
+        found["runs"].append(run)
+    data: dict[str, Any] = plain(found)
+    return data
+
+
+def write_inspections(found: Mapping[str, Any], path: Path) -> None:
+    """Write what `inspect_runs` found as JSON."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(found) + "\n", encoding="utf-8")
+
+
+def read_inspections(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
+    """What was written, of each environment. Raises InputError."""
+    found = []
+    for path in map(Path, paths):
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            data["environment"], data["states"], data["action"], data["runs"]
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+            said = "delete it, and snakemake makes it again"
+            raise InputError(f"{path}: holds no inspections ({line(error)}); {said}") from error
+        found.append(data)
     return found

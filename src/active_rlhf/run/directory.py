@@ -96,7 +96,8 @@ def forget_failure(out: Path) -> None:
 
 def write(run: Run, out: Path, code: str) -> None:
     """Write the results of a finished run; `run.json` last, after its copy."""
-    _write_table(run.episodes, ["step", "return", "length", "labels"], out / "episodes.csv")
+    columns = ["step", "return", "length", "labels", *(["learned_return"] if run.learner else [])]
+    _write_table(run.episodes, columns, out / "episodes.csv")
     columns = ["step", "return_mean", "return_sd", "episodes", "labels"]
     _write_table(run.evaluations, columns, out / "evaluations.csv")
     if learner := run.learner:

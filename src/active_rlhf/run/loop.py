@@ -44,6 +44,7 @@ class Run:
                 else None
             )
         self.done = 0  # rollouts
+        self.earned = 0.0  # learned rewards of the current episode so far
         self.episodes: list[dict[str, Any]] = []
         self.evaluations: list[dict[str, Any]] = []
 
@@ -102,6 +103,8 @@ class Run:
         Before the first labels, those that `labels.before_labels` names; None for none.
         """
         source = self.learner.source if self.learner else "true_reward"
+        if self.learner and source in ("true_reward", "none"):
+            self._earn(rollout.ended, np.full(len(rollout.ended), np.nan))
         if source == "none":
             return None
         with self.clock.stage("prediction"):
@@ -109,8 +112,19 @@ class Run:
             if self.learner and source != "true_reward":
                 rewards = self.learner.model.rewards(seen, rollout.actions)
                 scale = self.scales["learned"]
+                self._earn(rollout.ended, rewards)
             check(self.behaviour.steps, "prediction", rewards=rewards, inputs=seen)
             return scale(rewards, rollout.ended)
+
+    def _earn(self, ended: np.ndarray, rewards: np.ndarray) -> None:
+        """Note the learned return of each episode that ended in a rollout of learned rewards [T];
+        NaN where some of them are missing, as the policy learned from others."""
+        ends = np.flatnonzero(ended) + 1
+        finished = self.episodes[len(self.episodes) - len(ends) :]
+        for part, episode in zip(np.split(rewards, ends), finished, strict=False):
+            episode["learned_return"] = self.earned + float(part.sum())
+            self.earned = 0.0
+        self.earned += float(rewards[ends[-1] if len(ends) else 0 :].sum())
 
     def _improve(self, rollout: Rollout, rewards: np.ndarray) -> dict[str, float]:
         """Let the agent learn; returns its losses."""

@@ -18,13 +18,14 @@ import numpy as np
 from active_rlhf import agents, tasks
 from active_rlhf.behaviour.stacks import Pictures, for_file, joined
 from active_rlhf.behaviour.store import SegmentStore, schema
+from active_rlhf.compute.threads import single_threaded
 from active_rlhf.errors import InputError
 from active_rlhf.files import CHECKPOINT, atomic, sha256
 from active_rlhf.run import directory, machine
 from active_rlhf.run.identity import probe_fingerprint
 from active_rlhf.run.loop import Run
 from active_rlhf.run.schedule import rollout_steps
-from active_rlhf.run.training import single_threaded, to_the_end
+from active_rlhf.run.training import to_the_end
 from active_rlhf.study.probes import ProbeSpec
 from active_rlhf.study.settings import Choice
 

@@ -43,6 +43,7 @@ def state_of(run: Run) -> dict[str, Any]:
     return {
         "spec": run.spec.as_dict(),
         "done": run.done,
+        "earned": run.earned,
         "episodes": run.episodes,
         "evaluations": run.evaluations,
         "streams": streams.states(_streams(run)),
@@ -77,5 +78,5 @@ def restore(
     streams.restore(_streams(run), state["streams"])
     for name, part in _parts(run).items():
         part.load_state_dict(state["parts"][name])
-    run.done, run.episodes = state["done"], state["episodes"]
+    run.done, run.episodes, run.earned = state["done"], state["episodes"], state["earned"]
     run.evaluations = state["evaluations"]

@@ -4,15 +4,11 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from threadpoolctl import threadpool_limits
-
-from active_rlhf.compute.compilation import prepare
 from active_rlhf.compute.products import decide
+from active_rlhf.compute.threads import single_threaded
 from active_rlhf.errors import InputError
 from active_rlhf.files import CHECKPOINT, remove_unfinished, sha256
 from active_rlhf.run import directory, machine
@@ -96,14 +92,6 @@ def train(
         )
         directory.write(run, out, code)
         checkpoints.remove()
-
-
-@contextmanager
-def single_threaded() -> Iterator[None]:
-    """What runs compute in: one thread, however many cores there are."""
-    prepare()  # before threads are limited, so that the limit applies to all it loads
-    with threadpool_limits(1), np.errstate(over="ignore", invalid="ignore"):  # see finite.py
-        yield
 
 
 def to_the_end(

@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from active_rlhf.analysis.frames import needs
-from active_rlhf.analysis.inspection import AGREEMENT, MEASURES, Inspection, values
+from active_rlhf.analysis.inspection import MEASURES, Inspection, values
 from active_rlhf.analysis.wording import (
     Terms,
     capital,
@@ -134,12 +133,3 @@ def states(
         columns,
         ["" if true else "Observations are no flat list of numbers, so no state has a name."],
     )
-
-
-def pairs_of(found: Inspection) -> dict[str, dict[str, Mapping[str, np.ndarray]]]:
-    """The reliability curves of one run, by kind of pair."""
-    return {
-        kind: {"the run": found["agreement"][kind]["reliability"]}
-        for kind in AGREEMENT.values()
-        if kind in found["agreement"]
-    }
