@@ -98,8 +98,14 @@ def emulators(steps: int) -> dict[str, Callable[[], None]]:
 
 def speeds(steps: int, python: str | None) -> dict[str, Any]:
     """Steps per CPU second of each, medians of TURNS; and the share of each stage of a run."""
-    run = Run(spec("true_reward", total_steps=2 * (TURNS + 1) * steps))
-    works = {"a2c": lambda: advance(run, steps), **emulators(steps)}
+    long = {"total_steps": 2 * (TURNS + 1) * steps}
+    run = Run(spec("true_reward", **long))
+    exact = Run(spec("true_reward", agent={"precision": "float32"}, **long))
+    works = {
+        "a2c": lambda: advance(run, steps),
+        "a2c_float32": lambda: advance(exact, steps),
+        **emulators(steps),
+    }
     measures = {name: (lambda work=work: seconds(work)) for name, work in works.items()}
     reference = Reference(python) if python else None
     if reference:
@@ -116,7 +122,8 @@ def speeds(steps: int, python: str | None) -> dict[str, Any]:
     middle = {name: median(values) for name, values in times.items()}
     found = {f"{name}_steps_per_s": steps / value for name, value in middle.items()}
     if reference:
-        found["times_stable_baselines3"] = middle["stable_baselines3"] / middle["a2c"]
+        for name in ("a2c", "a2c_float32"):
+            found[f"{name}_times_stable_baselines3"] = middle["stable_baselines3"] / middle[name]
     spent = {k: v - before.get(k, 0.0) for k, v in run.clock.seconds.items()}
     of = sum(spent.values())
     stages = {stage: value / of for stage, value in spent.items() if value > 0.001 * of}
