@@ -1,17 +1,13 @@
 """PPO: its pieces against plain formulas, and the compiled path against the torch one."""
 
-from types import SimpleNamespace
-
-import gymnasium
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box, Discrete
 from hypothesis import given
 from hypothesis import strategies as st
 
+from active_rlhf.agents import advantages, ppo
 from active_rlhf.agents import kernels as networks
-from active_rlhf.agents import ppo
 from active_rlhf.agents.networks import outputs
 from active_rlhf.agents.ppo import agent, kernels, update
 from active_rlhf.agents.ppo.agent import CompiledPPO
@@ -43,11 +39,9 @@ def test_gae_is_the_discounted_sum_of_its_deltas(truncation, seed, n, gamma, lam
     values, following = g.normal(size=(2, n)).astype(np.float32)
     ended = g.random(n) < 0.3
     terminated = ended & (g.random(n) < 0.5)
-    settings = PPOSettings(gamma=gamma, gae_lambda=lam, truncation=truncation)
-    ends = SimpleNamespace(ended=ended, terminated=terminated)
-    data = rewards, values, following, ended, agent.without_future(ends, settings)
-    fast = kernels.generalised_advantages(*data, gamma, lam)
-    for got in (fast, update.generalised_advantages(*data, settings)):
+    last = advantages.without_future(ended, terminated, truncation)
+    data = rewards, values, following, ended, last, gamma, lam
+    for got in (one.generalised_advantages(*data) for one in (kernels, advantages)):
         for t in range(n):
             total, weight = 0.0, 1.0
             for k in range(t, n):
@@ -84,9 +78,9 @@ def test_losses_are_the_published_formulas(acted):
     n = 64
     x, actions = rollout.normalised[:n], rollout.actions[:n]
     old_log_p = g.normal(-8, 0.5, n).astype(np.float32)
-    advantages, returns, old_values = g.normal(size=(3, n)).astype(np.float32)
+    gained, returns, old_values = g.normal(size=(3, n)).astype(np.float32)
     slow = TorchPPO(GymTask("HalfCheetah-v5", 7), SETTINGS, np.random.default_rng(0))
-    numbers = (x, actions, old_log_p, advantages, returns, old_values)
+    numbers = (x, actions, old_log_p, gained, returns, old_values)
     data = agent.Batch(*map(torch.from_numpy, numbers))
     losses = update.losses(slow.model, data, SETTINGS)
 
@@ -97,7 +91,7 @@ def test_losses_are_the_published_formulas(acted):
     mean, sd = network(parameters.actor), np.exp(parameters.log_std)
     density = np.exp(-0.5 * ((actions - mean) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
     ratio = np.exp(np.log(density).sum(1) - old_log_p)
-    a = (advantages - advantages.mean()) / advantages.std(ddof=1)
+    a = (gained - gained.mean()) / gained.std(ddof=1)
     surrogate = np.minimum(ratio * a, np.clip(ratio, 0.8, 1.2) * a)
     values = network(parameters.critic)[:, 0]
     near = np.clip(values, old_values - 0.2, old_values + 0.2)
@@ -121,7 +115,9 @@ def test_the_compiled_agent_learns_what_the_torch_agent_learns(acted, change):
     for name, values in slow.arrays().items():
         np.testing.assert_array_equal(values, fast.arrays()[name])
     before = fast.policy.parameters.flat.copy()
-    slow._acted = rollout.normalised, rollout.following
+    slow._seen, slow._beyond = map(
+        torch.from_numpy, (rollout.normalised, rollout.following[rollout.cut])
+    )
     got = fast.learn(rollout, rollout.rewards, 0.25, np.random.default_rng(3)).losses
     expected = slow.learn(rollout, rollout.rewards, 0.25, np.random.default_rng(3)).losses
     assert np.abs(fast.policy.parameters.flat - before).max() > 1e-3
@@ -141,8 +137,8 @@ def test_both_agents_act_alike_until_chaos_sets_in(name):
     a, b = (one.act(GymTask(name, 7), 20, np.random.default_rng(1)) for one in (fast, slow))
     np.testing.assert_allclose(a.actions, b.actions, atol=1e-4)
     np.testing.assert_allclose(a.rewards, b.rewards, atol=1e-3)
-    np.testing.assert_allclose(a.normalised, slow._acted[0], atol=1e-4)
-    np.testing.assert_allclose(a.following, slow._acted[1], atol=1e-4)
+    np.testing.assert_allclose(a.normalised, slow._seen, atol=1e-4)
+    np.testing.assert_allclose(a.following[a.cut], slow._beyond, atol=1e-4)
     for mine, theirs in zip(fast.moments, slow.moments, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-6)
     seen = a.observations
@@ -184,6 +180,7 @@ def torch_agent(name: str, **settings) -> TorchPPO:
         ("HalfCheetah-v5", {"hidden": [32, 32, 32]}, "3 hidden layers, and only two are compiled"),
         ("HalfCheetah-v5", {"activation": "relu"}, "activation relu, and only tanh is compiled"),
         ("CartPole-v1", {}, "CartPole-v1 has discrete actions"),
+        ("Pendulum-v1", {"environments": 2}, "2 environments in step, and only one is compiled"),
     ],
 )
 def test_the_path_is_chosen_and_reported(name, settings, because):
@@ -191,53 +188,6 @@ def test_the_path_is_chosen_and_reported(name, settings, because):
     one = ppo.build(PPOSettings(**settings), task, np.random.default_rng(0))
     assert isinstance(one, TorchPPO if because else CompiledPPO)
     assert one.path.startswith(f"torch: {because}" if because else "compiled")
-
-
-class Identity(gymnasium.Env):
-    """Ten steps in each of which the action should say what is observed: -1 or 1, or 0 or 1."""
-
-    observation_space = Box(-1.0, 1.0, (1,), np.float32)
-
-    def __init__(self, discrete: bool = True):
-        self.action_space = Discrete(2) if discrete else Box(-1.0, 1.0, (1,), np.float32)
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        return self._shown(), {}
-
-    def _shown(self):
-        self.sign = 1 if self.np_random.random() < 0.5 else -1
-        return np.array([self.sign], np.float32)
-
-    def step(self, action):
-        wanted = (self.sign + 1) // 2 if isinstance(self.action_space, Discrete) else self.sign
-        reward = -abs(float(np.squeeze(action)) - wanted)
-        return self._shown(), reward, False, False, {}
-
-
-gymnasium.register("Identity-v0", Identity, max_episode_steps=10)
-gymnasium.register("IdentityBox-v0", Identity, max_episode_steps=10, kwargs={"discrete": False})
-
-
-@pytest.mark.parametrize(
-    ("name", "settings"),
-    [
-        ("Identity-v0", {}),
-        ("Identity-v0", {"hidden": [16], "activation": "relu"}),
-        ("IdentityBox-v0", {}),
-        ("IdentityBox-v0", {"hidden": [16, 16, 16], "activation": "relu"}),
-    ],
-)
-def test_every_path_learns_something_trivial(name, settings):
-    """Random actions lose 0.5 a step with two actions, and about 1 with continuous ones."""
-    shared = {"rollout_steps": 128, "epochs": 4, "minibatches": 4, "learning_rate": 5e-3}
-    task = GymTask(name, 0)
-    one = ppo.build(PPOSettings(**shared | settings), task, np.random.default_rng(0))
-    stream = np.random.default_rng(1)
-    for i in range(20):
-        rollout = one.act(task, 128, stream)
-        one.learn(rollout, rollout.rewards, i / 20, stream)
-    assert one.act(GymTask(name, 1), 100, None).rewards.mean() > -0.1
 
 
 @pytest.mark.parametrize("name", ["Identity-v0", "Pendulum-v1"])

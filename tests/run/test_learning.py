@@ -82,9 +82,11 @@ def test_learns_what_a_teacher_wants_and_the_opposite_from_its_opposite(selector
     assert right[1] > 1.4 * STEPS and wrong[1] < 0.6 * STEPS  # a random policy earns 1 a step
 
 
-def test_a_perfect_reward_model_is_the_true_reward():
-    perfect = finished("duo", reward_model={"name": "perfect"})
-    true = finished("true_reward")
+@pytest.mark.parametrize("environments", [1, 4])
+def test_a_perfect_reward_model_is_the_true_reward(environments):
+    agent = STUDY["agent"] | {"environments": environments}
+    perfect = finished("duo", reward_model={"name": "perfect"}, agent=agent)
+    true = finished("true_reward", agent=agent)
     assert perfect.episodes[-1]["labels"] == 60 and true.labels == 0
     assert [e["return"] for e in perfect.episodes] == [e["return"] for e in true.episodes]
     learned = [e["learned_return"] for e in perfect.episodes]

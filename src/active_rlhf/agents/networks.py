@@ -1,14 +1,18 @@
-"""Perceptrons of any depth: initial weights, and the outputs of a saved one."""
+"""Perceptrons of any depth and convolutions: initial weights, and the outputs of saved ones."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "tanh": np.tanh,
     "relu": lambda x: np.maximum(x, 0),
 }
+
+
+STRIDES = (4, 2, 1)  # of the convolutions (Mnih et al. 2015)
 
 
 def orthogonal(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
@@ -33,6 +37,23 @@ def initial_weights(
     gains = [np.sqrt(2)] * (len(sizes) - 2) + [gain]
     shapes = pairwise(sizes)
     return [g * orthogonal(shape, generator) for g, shape in zip(gains, shapes, strict=True)]
+
+
+def features(arrays: Mapping[str, np.ndarray], activation: str, x: np.ndarray) -> np.ndarray:
+    """What saved convolutions and dense layers make of pictures [n, channels, height, width],
+    float32 in [0, 1]: the last layer [n, f]."""
+    act = ACTIVATIONS[activation]
+    for layer, stride in enumerate(STRIDES, 1):
+        weight, bias = arrays[f"pixels.w{layer}"], arrays[f"pixels.b{layer}"]
+        squares = sliding_window_view(x, weight.shape[2:], axis=(2, 3))[:, :, ::stride, ::stride]
+        x = np.tensordot(squares, weight, axes=((1, 4, 5), (1, 2, 3))) + bias
+        x = np.moveaxis(act(x), -1, 1)
+    x = x.reshape(len(x), -1)
+    layer = 1
+    while f"trunk.w{layer}" in arrays:
+        x = act(x @ arrays[f"trunk.w{layer}"] + arrays[f"trunk.b{layer}"])
+        layer += 1
+    return x
 
 
 def outputs(

@@ -24,6 +24,18 @@ def count(moments: Moments, raw: np.ndarray) -> None:
     moments.count[0] = n + 1
 
 
+def count_all(moments: Moments, raw: np.ndarray) -> None:
+    """Update the moments with raw observations [n, o] at once, in place (Chan et al. 1983)."""
+    n, before = len(raw), moments.count[0]
+    total = before + n
+    mean = raw.mean(0, dtype=np.float64)
+    squares = ((raw - mean) ** 2).sum(0)
+    delta = mean - moments.mean
+    moments.mean[:] += delta * n / total
+    moments.var[:] = (moments.var * before + squares + delta * delta * before * n / total) / total
+    moments.count[0] = total
+
+
 def normalised(moments: Moments, raw: np.ndarray) -> np.ndarray:
     """Raw observations [..., o] as networks see them, float32, clipped to +-10."""
     z = (raw - moments.mean) / np.sqrt(moments.var + VARIANCE_FLOOR)

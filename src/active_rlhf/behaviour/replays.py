@@ -15,7 +15,7 @@ class Replays:
     """The beginnings of k episodes, each up to the end of the last segment that is needed.
 
     episodes int64 [...]: in which of them each segment lies; starts, steps int64 [k]: their first
-    step in the run, and how many there are; actions [sum of steps, ...] as sampled; origins [k]:
+    row in the store, and how many there are; actions [sum of steps, ...] as sampled; origins [k]:
     each as JSON, null for the run's first episode.
     """
 
@@ -29,18 +29,17 @@ class Replays:
     def of(cls, store: SegmentStore, ids: np.ndarray, length: int) -> "Replays":
         """For the segments `ids` [...] of a store."""
         begun, _, _ = store.episodes()
-        used, episodes = np.unique(np.searchsorted(begun, ids, "right") - 1, return_inverse=True)
+        used, episodes = np.unique(store.episodes_of(ids), return_inverse=True)
         starts, steps = begun[used], np.zeros(len(used), np.int64)
         np.maximum.at(steps, episodes.ravel(), ids.ravel() + length - starts[episodes.ravel()])
         rows = [np.arange(first, first + n) for first, n in zip(starts, steps, strict=True)]
+        origins = store.origins
         return cls(
             episodes=episodes.reshape(ids.shape),
             starts=starts,
             steps=steps,
             actions=store.actions[np.concatenate(rows)],
-            origins=np.array(
-                [json.dumps(store.origins[k], default=np.ndarray.tolist) for k in used]
-            ),
+            origins=np.array([json.dumps(origins[k], default=np.ndarray.tolist) for k in used]),
         )
 
     @classmethod

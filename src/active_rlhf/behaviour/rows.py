@@ -10,15 +10,15 @@ from active_rlhf.compute.compilation import compiled
 
 
 @compiled
-def _pack(rows, begin, present, values, first):
-    at = first[begin]
+def _pack(rows, begin, present, values, first, at):
     for i in range(rows.shape[0]):
+        first[begin + i] = at
         for j in range(rows.shape[1]):
             if rows[i, j] != 0:
                 present[begin + i, j >> 3] |= np.uint8(1 << (j & 7))
                 values[at] = rows[i, j]
                 at += 1
-        first[begin + i + 1] = at
+    return at
 
 
 @compiled
@@ -35,24 +35,29 @@ def _unpack(index, present, values, first, out):
 
 
 class SparseRows:
-    """Room for `capacity` rows of `columns` numbers; memory is allocated as rows are written."""
+    """Room for `capacity` rows of `columns` numbers; memory is allocated as rows are written.
+
+    Each row is written once; what was not written is zero.
+    """
 
     def __init__(self, capacity: int, columns: int):
-        self.columns, self._count = columns, 0
+        self.columns, self._used = columns, 0
         self._present = np.zeros((capacity, -(-columns // 8)), np.uint8)
-        self._first = np.zeros(capacity + 1, np.int64)  # of the values of a row
+        self._first = np.zeros(capacity, np.int64)  # of the values of a row
         self._values = np.empty(capacity * columns, np.uint32)
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._present)
 
-    def append(self, rows: np.ndarray) -> None:
-        """Add float32 rows [n, columns]. Raises ValueError if there is no room."""
-        if self._count + len(rows) > len(self._present):
-            raise ValueError(f"{len(self._present)} rows cannot take {len(rows)} after {len(self)}")
+    def __setitem__(self, place: slice, rows: np.ndarray) -> None:
+        """Write float32 rows [n, columns] to n consecutive places that hold none yet."""
         bits = np.ascontiguousarray(rows, np.float32).view(np.uint32)
-        _pack(bits, self._count, self._present, self._values, self._first)
-        self._count += len(rows)
+        begin, end, _ = place.indices(len(self))
+        if end - begin != len(bits):
+            raise ValueError(f"{len(bits)} rows do not fill {begin} to {end} of {len(self)}")
+        self._used = _pack(
+            bits, begin, self._present, self._values, self._first, np.int64(self._used)
+        )
 
     def __getitem__(self, index: slice | np.ndarray) -> np.ndarray:
         """Dense float32 rows [..., columns] of a slice or of int64 positions [...]."""

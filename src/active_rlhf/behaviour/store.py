@@ -1,13 +1,16 @@
 """Everything the policy did, raw, and the segments cut from it.
 
-A segment is H consecutive steps inside one episode, named by the global index of its first step.
+A segment is H consecutive steps inside one episode, named by the row of its first step.
 Observations are kept as the environment gave them, so that old behaviour can be scored with current
 normalisation. True rewards are only for teachers and measurements.
+
+The steps of a run are numbered as they happen: with n environments in step, step t * n + k is the
+t-th of environment k. Each environment has an equal range of rows of its own, so that episodes, and
+segments, are consecutive rows. With one environment, rows are steps.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +18,11 @@ import numpy as np
 from active_rlhf.behaviour.rows import SparseRows
 from active_rlhf.tasks.rollout import Rollout, stored_dtype
 
-CHUNK = 1 << 14  # steps in a piece of `SegmentStore.rows`
+CHUNK, CHUNK_BYTES = 1 << 14, 1 << 26  # the largest piece of `SegmentStore.rows`: steps, bytes
+
+Origin = Mapping[str, Any] | None
+"""The state of an environment's random stream at the start of an episode; None for the first
+episode of one that was made from the run's seed."""
 
 Schema = Mapping[str, tuple[tuple[int, ...], Any]]
 """The data of a step: name -> shape and dtype."""
@@ -28,86 +35,130 @@ def schema(task: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
 
 
 def _column(capacity: int, shape: tuple[int, ...], dtype: Any) -> Any:
-    """Room for a column. The system provides pages as they are written."""
+    """Room for a column, written by slices. The system provides pages as they are written."""
     if len(shape) == 1 and np.dtype(dtype) == np.float32:
         return SparseRows(capacity, shape[0])
     return np.empty((capacity, *shape), dtype)
 
 
 class SegmentStore:
-    """All steps of a run in time order. `capacity` is the number of steps the run will take.
+    """All steps of a run. `capacity` is the number of steps the run will take.
 
     schema: `observation` and `action`, as from `schema`. Actions are kept as sampled from the
-    policy, before they are clipped to what the environment takes.
+    policy, before they are clipped to what the environment takes. lanes: environments in step,
+    which must divide `capacity`; origins: of their first episodes.
     """
 
-    def __init__(self, capacity: int, schema: Schema):
+    def __init__(
+        self,
+        capacity: int,
+        schema: Schema,
+        lanes: int = 1,
+        origins: Sequence[Origin] | None = None,
+    ):
+        if capacity % lanes:
+            raise ValueError(f"{lanes} environments cannot take {capacity} steps in step")
         self.schema = {name: (tuple(shape), np.dtype(d)) for name, (shape, d) in schema.items()}
+        self.lanes, self._room = lanes, capacity // lanes
         self._observations = _column(capacity, *self.schema["observation"])
         shape, dtype = self.schema["action"]
         self._actions = np.empty((capacity, *shape), dtype)
         self._rewards = np.empty(capacity)
         self._terminated = np.empty(capacity, bool)
-        self._starts = [0]
+        self._finished: list[tuple[int, int]] = []  # first row and length, in the order they ended
+        self._open = [lane * self._room for lane in range(lanes)]  # first row of the current one
+        self._origins: list[Origin] = []  # of finished episodes
+        self._open_origins: list[Origin] = list(origins or [None] * lanes)
         self.finals: list[np.ndarray] = []
-        """The raw observation that each finished episode ended in."""
-        self.origins: list[Mapping[str, Any] | None] = [None]
-        """For each episode, the state of the environment's random stream at its start; None for the
-        first, which starts from the run's seed."""
+        """The raw observation that each finished episode ended in, in the order they ended."""
         self.steps = 0
 
     @property
     def observations(self) -> Any:
-        """Raw observations [steps, ...], indexed by slices and by positions."""
+        """Raw observations [rows, ...], indexed by slices and by positions."""
         return self._observations
 
     @property
     def actions(self) -> np.ndarray:
-        """Actions as sampled from the policy [steps, ...]."""
-        return self._actions[: self.steps]
+        """Actions as sampled from the policy [rows, ...], up to the last row written."""
+        return self._actions[: self._end]
 
     @property
     def rewards(self) -> np.ndarray:
-        """True rewards, float64 [steps]."""
-        return self._rewards[: self.steps]
+        """True rewards, float64 [rows], up to the last row written."""
+        return self._rewards[: self._end]
 
     @property
     def terminated(self) -> np.ndarray:
-        """Whether the task itself ended the episode at this step, bool [steps]."""
-        return self._terminated[: self.steps]
+        """Whether the task itself ended the episode, bool [rows], up to the last row written."""
+        return self._terminated[: self._end]
+
+    @property
+    def _end(self) -> int:
+        return (self.lanes - 1) * self._room + self.steps // self.lanes
+
+    def regions(self) -> list[slice]:
+        """The rows written so far, of each environment."""
+        each = self.steps // self.lanes
+        return [slice(k * self._room, k * self._room + each) for k in range(self.lanes)]
+
+    def step_of(self, row: Any) -> Any:
+        """The step of the run that is in a row, or in each of several."""
+        return row % self._room * self.lanes + row // self._room
+
+    def row_of(self, step: Any) -> Any:
+        """The row that a step of the run is in, or each of several."""
+        return step % self.lanes * self._room + step // self.lanes
 
     def append(self, rollout: Rollout) -> None:
-        """Add a rollout, which continues the episode that the previous one left open."""
-        self._add(
-            rollout.observations,
-            rollout.actions,
-            rollout.rewards,
-            rollout.ended,
-            rollout.terminated,
-        )
-        self.finals.extend(rollout.finals)
-        self.origins.extend(rollout.origins)
+        """Add a rollout, which continues the episodes that the previous one left open."""
+        lanes, each = self.lanes, len(rollout.rewards) // self.lanes
+        if rollout.lanes != lanes or self.steps % lanes:
+            raise ValueError(f"a rollout of {rollout.lanes} environments for a store of {lanes}")
+        begun = self.steps // lanes
+        columns = (rollout.observations, rollout.actions, rollout.rewards, rollout.terminated)
+        self._check_room(len(rollout.rewards))
+        for lane in range(lanes):
+            part = slice(lane * each, (lane + 1) * each)
+            self._write(lane, begun, *(column[part] for column in columns))
+        self.steps += len(rollout.rewards)
+        of, t = np.divmod(np.flatnonzero(rollout.ended), each)
+        order = np.argsort(t * lanes + of, kind="stable")
+        self._end_episodes((begun + t[order]) * lanes + of[order])
+        for at, lane in zip(order.tolist(), of[order].tolist(), strict=True):
+            self.finals.append(rollout.finals[at])
+            self._origins.append(self._open_origins[lane])
+            self._open_origins[lane] = rollout.origins[at]
 
-    def _add(
+    def _check_room(self, further: int) -> None:
+        if self.steps + further > len(self._rewards):
+            raise ValueError(
+                f"store of {len(self._rewards)} steps cannot take step {self.steps + further}"
+            )
+
+    def _write(
         self,
+        lane: int,
+        begun: int,
         observations: np.ndarray,
         actions: np.ndarray,
         rewards: np.ndarray,
-        ended: np.ndarray,
         terminated: np.ndarray,
     ) -> None:
-        begin, end = self.steps, self.steps + len(rewards)
-        if end > len(self._rewards):
-            raise ValueError(f"store of {len(self._rewards)} steps cannot take step {end}")
-        if isinstance(self._observations, SparseRows):
-            self._observations.append(observations)
-        else:
-            self._observations[begin:end] = observations
-        self._actions[begin:end] = actions
-        self._rewards[begin:end] = rewards
-        self._terminated[begin:end] = terminated
-        self._starts.extend((begin + 1 + np.flatnonzero(ended)).tolist())
-        self.steps = end
+        """Write what follows the first `begun` steps of an environment."""
+        begin = lane * self._room + begun
+        rows = slice(begin, begin + len(rewards))
+        self._observations[rows] = observations
+        self._actions[rows] = actions
+        self._rewards[rows] = rewards
+        self._terminated[rows] = terminated
+
+    def _end_episodes(self, steps: np.ndarray) -> None:
+        """Note that episodes ended with these steps, which are in ascending order."""
+        for step in steps.tolist():
+            lane, end = step % self.lanes, self.row_of(step) + 1
+            self._finished.append((self._open[lane], end - self._open[lane]))
+            self._open[lane] = end
 
     @property
     def row(self) -> np.dtype:
@@ -117,48 +168,85 @@ class SegmentStore:
         return np.dtype([*fields, *known])
 
     def rows(self, begin: int) -> Iterator[np.ndarray]:
-        """Everything about the steps from `begin` on, in pieces, for `extend`."""
-        ends = np.asarray(self._starts[1:], np.int64) - 1
-        for first in range(begin, self.steps, CHUNK):
-            part = slice(first, min(first + CHUNK, self.steps))
-            rows = np.zeros(part.stop - part.start, self.row)
-            rows["observation"] = self._observations[part]
-            rows["action"] = self._actions[part]
-            rows["reward"] = self._rewards[part]
-            rows["ended"][ends[(ends >= part.start) & (ends < part.stop)] - first] = True
-            rows["terminated"] = self._terminated[part]
+        """Everything about the steps from `begin` on, in the order of steps, for `extend`."""
+        row = self.row
+        piece = min(CHUNK, 1 + CHUNK_BYTES // row.itemsize)
+        finished = np.array(self._finished, np.int64).reshape(-1, 2)
+        ends = self.step_of(finished.sum(1) - 1)
+        for first in range(begin, self.steps, piece):
+            last = min(first + piece, self.steps)
+            # a slice where that is enough, as it is faster
+            at = slice(first, last) if self.lanes == 1 else self.row_of(np.arange(first, last))
+            rows = np.zeros(last - first, row)
+            rows["observation"] = self._observations[at]
+            rows["action"] = self._actions[at]
+            rows["reward"] = self._rewards[at]
+            rows["ended"][ends[(ends >= first) & (ends < last)] - first] = True
+            rows["terminated"] = self._terminated[at]
             yield rows
 
     def extend(self, rows: np.ndarray) -> None:
-        """Add steps as `rows` gave them."""
-        names = ("observation", "action", "reward", "ended", "terminated")
-        self._add(*(rows[name] for name in names))
+        """Add steps as `rows` gave them, any number at a time."""
+        self._check_room(len(rows))
+        for lane in range(self.lanes):
+            first = (lane - self.steps) % self.lanes
+            mine = rows[first :: self.lanes]
+            names = ("observation", "action", "reward", "terminated")
+            begun = (self.steps + first) // self.lanes
+            self._write(lane, begun, *(mine[name] for name in names))
+        self._end_episodes(self.steps + np.flatnonzero(rows["ended"]))
+        self.steps += len(rows)
 
     def state_dict(self) -> dict[str, Any]:
         """The state that is not in `rows`."""
         shape, dtype = self.schema["observation"]
         finals = np.array(self.finals, dtype).reshape(-1, *shape)
-        return {"finals": finals, "origins": self.origins}
+        return {"finals": finals, "origins": [*self._origins, *self._open_origins]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over the `state_dict` of another store; this one must have its rows already."""
-        self.finals, self.origins = list(state["finals"]), list(state["origins"])
+        self.finals, origins = list(state["finals"]), list(state["origins"])
+        self._origins = origins[: len(origins) - self.lanes]
+        self._open_origins = origins[len(origins) - self.lanes :]
+
+    def _unfinished(self) -> list[tuple[int, int, int]]:
+        """Environment, first row and length of each episode that goes on, without empty ones."""
+        ends = (region.stop for region in self.regions())
+        found = zip(range(self.lanes), self._open, ends, strict=True)
+        return [(lane, begin, end - begin) for lane, begin, end in found if end > begin]
 
     def episodes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Starts, lengths (int64 [k]) and whether finished (bool [k]), in time order.
+        """First rows, lengths (int64 [k]) and whether finished (bool [k]), in time order.
 
-        The last episode may be unfinished; an episode without steps is not listed.
+        Finished ones come in the order in which they ended, then those that go on, by environment.
+        An episode without steps is not listed.
         """
-        starts = np.asarray(self._starts, np.int64)
-        lengths = np.diff(np.append(starts, self.steps))
-        finished = np.ones(len(starts), bool)
-        finished[-1] = False
-        seen = lengths > 0
-        return starts[seen], lengths[seen], finished[seen]
+        going_on = [(begin, length) for _, begin, length in self._unfinished()]
+        listed = np.array([*self._finished, *going_on], np.int64).reshape(-1, 2)
+        finished = np.arange(len(listed)) < len(self._finished)
+        return listed[:, 0], listed[:, 1], finished
+
+    @property
+    def origins(self) -> list[Origin]:
+        """What each of the `episodes` started from."""
+        return [*self._origins, *(self._open_origins[lane] for lane, *_ in self._unfinished())]
+
+    def episodes_of(self, ids: np.ndarray) -> np.ndarray:
+        """Which of the `episodes` each segment lies in, int64 [...]."""
+        starts = self.episodes()[0]
+        order = np.argsort(starts)
+        found: np.ndarray = order[np.searchsorted(starts[order], ids, "right") - 1]
+        return found
 
     def finished_episodes(self, since: int = 0) -> list[tuple[int, int]]:
-        """Start and length of the finished episodes in time order, without the first `since`."""
-        return [(begin, end - begin) for begin, end in pairwise(self._starts[since:])]
+        """First row and length of the finished episodes in the order in which they ended, without
+        the first `since`."""
+        return self._finished[since:]
+
+    def current(self, lane: int, elapsed: int) -> slice:
+        """The rows of the last `elapsed` steps of an environment."""
+        end = self.regions()[lane].stop
+        return slice(end - elapsed, end)
 
     def draw(
         self,

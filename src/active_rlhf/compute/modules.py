@@ -12,21 +12,24 @@ def arrays(module: nn.Module) -> dict[str, np.ndarray]:
     return {name: tensor.numpy() for name, tensor in module.state_dict().items()}
 
 
-def state(module: nn.Module, adam: torch.optim.Adam) -> dict[str, np.ndarray]:
-    """A copy of these, and of Adam's moments for every parameter, `adam.<name>.<moment>`."""
+def state(module: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, np.ndarray]:
+    """A copy of these, and of what the optimiser keeps of every parameter, such as Adam's moments,
+    as `optimiser.<name>.<moment>`."""
     found = dict(arrays(module))
     for name, parameter in module.named_parameters():
-        for key, moment in adam.state.get(parameter, {}).items():
-            found[f"adam.{name}.{key}"] = moment.numpy()
+        for key, moment in optimiser.state.get(parameter, {}).items():
+            found[f"optimiser.{name}.{key}"] = moment.numpy()
     return {name: array.copy() for name, array in found.items()}
 
 
-def load_state(module: nn.Module, adam: torch.optim.Adam, saved: Mapping[str, np.ndarray]) -> None:
+def load_state(
+    module: nn.Module, optimiser: torch.optim.Optimizer, saved: Mapping[str, np.ndarray]
+) -> None:
     """Take over the `state` of another module of the same kind."""
     for name, array in arrays(module).items():
         array[...] = saved[name]
     parameters = dict(module.named_parameters())
     for name, moment in saved.items():
-        if name.startswith("adam."):
-            of, _, key = name.removeprefix("adam.").rpartition(".")
-            adam.state[parameters[of]][key] = torch.from_numpy(moment.copy())
+        if name.startswith("optimiser."):
+            of, _, key = name.removeprefix("optimiser.").rpartition(".")
+            optimiser.state[parameters[of]][key] = torch.from_numpy(moment.copy())

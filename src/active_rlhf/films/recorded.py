@@ -24,6 +24,7 @@ from active_rlhf.films.film import Film
 from active_rlhf.films.studio import Studio
 from active_rlhf.run.checkpoint import last_saved
 from active_rlhf.run.saved import load_policy, load_reward_model
+from active_rlhf.run.schedule import Plan, lanes
 from active_rlhf.run.session import reward_model
 from active_rlhf.study.messages import ConfigError, Sources, validated
 from active_rlhf.study.settings import Spec
@@ -102,7 +103,8 @@ class Recorded:
         return studio.acted(self.policy(), steps or studio.task.horizon)
 
     def episodes(self) -> list[tuple[int, int]]:
-        """First step and length of each episode in time order; the last may be unfinished."""
+        """First row and length of each episode in time order; the last may be unfinished, or as
+        many as there are environments in step."""
         if not self.finished:
             begin, known, _ = self._store.episodes()
             return list(zip(begin.tolist(), known.tolist(), strict=True))
@@ -112,7 +114,7 @@ class Recorded:
         try:
             table = pd.read_csv(path)
             length = table["length"].to_numpy(int)
-            starts = table["step"].to_numpy(int) - length
+            starts = self._empty_store().row_of(table["step"].to_numpy(int) - 1) + 1 - length
         except (OSError, ValueError, LookupError) as error:
             raise InputError(f"{path}: lists no episodes ({line(error)})") from error
         return list(zip(starts.tolist(), length.tolist(), strict=True))
@@ -227,6 +229,11 @@ class Recorded:
             films |= zip(mine, self.studio.segments(origin, actions, shown, seen), strict=True)
         return films
 
+    def _empty_store(self) -> SegmentStore:
+        """A store like the run's."""
+        steps = Plan.of(self.spec).steps
+        return SegmentStore(steps, schema(self.studio.task), lanes(self.spec.agent))
+
     @property
     def _labels(self) -> dict[str, np.ndarray]:
         if not hasattr(self, "_loaded"):
@@ -244,11 +251,9 @@ class Recorded:
         """All behaviour up to the checkpoint."""
         if not hasattr(self, "_behaviour"):
             state, rows = self._open
-            made = schema(self.studio.task)
+            store = self._empty_store()
             with self._fitting():
-                pieces = list(rows(SegmentStore(0, made).row))
-                store = SegmentStore(sum(map(len, pieces)), made)
-                for piece in pieces:
+                for piece in rows(store.row):
                     store.extend(piece)
                 store.load_state_dict(state["parts"]["behaviour"])
             self._behaviour = store

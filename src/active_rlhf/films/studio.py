@@ -189,18 +189,19 @@ class Studio:
         Where it does not repeat itself to the bit they are put together from what was observed, if
         that shows everything; else raises NotReproducible.
         """
-        begun = store.episodes()[0]
+        begun, origins = store.episodes()[0], store.origins
         films: dict[int, Film] = {}
         by_episode: dict[int, list[int]] = {}
-        for i in sorted(set(ids)):
-            by_episode.setdefault(int(np.searchsorted(begun, i, "right")) - 1, []).append(i)
+        wanted = sorted(set(ids))
+        for i, episode in zip(wanted, store.episodes_of(np.array(wanted)).tolist(), strict=True):
+            by_episode.setdefault(episode, []).append(i)
         for episode, mine in by_episode.items():
             first, end = int(begun[episode]), mine[-1] + length
             actions = store.actions[first:end]
             shown = [slice(i - first, i - first + length) for i in mine]
             seen = [store.observations[i : i + length] for i in mine]
             try:
-                made = self.segments(store.origins[episode], actions, shown, seen)
+                made = self.segments(origins[episode], actions, shown, seen)
             except tasks.NotReproducible:
                 if not self.reconstructs:
                     raise

@@ -273,6 +273,11 @@ def look(
             f"An observation of {scene.spec.environment} does not tell the simulator's state, so "
             "the true reward is known only of steps that were taken: there is no distance to it."
         )
+    elif np.ptp(true) == 0:
+        missing.append(
+            "The true reward is the same at all steps that were looked at, so there is no "
+            "correlation with it, and no distance."
+        )
     if labels is not None and not labels.held_out.any():
         missing.append("No answers were held out, so agreement is only known on what it learned.")
     epic = float("nan")

@@ -17,7 +17,7 @@ class NotFinite(FloatingPointError):
 
 def check(step: int, stage: str, **arrays: Any) -> None:
     """Raise NotFinite unless all of these are finite."""
-    names = [name for name, values in arrays.items() if not np.isfinite(values).all()]
+    names = [name for name, values in arrays.items() if not _all_finite(values)]
     if names:
         raise NotFinite(step, stage, names, arrays)
 
@@ -25,24 +25,43 @@ def check(step: int, stage: str, **arrays: Any) -> None:
 def check_behaviour(step: int, rollout: Rollout, then: np.ndarray) -> None:
     """Raise NotFinite at the first bad step of a rollout that began after `step`.
 
-    then: the raw observation after the last step, or at the start of a new episode.
+    then: the raw observation [...] after the last step, or at the start of a new episode; with
+    environments in step, that of each [n, ...].
     """
-    check(step, "environment", observations=rollout.observations[:1])
-    after = np.concatenate(
-        [rollout.observations[1:], then[None].astype(rollout.observations.dtype)]
+    seen, lanes = rollout.observations, rollout.lanes
+    each = len(seen) // lanes
+    check(step, "environment", observations=seen[::each])
+    finite = np.isfinite(rollout.rewards)
+    if _may_not_be(seen):
+        after = np.concatenate([seen[1:], seen[:1]])
+        after[each - 1 :: each] = then
+        finite &= _finite(after)
+        finite[rollout.ended] &= _finite(rollout.finals)
+    if finite.all():
+        return
+    lane, t = np.divmod(np.arange(len(finite)), each)
+    when = t * lanes + lane  # the order of steps
+    first = int(when[~finite].min())
+    until = when <= first
+    ended = until[rollout.ended]
+    after = after[until] if _may_not_be(seen) else seen[until]
+    check(
+        step + first + 1,
+        "environment",
+        observations=np.concatenate([after, rollout.finals[ended]]),
+        rewards=rollout.rewards[until],
+        actions=rollout.actions[until],
     )
-    finite = _finite(after) & np.isfinite(rollout.rewards)
-    finite[rollout.ended] &= _finite(rollout.finals)
-    if not finite.all():
-        seen = slice(int(np.argmin(finite)) + 1)
-        ended = int(rollout.ended[seen].sum())
-        check(
-            step + seen.stop,
-            "environment",
-            observations=np.concatenate([after[seen], rollout.finals[:ended]]),
-            rewards=rollout.rewards[seen],
-            actions=rollout.actions[seen],
-        )
+
+
+def _may_not_be(values: np.ndarray) -> bool:
+    """Whether numbers of this type can be nan or infinite: those of pictures cannot."""
+    return values.dtype.kind in "fc"
+
+
+def _all_finite(values: Any) -> bool:
+    array = np.asarray(values)
+    return not _may_not_be(array) or bool(np.isfinite(array).all())
 
 
 def _finite(rows: np.ndarray) -> np.ndarray:

@@ -7,10 +7,10 @@ import numpy as np
 
 from active_rlhf import agents, tasks
 from active_rlhf.agents.reward_scaling import RewardScale
-from active_rlhf.behaviour.store import SegmentStore, schema
+from active_rlhf.behaviour.store import Origin, SegmentStore, schema
 from active_rlhf.run.clock import Clock, Cost
 from active_rlhf.run.finite import check, check_behaviour
-from active_rlhf.run.schedule import Plan
+from active_rlhf.run.schedule import Plan, lanes
 from active_rlhf.run.session import PreferenceLearner
 from active_rlhf.run.starting import start
 from active_rlhf.run.streams import streams
@@ -29,23 +29,33 @@ class Run:
         self.spec, self.plan = spec, Plan.of(spec)
         self.clock, self.cost, self.streams = Clock(), Cost(), streams(spec.seed)
         with self.clock.stage("startup"):
-            self.task = tasks.build(spec, self.streams["environment"])
+            self.task, origins = self._task(lanes(spec.agent))
             self.judge = tasks.build(spec, self.streams["evaluation"])
             self.agent = agents.build(spec, self.task, self.streams["initial_policy"])
             self.started_from = start(self.agent, spec) if spec.start_from else None
-            self.behaviour = SegmentStore(self.plan.steps, schema(self.task))
+            many = len(origins)
+            self.behaviour = SegmentStore(self.plan.steps, schema(self.task), many, origins)
             # One for each kind of reward: true returns may be of any size, and after the swap their
             # statistics would keep learned rewards small for as long as they had been gathered.
-            self.scales = {kind: RewardScale(self.agent.discount) for kind in ("true", "learned")}
+            discount = self.agent.discount
+            self.scales = {kind: RewardScale.of(discount, many) for kind in ("true", "learned")}
             self.learner = (
                 PreferenceLearner(spec, self.task, self.behaviour, self.streams, self.clock, probe)
                 if spec.labels
                 else None
             )
         self.done = 0  # rollouts
-        self.earned = 0.0  # learned rewards of the current episode so far
+        self.earned = [0.0] * many  # learned rewards of the current episode of each environment
         self.episodes: list[dict[str, Any]] = []
         self.evaluations: list[dict[str, Any]] = []
+
+    def _task(self, lanes: int) -> tuple[Any, list[Origin]]:
+        """One environment, or several in step, and what their first episodes start from."""
+        if lanes == 1:
+            task = tasks.build(self.spec, self.streams["environment"])
+            return task, [task.origin]
+        vector = tasks.build_vector(self.spec, self.streams["environment"], lanes)
+        return vector, vector.origins
 
     @property
     def labels(self) -> int:
@@ -79,11 +89,13 @@ class Run:
         """Collect a rollout into the store of behaviour, and record episodes that ended."""
         with self.clock.stage("environment"):
             rollout = self.agent.act(self.task, self.plan.size, self.streams["exploration"])
-            check_behaviour(self.behaviour.steps, rollout, self.task.observation)
+            now = self.task.observation if rollout.lanes == 1 else self.task.observations
+            check_behaviour(self.behaviour.steps, rollout, now)
             self.behaviour.append(rollout)
             for start, length in self.behaviour.finished_episodes(since=len(self.episodes)):
                 value = float(self.behaviour.rewards[start : start + length].sum())
-                self._note(self.episodes, start + length, {"return": value, "length": length})
+                step = self.behaviour.step_of(start + length - 1) + 1
+                self._note(self.episodes, step, {"return": value, "length": length})
         return rollout
 
     def _rewards(self, rollout: Rollout) -> np.ndarray | None:
@@ -93,7 +105,7 @@ class Run:
         """
         source = self.learner.source if self.learner else "true_reward"
         if self.learner and source in ("true_reward", "none"):
-            self._earn(rollout.ended, np.full(len(rollout.ended), np.nan))
+            self._earn(rollout, np.full(len(rollout.ended), np.nan))
         if source == "none":
             return None
         with self.clock.stage("prediction"):
@@ -101,19 +113,25 @@ class Run:
             if self.learner and source != "true_reward":
                 rewards = self.learner.model.rewards(seen, rollout.actions)
                 scale = self.scales["learned"]
-                self._earn(rollout.ended, rewards)
+                self._earn(rollout, rewards)
             check(self.behaviour.steps, "prediction", rewards=rewards, inputs=seen)
             return scale(rewards, rollout.ended)
 
-    def _earn(self, ended: np.ndarray, rewards: np.ndarray) -> None:
+    def _earn(self, rollout: Rollout, rewards: np.ndarray) -> None:
         """Note the learned return of each episode that ended in a rollout of learned rewards [T];
         NaN where some of them are missing, as the policy learned from others."""
-        ends = np.flatnonzero(ended) + 1
-        finished = self.episodes[len(self.episodes) - len(ends) :]
-        for part, episode in zip(np.split(rewards, ends), finished, strict=False):
-            episode["learned_return"] = self.earned + float(part.sum())
-            self.earned = 0.0
-        self.earned += float(rewards[ends[-1] if len(ends) else 0 :].sum())
+        found, each = [], len(rewards) // rollout.lanes
+        for lane in range(rollout.lanes):
+            mine = slice(lane * each, (lane + 1) * each)
+            ends = np.flatnonzero(rollout.ended[mine]) + 1
+            *whole, rest = np.split(rewards[mine], ends)
+            for end, part in zip(ends, whole, strict=True):
+                found.append((end, lane, self.earned[lane] + float(part.sum())))
+                self.earned[lane] = 0.0
+            self.earned[lane] += float(rest.sum())
+        ended = self.episodes[len(self.episodes) - len(found) :]  # in the order of time
+        for (*_, value), episode in zip(sorted(found), ended, strict=True):
+            episode["learned_return"] = value
 
     def _improve(self, rollout: Rollout, rewards: np.ndarray) -> dict[str, float]:
         """Let the agent learn; returns its losses."""

@@ -152,7 +152,7 @@ def _random(spec: ProbeSpec, run: Run, acting: np.random.SeedSequence) -> Segmen
 
 def _part(store: SegmentStore, begin: int, end: int) -> SegmentStore:
     """The steps of a store from `begin` to `end`, in a store of their own."""
-    part = SegmentStore(end - begin, store.schema)
+    part = SegmentStore(end - begin, store.schema, store.lanes)
     for rows in store.rows(begin):
         part.extend(rows[: end - begin - part.steps])
         if part.steps == end - begin:

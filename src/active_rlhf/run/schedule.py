@@ -114,3 +114,8 @@ def steps_of_runs(environments: Mapping[str, EnvironmentSettings]) -> dict[str, 
 def rollout_steps(agent: Choice) -> int:
     """The steps of one rollout, from an agent's settings."""
     return int(agent.settings.get("rollout_steps", ROLLOUT_STEPS))
+
+
+def lanes(agent: Choice) -> int:
+    """The environments that an agent acts in, in step, from its settings."""
+    return int(agent.settings.get("environments", 1))

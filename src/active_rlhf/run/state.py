@@ -48,6 +48,7 @@ def state_of(run: Run) -> dict[str, Any]:
         "evaluations": run.evaluations,
         "streams": streams.states(_streams(run)),
         "task": run.task.state_dict(),
+        "elapsed": run.task.elapsed,
         "parts": {name: part.state_dict() for name, part in _parts(run).items()},
     }
 
@@ -59,11 +60,14 @@ def restore(run: Run, state: Mapping[str, Any], rows: Iterable[np.ndarray]) -> N
     """
     for piece in rows:
         run.behaviour.extend(piece)
-    steps, elapsed = run.behaviour.steps, state["task"]["elapsed"]
-    episode = slice(steps - elapsed, steps)
-    run.task.load_state_dict(
-        state["task"], run.behaviour.actions[episode], run.behaviour.rewards[episode]
-    )
+    elapsed, many = state["elapsed"], run.behaviour.lanes > 1
+    episodes = [run.behaviour.current(*of) for of in enumerate(elapsed if many else [elapsed])]
+    actions = [run.behaviour.actions[rows] for rows in episodes]
+    rewards = [run.behaviour.rewards[rows] for rows in episodes]
+    if many:
+        run.task.load_state_dict(state["task"], actions, rewards)
+    else:
+        run.task.load_state_dict(state["task"], actions[0], rewards[0])
     streams.restore(_streams(run), state["streams"])
     for name, part in _parts(run).items():
         part.load_state_dict(state["parts"][name])

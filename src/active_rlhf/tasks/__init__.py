@@ -1,10 +1,11 @@
 """What the agent acts in: tasks, and rollouts in them.
 
-A task is an environment in the middle of an episode. Agents act in it (`Agent.act`) and return a
-`Rollout`; the rest of a run sees tasks only through this protocol.
+A task is an environment in the middle of an episode; a vector task is several of them that are
+stepped together. Agents act in it (`Agent.act`) and return a `Rollout`; the rest of a run sees
+tasks only through these protocols.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -68,9 +69,75 @@ class Task(Protocol):
         """
 
 
+class VectorTask(Protocol):
+    """n environments of one kind that are stepped together, each in an episode of its own."""
+
+    name: str
+    environments: int
+    """n."""
+    horizon: int
+    """Steps after which an episode is cut off."""
+
+    @property
+    def observations(self) -> np.ndarray:
+        """The current raw observations [n, ...]."""
+
+    @property
+    def elapsed(self) -> list[int]:
+        """Steps of the current episodes so far."""
+
+    @property
+    def origins(self) -> list[Mapping[str, Any] | None]:
+        """What the current episodes can be repeated from, in a task of one environment too: the
+        state of its `stream` at their start."""
+
+    @property
+    def observation_space(self) -> Any:
+        """Of one environment: a gymnasium Box."""
+
+    @property
+    def action_space(self) -> Any:
+        """Of one environment: a gymnasium Box (one-dimensional) or Discrete."""
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Take one step in each, with actions [n, ...] as sampled.
+
+        Returns true rewards float64 [n], terminated and truncated bool [n]. Observations are then
+        the last ones of the episodes that ended; `reset` begins new ones.
+        """
+
+    def reset(self, lanes: np.ndarray) -> None:
+        """Begin an episode in these environments, int64 [k]."""
+
+    def executed(self, actions: np.ndarray) -> np.ndarray:
+        """Sampled actions [..., a] as the environments receive them: clipped to their bounds."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """How to restore this state, given actions and rewards of the current episodes."""
+
+    def load_state_dict(
+        self,
+        state: Mapping[str, Any],
+        actions: Sequence[np.ndarray],
+        rewards: Sequence[np.ndarray],
+    ) -> None:
+        """Bring a new task to the state of another one, by replaying each current episode.
+
+        Raises NotReproducible if an episode does not repeat itself bit for bit.
+        """
+
+
 def build(spec: "Spec", stream: np.random.Generator) -> Any:
     """The task of a run; `stream` seeds the task's own stream."""
     return made(spec.environment, int(stream.integers(2**31)), spec.options)
+
+
+def build_vector(spec: "Spec", stream: np.random.Generator, environments: int) -> VectorTask:
+    """The task of a run whose agent acts in several environments in step; `stream` seeds them."""
+    from active_rlhf.tasks.vector import TasksInStep
+
+    seeds = stream.integers(2**31, size=environments).tolist()
+    return TasksInStep([made(spec.environment, seed, spec.options) for seed in seeds])
 
 
 def made(environment: str, seed: int, options: Mapping[str, Any] | None = None) -> Any:

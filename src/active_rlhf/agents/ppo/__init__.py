@@ -20,6 +20,8 @@ def hindrance(task: Any, settings: PPOSettings) -> str | None:
         return f"{task.name} has discrete actions, and only continuous ones are compiled"
     if len(space.shape) != 1 or space.dtype.kind != "f":
         return f"{task.name} observes {space}, and only flat floating-point ones are compiled"
+    if settings.environments > 1:
+        return f"{settings.environments} environments in step, and only one is compiled"
     if len(settings.hidden) != 2:
         return f"{len(settings.hidden)} hidden layers, and only two are compiled"
     if settings.activation != "tanh":

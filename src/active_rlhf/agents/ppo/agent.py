@@ -11,6 +11,7 @@ import numpy as np
 
 from active_rlhf.agents import Learned
 from active_rlhf.agents import kernels as networks
+from active_rlhf.agents.advantages import without_future
 from active_rlhf.agents.normalise import Moments
 from active_rlhf.agents.ppo import kernels
 from active_rlhf.agents.ppo.policy import Policy, parameters
@@ -39,12 +40,6 @@ def orders(steps: int, epochs: int, generator: np.random.Generator) -> np.ndarra
     return generator.permuted(np.tile(np.arange(steps, dtype=np.int32), (epochs, 1)), axis=1)
 
 
-def without_future(rollout: Rollout, settings: PPOSettings) -> np.ndarray:
-    """Steps, bool [T], after which nothing more is expected: terminal ones and, on demand, time
-    limits."""
-    return rollout.ended if settings.truncation == "terminal" else rollout.terminated
-
-
 def batch(
     rollout: NormalisedRollout, rewards: np.ndarray, policy: Policy, settings: PPOSettings
 ) -> Batch:
@@ -55,8 +50,7 @@ def batch(
     values = networks.network(rollout.normalised, policy.parameters.critic)[:, 0]
     # Within an episode the following value is the next one; only ends are different.
     next_values = np.append(values[1:], np.float32(0))
-    outside = rollout.ended.copy()
-    outside[-1] = True
+    outside = rollout.cut
     following = networks.network(rollout.following[outside], policy.parameters.critic)
     next_values[outside] = following[:, 0]
     advantages = kernels.generalised_advantages(
@@ -64,7 +58,7 @@ def batch(
         values,
         next_values,
         rollout.ended,
-        without_future(rollout, settings),
+        without_future(rollout.ended, rollout.terminated, settings.truncation),
         settings.gamma,
         settings.gae_lambda,
     )

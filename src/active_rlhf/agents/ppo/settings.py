@@ -1,28 +1,27 @@
 """The settings of PPO."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from active_rlhf.study.sections import Section, setting
-
-Width = Annotated[int, Field(ge=1)]
+from active_rlhf.agents.settings import NetworkSettings
+from active_rlhf.study.sections import setting
 
 
-class PPOSettings(Section):
+class PPOSettings(NetworkSettings):
     """Proximal policy optimisation, as in CleanRL's variant for continuous actions."""
 
-    hidden: tuple[Width, ...] = setting(
-        (64, 64),
-        "hidden units of the policy network and of the value network",
-        unit="units per layer",
-        min_length=1,
-    )
-    activation: Literal["tanh", "relu"] = setting(
-        "tanh", "activation between the layers of both networks", unit="name"
+    environments: int = setting(
+        1,
+        "environments that it acts in, in step; must divide `rollout_steps`. With more than one "
+        "nothing is compiled",
+        unit="environments",
+        ge=1,
+        le=1024,
     )
     rollout_steps: int = setting(
-        2048, "steps collected between two policy updates", unit="environment steps", ge=1
+        2048,
+        "steps collected between two policy updates, in all environments together",
+        unit="environment steps",
+        ge=1,
     )
     epochs: int = setting(10, "passes over each rollout", unit="passes", ge=1)
     minibatches: int = setting(

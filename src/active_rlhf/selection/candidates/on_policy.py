@@ -41,17 +41,24 @@ def on_policy_weights(
         eligible &= finished
     if not eligible.any():
         return np.zeros(len(starts))
-    last = np.flatnonzero(eligible)[-1]
-    end = starts[last] + lengths[last]
-    steps = np.empty(end)
-    for begin in range(0, end, CHUNK):
-        part = slice(begin, min(begin + CHUNK, end))
-        steps[part] = log_probabilities(store.observations[part], store.actions[part])
-    likelihood = np.add.reduceat(steps, starts[: last + 1])
+    ends = (starts + lengths)[eligible]
+    likelihood = np.zeros(len(starts))
+    for region in store.regions():
+        mine = (starts >= region.start) & (starts < region.stop)
+        if not (mine & eligible).any():
+            continue
+        last = ends[(ends > region.start) & (ends <= region.stop)].max()
+        steps = np.empty(last - region.start)
+        for begin in range(region.start, last, CHUNK):
+            part = slice(begin, min(begin + CHUNK, last))
+            found = log_probabilities(store.observations[part], store.actions[part])
+            steps[begin - region.start : part.stop - region.start] = found
+        known = np.flatnonzero(mine & (starts < last))
+        known = known[np.argsort(starts[known])]
+        likelihood[known] = np.add.reduceat(steps, starts[known] - region.start)
     if np.ptp(lengths[eligible]):
-        likelihood /= lengths[: last + 1]
-    weights = np.zeros(len(starts))
-    weights[eligible] = likelihood[eligible[: last + 1]]
+        likelihood /= lengths
+    weights = np.where(eligible, likelihood, 0.0)
     # The z-score's denominator is common to all and so drops out of a proportion.
     weights[eligible] = np.maximum(weights[eligible] - weights[eligible].mean(), 0)
     return weights if weights.any() else eligible.astype(float)

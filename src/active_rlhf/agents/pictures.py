@@ -1,0 +1,31 @@
+"""Which observations are pictures, how they lie in memory, and which networks can see what."""
+
+from typing import Any
+
+LEAST_PIXELS = 36  # height and width that leave the last convolution of a `cnn` one pixel
+
+
+def is_picture(space: Any) -> bool:
+    """Whether a gymnasium Box is pixels: uint8 [height, width], with channels first or last."""
+    return space.dtype == "uint8" and len(space.shape) in (2, 3)
+
+
+def unsuitable(network: str, space: Any) -> str | None:
+    """Why a network cannot see what a gymnasium Box holds, in one line, or None if it can."""
+    shape = tuple(space.shape)
+    if network == "mlp":
+        return f"mlp cannot see pictures {shape}; set network: cnn" if is_picture(space) else None
+    if not is_picture(space):
+        return f"cnn needs pictures (uint8, height x width), not {space.dtype} {shape}; set mlp"
+    _, height, width = picture_shape(shape)
+    if min(height, width) < LEAST_PIXELS:
+        return f"cnn needs at least {LEAST_PIXELS} x {LEAST_PIXELS} pixels, not {height} x {width}"
+    return None
+
+
+def picture_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Channels, height and width of pictures; the channels are the smaller of first and last."""
+    if len(shape) == 2:
+        return 1, shape[0], shape[1]
+    first, middle, last = shape
+    return (last, first, middle) if last <= first else (first, middle, last)
