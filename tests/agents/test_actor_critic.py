@@ -101,7 +101,7 @@ def test_moments_of_many_at_once_are_those_of_one_by_one():
 @pytest.mark.parametrize(
     ("name", "settings", "why"),
     [
-        ("IdentityGray-v0", NetworkSettings(), r"mlp cannot see pictures \(36, 36\); set network"),
+        ("IdentityGray-v0", NetworkSettings(), r"mlp cannot see pictures \(36, 36\); use cnn"),
         ("Identity-v0", CNN, r"cnn needs pictures .* not float32 \(1,\)"),
         ("IdentityTiny-v0", CNN, "cnn needs at least 36 x 36 pixels, not 20 x 40"),
     ],

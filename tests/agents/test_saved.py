@@ -1,6 +1,6 @@
 """A saved policy acts as the agent that saved it, in numpy alone."""
 
-import identity  # noqa: F401, its pictures
+import identity
 import numpy as np
 import pytest
 import torch
@@ -12,6 +12,9 @@ from active_rlhf.parts import part
 from active_rlhf.tasks.gym import GymTask
 
 KINDS = [
+    ("IdentityPlanes-v0", {"network": "cnn", "hidden": [8, 6]}),
+    ("IdentityColour-v0", {"network": "cnn", "hidden": [8]}),
+    ("IdentityGray-v0", {"network": "cnn", "hidden": [8]}),
     ("HalfCheetah-v5", {}),
     ("Pendulum-v1", {"hidden": [8]}),
     ("Pendulum-v1", {"hidden": [8, 6, 4], "activation": "relu"}),
@@ -41,13 +44,42 @@ def test_it_acts_as_the_agent_does_within_the_bounds(acted):
 
 
 def test_one_observation_gives_the_same_as_many(acted):
-    agent, _, observations, activation = acted
+    agent, task, observations, activation = acted
+    if task.name.startswith("Identity"):
+        observations = observations[:6]  # pictures come in one list
+        saved = SavedPolicy(agent.arrays(), activation)
+        many = saved.mean_action(observations)
+        one_by_one = [saved.mean_action(observations[i : i + 1])[0] for i in range(6)]
+        np.testing.assert_array_equal(many, one_by_one)
+        return
     saved = SavedPolicy(agent.arrays(), activation)
     many = saved.mean_action(observations[:6])
     for one, action in zip(observations[:6], many, strict=True):
         np.testing.assert_allclose(saved.mean_action(one), action, rtol=1e-5, atol=1e-6)
     shaped = saved.mean_action(observations[:6].reshape(2, 3, -1))
     np.testing.assert_allclose(shaped.reshape(many.shape), many, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: a.pop("pixels.w2"), "holds no pixels.w2"),
+        (lambda a: a.update({"pixels.w1": a["pixels.w1"][:, :1]}), "pixels.w1 has a shape or type"),
+        (lambda a: a.pop("trunk.b1"), "does not hold the arrays of a run"),
+        (
+            lambda a: a.update({"observations.shape": np.array([36, 36, -3])}),
+            "no shape of pictures",
+        ),
+        (lambda a: a.update({"observations.mean": np.zeros(3)}), "does not hold the arrays of a r"),
+    ],
+)
+def test_other_arrays_are_refused_of_pictures(change, message):
+    settings = PPOSettings(network="cnn", hidden=(8,))
+    task = GymTask(next(iter(identity.PICTURES)), 1)
+    arrays = dict(ppo.build(settings, task, np.random.default_rng(0)).arrays())
+    change(arrays)
+    with pytest.raises(ValueError, match=message):
+        SavedPolicy(arrays, "relu")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
-from trivial import STEPS, true_reward
+from trivial import STEPS, STUDY, true_reward
 
 from active_rlhf.run.loop import Run
 from active_rlhf.run.state import restore, state_of
@@ -24,21 +24,6 @@ TEACHERS: dict[str, dict[str, Any]] = {
     "bpref myopic": {"gamma": 0.9},
     "bpref equal": {"eps_equal": 0.1},
     "human_simulated": {},
-}
-STUDY: dict[str, Any] = {
-    "study": "trivial",
-    "seeds": [1],
-    "environments": ["Trivial-v0"],
-    "parts": ["trivial.py"],
-    "total_steps": 14 * 160,
-    "agent": {"rollout_steps": 160, "epochs": 8, "minibatches": 4, "learning_rate": 3e-3},
-    "labels": {
-        **{"total": 60, "initial": 20, "sessions": 5, "first_after": 0.02},
-        **{"segment_length": 5, "oversampling": 5, "probe_pairs": 10},
-    },
-    "reward_model": {"hidden": [16], "learning_rate": 1e-2, "epochs": 20, "precision": "float32"},
-    "vae": {"latent": 2, "channels": [4], "segments": 64, "batch_size": 32, "epochs": 1},
-    "evaluation": {"every": 10_000, "episodes": 1},
 }
 
 

@@ -24,6 +24,7 @@ SMALL: dict[str, Any] = small(
     labels={"total": 30, "sessions": 12},
     evaluation={"every": 500},
 )
+IN_STEP = {"name": "a2c", "environments": 4, "rollout_steps": ROLLOUT}
 GATED = {"candidates": "recent", "filter": {"name": "consensual", "train_accuracy": 0.0}}
 
 
@@ -49,6 +50,26 @@ class Draughty(gymnasium.Env):
         return self.state, -abs(self.state[0]), bool(abs(self.state[0]) > 30), False, {}
 
 
+class Planes(Draughty):
+    """The same in pictures."""
+
+    observation_space = Box(0, 255, (2, 36, 36), np.uint8)
+
+    def _shown(self):
+        height = np.clip(self.state[0] + 18, 0, 35).astype(int)
+        picture = np.zeros((2, 36, 36), np.uint8)
+        picture[:, height] = 255
+        return picture
+
+    def reset(self, **given):
+        super().reset(**given)
+        return self._shown(), {}
+
+    def step(self, action):
+        return self._shown(), *super().step(action)[1:]
+
+
+gymnasium.register("Planes-v0", Planes, max_episode_steps=150)
 gymnasium.register("Draughty-v0", Draughty, max_episode_steps=150)
 gymnasium.register("Improper-v0", Draughty, max_episode_steps=150, kwargs={"proper": False})
 
@@ -88,6 +109,20 @@ def restored(run: Run) -> Run:
         ("Hopper-v5", "random_policy", {}),
         ("Pendulum-v1", "k_center_disagreement", {"teacher": {"name": "skip"}}),
         ("InvertedPendulum-v5", GATED, {"labels": SMALL["labels"] | {"segment_length": 4}}),
+        (
+            "Draughty-v0",
+            "duo",
+            {"agent": IN_STEP, "labels": SMALL["labels"] | {"segment_length": 5}},
+        ),
+        (
+            "CartPole-v1",
+            "random",
+            {
+                "agent": SMALL["agent"] | {"environments": 4, "hidden": [8]},
+                "labels": SMALL["labels"] | {"segment_length": 5, "first_after": 0.1},
+            },
+        ),
+        ("Planes-v0", "true_reward", {"agent": IN_STEP | {"network": "cnn", "hidden": [8]}}),
         ("Draughty-v0", "random", {"labels": SMALL["labels"] | {"segment_length": 5}}),
     ],
 )

@@ -11,12 +11,19 @@ def is_picture(space: Any) -> bool:
 
 
 def unsuitable(network: str, space: Any) -> str | None:
-    """Why a network cannot see what a gymnasium Box holds, in one line, or None if it can."""
-    shape = tuple(space.shape)
+    """Why a network cannot see what a gymnasium Box holds, in one line, or None if it can.
+
+    space: None for some flat observation.
+    """
     if network == "mlp":
-        return f"mlp cannot see pictures {shape}; set network: cnn" if is_picture(space) else None
+        if space is None or not is_picture(space):
+            return None
+        return f"mlp cannot see pictures {tuple(space.shape)}; use cnn"
+    if space is None:
+        return "cnn needs pictures, not numbers; use mlp"
+    shape = tuple(space.shape)
     if not is_picture(space):
-        return f"cnn needs pictures (uint8, height x width), not {space.dtype} {shape}; set mlp"
+        return f"cnn needs pictures (uint8, height x width), not {space.dtype} {shape}; use mlp"
     _, height, width = picture_shape(shape)
     if min(height, width) < LEAST_PIXELS:
         return f"cnn needs at least {LEAST_PIXELS} x {LEAST_PIXELS} pixels, not {height} x {width}"

@@ -1,14 +1,15 @@
 """Whether a run is possible: settings that are each valid may not work together."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from statistics import median
 from typing import Any
 
 from active_rlhf import parts
+from active_rlhf.agents.pictures import unsuitable
 from active_rlhf.errors import InputError, line
-from active_rlhf.run.schedule import first_session, held_out_per_session, rollout_steps
+from active_rlhf.run.schedule import first_session, held_out_per_session, lanes, rollout_steps
 from active_rlhf.study.messages import ConfigError, Sources, closest
 from active_rlhf.study.settings import Composition, EnvironmentSettings
 
@@ -36,6 +37,7 @@ def check_run(
         sources.fail(tuple(key.split(".")), f"{message} ({environment})")
 
     episode = _episode_steps(environment, settings.options, sources)
+    _check_agent(environment, settings, fail)
     rollout, steps = rollout_steps(settings.agent), settings.total_steps
     if steps < rollout:
         fail("total_steps", f"{steps} is less than one rollout of {rollout} steps")
@@ -85,6 +87,14 @@ def check_run(
             "labels.segment_length",
             f"{length} must be less than an episode ({episode} steps) and a rollout ({rollout})",
         )
+    several = lanes(settings.agent)
+    begun = (first_session(rollouts, waits) + 1) * rollout // several
+    if length >= begun:
+        fail(
+            "labels.segment_length",
+            f"{length} must be less than the {begun} steps that each of {several} environments "
+            f"has taken by the first session; raise labels.first_after = {waits}",
+        )
     if environment not in EPISODE_STEPS or settings.options:
         seen = _random_episodes(environment, json.dumps(settings.options), length)
         if max(seen) < length + 1:
@@ -101,6 +111,21 @@ def check_run(
     latents = any(map(uses_latents, compositions))
     if latents and settings.vae.batch_size > settings.vae.segments:
         fail("vae.batch_size", f"more than vae.segments = {settings.vae.segments}")
+
+
+def _check_agent(
+    environment: str, settings: EnvironmentSettings, fail: Callable[[str, str], None]
+) -> None:
+    """Refuse networks that cannot see what there is, and rollouts that cannot be shared."""
+    agent = settings.agent
+    if network := agent.settings.get("network"):
+        shown = environment in EPISODE_STEPS and not settings.options
+        observed = None if shown else _observation_space(environment, json.dumps(settings.options))
+        if why := unsuitable(network, observed):
+            fail("agent.network", why)
+    rollout, several = rollout_steps(agent), lanes(agent)
+    if rollout % several:
+        fail("agent.environments", f"{several} does not divide rollout_steps = {rollout}")
 
 
 def uses_latents(composition: Composition) -> bool:
@@ -130,6 +155,13 @@ def _episode_steps(environment: str, options: dict[str, Any] | None, sources: So
         except InputError as error:
             raise ConfigError(f"{where}: options.{line(error)}") from error
     return _horizon(environment, json.dumps(options), where)
+
+
+@cache
+def _observation_space(environment: str, options: str) -> Any:
+    from active_rlhf.tasks import made
+
+    return made(environment, 0, json.loads(options)).observation_space
 
 
 @cache

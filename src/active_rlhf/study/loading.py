@@ -18,7 +18,7 @@ from typing import Any
 from active_rlhf import parts
 from active_rlhf.errors import InputError, line
 from active_rlhf.files import folder_name, method_name, split
-from active_rlhf.run.schedule import rollout_steps, steps_of_runs
+from active_rlhf.run.schedule import lanes, rollout_steps, steps_of_runs
 from active_rlhf.study import known
 from active_rlhf.study.checks import check_run, uses_latents
 from active_rlhf.study.endpoints import (
@@ -558,7 +558,8 @@ def _spec(
     """The spec of a run: just the settings that it uses."""
     total_steps = settings.total_steps
     if selector == RANDOM_POLICY:
-        total_steps = min(total_steps, RANDOM_ROLLOUTS * rollout_steps(settings.agent))
+        size = rollout_steps(settings.agent) * lanes(settings.agent)
+        total_steps = min(total_steps, RANDOM_ROLLOUTS * size)
     given: dict[str, Any] = {"environment": environment, "selector": selector, "seed": seed}
     given |= {"total_steps": total_steps, "options": settings.options or None}
     agent = settings.agent
