@@ -15,7 +15,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SNAKEMAKE := snakemake --profile profiles/local --cores $(CORES) --configfile $(CONFIG)
 ANALYSE := ACTIVE_RLHF_TRAINING=no $(SNAKEMAKE)
 REPORT = report="$$(active-rlhf results $(CONFIG))/report.html" \
-	&& $(ANALYSE) --quiet progress --report "$$report" && echo "The report is $$report"
+	&& $(ANALYSE) --quiet progress --report "$$report" \
+	&& echo "What was found is in $${report%report.html}index.html, the whole report in $$report"
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile

@@ -40,7 +40,7 @@ def test_every_function_of_endpoints_names_the_missing_column(make_runs):
         ("return", np.nan, "return nan is not a finite number"),
         ("return", np.inf, "return inf is not a finite number"),
         ("labels", np.nan, "labels nan is not a finite number"),
-        ("step", 2000, "step 2000.0 is not above the one before"),
+        ("step", 2000, "step 2000.0 is below the one before"),
         ("seed", np.nan, "seed nan is missing"),
     ],
 )

@@ -43,7 +43,7 @@ sys.addaudithook(lambda event, _: started.append(event) if event == "subprocess.
 for package in ("compute", "rewards", "agents.kernels", "behaviour.rows", "selection.vae"):
     module = importlib.import_module(f"active_rlhf.{package}")
     for found in pkgutil.iter_modules(getattr(module, "__path__", ())):
-        if found.name not in ("warm_up", "modules", "torch_mlp"):
+        if found.name not in ("warm_up", "modules", "torch_mlp", "cnn"):
             importlib.import_module(f"{module.__name__}.{found.name}")
 print(*started, *{"numba", "llvmlite", "torch", "mujoco"} & sys.modules.keys())
 """

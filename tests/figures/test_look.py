@@ -1,15 +1,21 @@
 """Customised figures: width, colours, formats, and data frames that lack a column."""
 
 import inspect
+import shutil
+import subprocess
 from collections.abc import Callable
 
 import pytest
+import yaml
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 from synthetic import names, sessions, study
 from test_figures import ENVS, draw_all, faults
 
+from active_rlhf.analysis.files import write_table
 from active_rlhf.analysis.frames import FrameError
+from active_rlhf.cli import main
+from active_rlhf.cli.figure import NAMES
 from active_rlhf.figures.curves import learning_curves
 from active_rlhf.figures.effects import forest
 from active_rlhf.figures.endpoints import endpoint_distributions
@@ -88,3 +94,60 @@ def test_a_missing_column_is_named(draw: Callable[..., Figure], given: str):
                 assert f"{draw.__name__}: {parameters[i]} has no column {column} " in str(error)
                 refused.append(column)
         assert "method" in refused or "method_a" in refused
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("learning_curves s.yaml --size 3", "--size: must be column, page, or a length"),
+        ("learning_curves s.yaml --size 200cm --out a.pdf", "from 1in to 40in"),
+        ("learning_curves s.yaml --font-size 2", "--font-size: must be at least 4 points, not 2"),
+        ("learning_curves s.yaml --font Nonesuch", "no font 'Nonesuch' is installed here"),
+        ("learning_curves s.yaml --out a.gif", "--out: must end in .pdf, .png, .svg, .pgf"),
+        ("learning_curves s.yaml --env Ant-v5", "is about Hopper-v5, not 'Ant-v5'"),
+        ("endpoints s.yaml --env Hopper-v5", "is about all environments only"),
+        ("reward_model_effects s.yaml", "is about one environment: Hopper-v5"),
+        ("learning_curves s.yaml --variant few", "no variant 'few'; there are none"),
+        ("return_limits s.yaml", "return_limits: this study has no numbers for it"),
+    ],
+)
+def test_figures_that_cannot_be_drawn(drawable, capsys, given, said):
+    assert main(["figure", *given.split()]) == 2
+    assert said in capsys.readouterr().err
+    assert not list(drawable.glob("*.pdf"))
+
+
+@pytest.fixture
+def drawable(tmp_path, monkeypatch):
+    """A folder with a study, s.yaml, and its statistics."""
+    monkeypatch.chdir(tmp_path)
+    tables, _ = study(["Random", "DUO"], ["Hopper-v5"], 3)
+    for name, table in tables.items():
+        empty = name in ("quality", "limits")
+        write_table(
+            table.head(0) if empty else table, tmp_path / f"results/s/statistics/{name}.parquet"
+        )
+    names = {"methods": {"random": "Random", "duo": "DUO"}}
+    given = {"study": "s", "seeds": [1, 2, 3], "environments": ["Hopper-v5"], **names}
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(given | {"selectors": ["random", "duo"]}))
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("return")])
+def test_every_figure_can_be_drawn_alone(drawable, name):
+    of_one = ["--env", "Hopper-v5"] if name.startswith("reward") else []
+    assert main(["figure", name, "s.yaml", *of_one, "--size", "3in", "--out", "a.svg"]) == 0
+    assert 'width="216pt"' in (drawable / "a.svg").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not shutil.which("pdflatex"), reason="no pdflatex: figures in LaTeX are not set"
+)
+def test_latex_sets_a_figure(drawable):
+    assert main(["figure", "effects", "s.yaml", "--out", "a.pgf"]) == 0
+    begin, end = r"\documentclass{article}\usepackage{pgf}\begin{document}", r"\end{document}"
+    (drawable / "d.tex").write_text(rf"{begin}\input{{a.pgf}}{end}")
+    done = subprocess.run(["pdflatex", "-halt-on-error", "d"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]

@@ -106,7 +106,7 @@ DEFECTS = {
     "unfinished": "unfinished: ends at step 800 of 1200",
     "duplicate run": "duplicate run: DUO seed 2",
     "duplicate episode": "duplicate episode",
-    "backwards": "steps do not increase",
+    "backwards": "steps go backwards at line 42",
     "infinite": "return is not finite",
     "missing return": "return is missing or not a number",
     "text": "return is missing or not a number",
@@ -140,7 +140,9 @@ def test_a_defective_run_is_refused_by_name_unless_excluded(write, name):
 def test_a_seed_that_one_method_lacks_is_refused_unless_excluded(write):
     table = study()
     path = write(table[table["exp_name"] != f"{ENV}__duo__2__17"])
-    with pytest.raises(ExportError, match="DUO seed 2: no such run, but Random has this seed"):
+    with pytest.raises(
+        ExportError, match=r"DUO lacks 1 of 2 seeds \(2\); .statistics: {design: unpaired}"
+    ):
         read_runs({ENV: path}, METHODS)
     entry = {"env": ENV, "method": "DUO", "seed": 2, "reason": "node failed"}
     assert len(read_runs({ENV: path}, METHODS, [entry])) == 3 * EPISODES
@@ -171,9 +173,9 @@ def test_a_hole_in_one_run_does_not_excuse_another(write):
 def test_a_missing_episode_is_noticed_if_lengths_are_known(write):
     table = study().assign(episode_length=100)
     fourth = table.index[table["exp_name"] == f"{ENV}__duo__2__17"][3]
-    with pytest.raises(ExportError, match="duo__2__17: an episode is missing before row"):
+    with pytest.raises(ExportError, match="duo__2__17: an episode is missing before line 41"):
         read_runs({ENV: write(table.drop(fourth))})
-    with pytest.raises(ExportError, match="rand__1__17: an episode is missing before row 1"):
+    with pytest.raises(ExportError, match="rand__1__17: an episode is missing before line 2"):
         read_runs({ENV: write(table.iloc[1:])})
     reset = table.assign(global_step=table["global_step"] + table["global_step"] // 100)
     assert len(read_runs({ENV: write(reset)})) == len(table)  # a step each to reset
@@ -220,11 +222,12 @@ def test_a_method_without_runs_names_file_and_key(write):
     ("text", "said"),
     [
         ("", "not a readable CSV file"),
-        ("exp_name,seed\n", "no rows"),
+        ("exp_name,seed\n", "column global_step is missing"),
+        (f"exp_name,seed,{METRIC},global_step\n", "no rows"),
         ("a,b\n1,2\n", "column exp_name is missing"),
         (f"exp_name,seed,global_step\n{ENV}__duo__1__1,1,5\n", f"column {METRIC} is missing"),
         (f"exp_name,seed,{METRIC},global_step\nHopper__1,1,5,5\n", "'Hopper__1' is not <env>__"),
-        (f"exp_name,seed,{METRIC},global_step\n,1,5,5\n", "row 1 has no exp_name"),
+        (f"exp_name,seed,{METRIC},global_step\n,1,5,5\n", "line 2 has no exp_name"),
         (f"exp_name,seed,{METRIC},global_step\nAnt__duo__1__1,1,5,5\n", "it holds Ant"),
         (f"exp_name,seed,{METRIC},global_step\n{ENV}__duo__1__1,1,5,5,6\n", "more values"),
         (f"exp_name,seed,{METRIC},global_step\n{ENV}__duo__1__1,1\n", "missing or not a number"),
@@ -277,7 +280,7 @@ def test_records_share_names_order_and_exclusions(write):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda t: t.assign(session=[1, 1]), "session does not increase at row 2"),
+        (lambda t: t.assign(session=[1, 1]), "session does not increase at line 3"),
         (lambda t: t.assign(labels=["8", "x"]), "labels is x in line 3, expected a number"),
         (lambda t: t.assign(probe_accuracy=np.inf), "probe_accuracy is inf in line 2"),
         (lambda t: t.drop(columns="probe_accuracy"), "column probe_accuracy is missing"),

@@ -20,8 +20,12 @@ TABLES_OF_SOME = {
     *("aggregates", "coverage", "labels_needed", "limits", "people", "variant_differences")
 }  # studies
 PAGES = {"config_page", "findings_page", "tables_page", "overhead_page"}
+SITE = {"site", "behaviour", "run_pages"}
+RECORD = {"provenance", "provenance_page"}
 INSPECTION = {"inspection", "reward_inspection", "inspection_page"}
-ANALYSIS = {"statistics", "overhead", "findings", *FIGURES, *TABLES} | PAGES - {"config_page"}
+ANALYSIS = {"statistics", "overhead", "findings", "site", *FIGURES, *TABLES} | PAGES - {
+    "config_page"
+}
 
 
 def edit(study: Study, file: str, text: str = "\nEDITED = True\n") -> None:
@@ -60,7 +64,7 @@ def test_a_change_trains_the_runs_that_it_is_about(case, study):
 
 def test_a_plot_style_redraws_and_trains_nothing(study):
     study.configure(figures={"interval": "sd"})
-    assert study.plan().keys() == FIGURES | {"config", "config_page", "provenance"}
+    assert study.plan().keys() == FIGURES | RECORD | {"config", "config_page", "site"}
 
 
 def test_a_statistics_setting_computes_again_and_trains_nothing(study):
@@ -156,11 +160,19 @@ EDITED = {
     "workflow/scripts/findings.py": {"findings", "findings_page"},
     "workflow/scripts/provenance.py": set(),
     # Modules, near and far.
-    "src/active_rlhf/selection/vae.py": {"train", "export", "inspections", *ANALYSIS, *INSPECTION},
-    "src/active_rlhf/analysis/epic.py": {"inspections", *INSPECTION, "document", "tables_page"},
-    "src/active_rlhf/study/reading.py": {"config", "config_page"},
+    "src/active_rlhf/selection/vae.py": (
+        {"train", "export", "inspections"} | ANALYSIS | INSPECTION | SITE
+    ),
+    "src/active_rlhf/analysis/epic.py": {
+        "inspections",
+        *INSPECTION,
+        "document",
+        "tables_page",
+        "site",
+    },
+    "src/active_rlhf/study/reading.py": {"config", "config_page", *SITE},
     "src/active_rlhf/tables/templates/table.tex.jinja": (
-        TABLES | {"inspection", "inspection_page", "tables_page", "overhead_page"}
+        TABLES | {"inspection", "inspection_page", "tables_page", "overhead_page", "site"}
     ),
 }
 
@@ -169,7 +181,7 @@ EDITED = {
 def test_an_edit_reruns_what_uses_the_edited_code(editable, file):
     edit(editable, file, "\n% edited\n" if file.endswith("jinja") else "\nEDITED = True\n")
     plan = editable.plan()
-    assert plan.keys() == EDITED[file] | {"provenance"}
+    assert plan.keys() == EDITED[file] | RECORD
     assert plan.get("train", 0) == 2 * ("vae" in file)  # the runs of Hybrid
 
 
@@ -177,7 +189,7 @@ def test_edits_of_what_decides_nothing_make_nothing_again(editable):
     """In a fresh copy of the repository, where every file is newer than every result."""
     edit(editable, "workflow/scripts/figures/effects.py", "\n# A remark.\n")
     edit(editable, "src/active_rlhf/analysis/comparisons.py", "\n\n\n")
-    for file in ("results/verify/recomputed.py", "cli/watch.py", "selection/presets.py"):
+    for file in ("results/verify/recomputed.py", "cli/watch.py"):
         edit(editable, f"src/active_rlhf/{file}")
     edit(editable, "workflow/report/effects.rst", "Edited caption.\n")  # only another report
     assert editable.plan() == {}
@@ -188,19 +200,25 @@ def test_edits_of_what_decides_nothing_make_nothing_again(editable):
 
 USED = {
     "results/collect.py": {"export", "overhead"},
-    "results/provenance.py": {"provenance"},
-    "results/page.py": {"config_page", "findings_page", "inspection_page"},
-    "study/reading.py": {"config"},
+    "results/provenance.py": RECORD,
+    "results/page.py": {
+        "config_page",
+        "findings_page",
+        "inspection_page",
+        "behaviour",
+        "run_pages",
+    },
+    "study/reading.py": {"config", *SITE},
     "tables/cells.py": {*TABLES - {"document"}, *TABLES_OF_SOME, "inspection"},
     "figures/rankings.py": {"rankings"},
     "figures/style.py": {
         *(*FIGURES, "reward_inspection"),
         *("budgets", "profiles", "return_limits", "variants"),
     },
-    "analysis/findings.py": {"findings"},
+    "analysis/findings.py": {"findings", "site"},
     "results/verify/recomputed.py": set(),
     "cli/watch.py": set(),
-    "selection/presets.py": set(),
+    "selection/presets.py": SITE,
 }
 
 

@@ -48,11 +48,23 @@ def test_markup_in_names_and_reasons_stays_text(study):
     for page in pages:
         assert Elements(page.read_text()).active() == []
     assert "&lt;script&gt;" in (results / "report/tables/all.html").read_text()
+    for page in (results / "index.html", *results.glob("site/**/*.html")):
+        if "behaviour/" not in page.as_posix():  # films and queries hold their own script
+            assert_our_own(Elements(page.read_text()))
     for table in results.glob("tables/**/*.tex"):
         assert not re.search(r"\\input\{/|<script", table.read_text())
     marked = report(study, "marked.html")
     assert marked.active() == plain.active()
     assert ("img", {"src": "x", "onerror": "alert(2)"}) not in marked.tags
+
+
+def assert_our_own(page: Elements) -> None:
+    """Nothing would run but the script of all pages; data is no script."""
+    scripts = [attributes for tag, attributes in page.tags if tag == "script"]
+    assert all(one.get("type") == "application/json" or "src" in one for one in scripts)
+    assert {one["src"].rsplit("/", 1)[-1] for one in scripts if "src" in one} == {"site.js"}
+    assert page.active() == ["script"] * len(scripts)
+    assert all("onerror" not in attributes for _, attributes in page.tags)
 
 
 def report(study: Study, name: str) -> Elements:

@@ -13,10 +13,12 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import get_args
 
 from active_rlhf.compute.products import decide
 from active_rlhf.errors import InputError, explained
 from active_rlhf.files import atomic, environment_of, folder_name, split
+from active_rlhf.results.imports import files_of
 from active_rlhf.results.sources import code_of
 from active_rlhf.run.identity import code_fingerprint, probe_fingerprint
 from active_rlhf.run.machine import library_versions
@@ -34,6 +36,7 @@ from active_rlhf.study.matrix import (
     asking,
     baselines,
     budgets,
+    environments,
     excluded,
     excluded_in,
     methods_trained,
@@ -41,6 +44,7 @@ from active_rlhf.study.matrix import (
     methods_of,
     shown_methods,
     study_runs,
+    yardsticks,
 )
 from active_rlhf.study.messages import ConfigError
 from active_rlhf.study.partial import coverage, finished_part
@@ -48,6 +52,7 @@ from active_rlhf.study.probes import asks, probe_name, probes
 from active_rlhf.study.progress import Watcher, unfinished
 from active_rlhf.study.precision import settled_study
 from active_rlhf.study.reading import read_yaml
+from active_rlhf.study.settings import FigureName
 from active_rlhf.study.starting import seeded, source_record
 
 # With ACTIVE_RLHF_TRAINING=no, what is finished is analysed and nothing is trained.
@@ -102,9 +107,11 @@ ASKED = asked_within(STUDY)
 # What the returns are normalised between, by environment; empty unless the study trains them.
 BASELINES = {
     name: f"{RESULTS}/exports/{folder_name(name)}.baselines.csv"
-    for name in TRAINED
-    if baselines(STUDY)
+    for name in environments(STUDY)
+    if yardsticks(STUDY)
 }
+# Whether returns are normalised: between baselines, or between numbers that the study gives.
+NORMALISED = bool(BASELINES or STUDY.scale)
 
 # The deterministic policies' returns, baselines' too; empty if an evaluation has too few episodes.
 EVALUATIONS = {
@@ -126,7 +133,11 @@ BESIDE = [name for name in RETURNS if name not in ("endpoint", "auc")]
 AT_THE_END = REWARD[::2]  # without their means over labels
 
 # Where each environment's returns are: exported by this study, or made elsewhere.
-EXPORTS = {name: f"{RESULTS}/exports/{folder_name(name)}.csv" for name in TRAINED} or STUDY.imported
+EXPORTS = {name: f"{RESULTS}/exports/{folder_name(name)}.csv" for name in environments(STUDY)}
+# The files of imported runs, by environment.
+IMPORTED = {
+    name: list(files_of(name, source.as_dict())) for name, source in (STUDY.imported or {}).items()
+}
 # The length of an environment's runs, in whole rollouts. For imported ones, that of the longest.
 TOTAL_STEPS = steps_of_runs(TRAINED)
 
@@ -148,6 +159,7 @@ STATISTICS = {
     for name in (
         *("endpoints", "summary", "comparisons", "power", "improvement", "ranks", "bayes"),
         *("aggregates", "profiles", "efficiency", "curves", "quality", "limits"),
+        *(("rows",) if IMPORTED else ()),
         *(("variants",) if VARIANTS else ()),
         *(("budgets", "labels_needed") if BUDGETS else ()),
     )
@@ -155,13 +167,13 @@ STATISTICS = {
 
 # Where training jobs run, in the terms of SLURM's executor; by default as in the profile.
 PLACEMENT = {
-    resource: config["resources"][key]
+    resource: getattr(STUDY.resources, key)
     for key, resource in (
         ("partition", "slurm_partition"),
         ("account", "slurm_account"),
         ("gres", "gres"),
     )
-    if key in config["resources"]
+    if getattr(STUDY.resources, key)
 }
 
 # Jobs use the environment that Snakemake runs in, whether it is activated or not.
@@ -335,9 +347,8 @@ def place(kind, name, scope=""):
 
 
 def named(path):
-    """A file as the record names it: from the results folder, or as the runs of an environment."""
-    imported = {} if TRAINED else {file: f"imported/{name}" for name, file in EXPORTS.items()}
-    return imported.get(path, path.removeprefix(f"{RESULTS}/"))
+    """A file as the record names it: from the results folder."""
+    return path.removeprefix(f"{RESULTS}/")
 
 
 def of_measures(name, measures=MEASURES):
@@ -345,13 +356,10 @@ def of_measures(name, measures=MEASURES):
     return [f"{name}_{measure}" for measure in measures]
 
 
-def beside(name):
-    """The names of its versions by main endpoint, and by those beside it."""
-    return [name, *of_measures(name, BESIDE)]
-
-
-AGGREGATES = beside("aggregates")
 BY_RETURNS = ["endpoint", *BESIDE]
+# Numbers normalise the main endpoint alone.
+SCALED = ["endpoint"] if STUDY.scale else BY_RETURNS
+AGGREGATES = ["aggregates", *(of_measures("aggregates", SCALED[1:]))]
 
 
 # Label efficiency in the main endpoint, and in those of the reward model.
@@ -369,7 +377,7 @@ def table_names(scope):
     if scope in SCOPES:
         names += ["summary", *of_measures("significance", RETURNS)]
         names += ["ledger"] if scope in EACH and ASKING else []
-        names += AGGREGATES if BASELINES and scope in WHOLE else []
+        names += AGGREGATES if NORMALISED and scope in WHOLE else []
         names += ["limits"] if BASELINES and ASKING and scope in EACH else []
         names += ["reward_model"] if REWARD and scope in EACH else []
         names += of_measures("significance", REWARD)
@@ -380,22 +388,25 @@ def table_names(scope):
 
 
 def figure(name, scope="", category="Figures", caption=""):
-    """The PNG of a figure, which the report shows, and its PDF."""
+    """The PNG of a figure, which the report shows, and its files in other formats."""
     environment, variant = split(scope)
     caption = caption or name
     labels = {"result": name.replace("_", " "), "environment": environment or "all"}
     labels |= {"variant": variant} if variant else {}
-    png, pdf = (place("figures", f"{name}.{suffix}", scope) for suffix in ("png", "pdf"))
-    return report(png, caption=f"../report/{caption}.rst", category=category, labels=labels), pdf
+    png, *others = (
+        place("figures", f"{name}.{suffix}", scope) for suffix in STUDY.figures.suffixes
+    )
+    shown = report(png, caption=f"../report/{caption}.rst", category=category, labels=labels)
+    return shown, *others
 
 
 def figures(name, scopes, category="Figures"):
-    """PNG and PDF of a figure for each scope, in turns."""
+    """The files of a figure for each scope, in turns."""
     return [path for scope in scopes for path in figure(name, scope, category)]
 
 
 def versions_of(name, scopes, measures, category="Figures"):
-    """PNG and PDF of a figure's versions, one for each endpoint, for each scope, in turns.
+    """The files of a figure's versions, one for each endpoint, for each scope, in turns.
 
     That of the main endpoint has the figure's own name.
     """

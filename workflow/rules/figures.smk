@@ -2,6 +2,7 @@
 
 # Settings that figures depend on.
 LOOK = ("study", "methods", "variants", "exclude", "partial", "asked", "statistics", "figures")
+LOOK += ("imported", "scale", "references") if IMPORTED else ()
 
 
 rule learning_curves:
@@ -100,7 +101,7 @@ rule profiles:
         efficiency=STATISTICS["efficiency"],
         aggregates=STATISTICS["aggregates"],
     output:
-        profiles=versions_of("profiles", WHOLE, BY_RETURNS),
+        profiles=versions_of("profiles", WHOLE, SCALED),
         efficiency=figures("efficiency", WHOLE),
     log:
         f"{RESULTS}/logs/figures/profiles.log",
@@ -108,7 +109,7 @@ rule profiles:
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*LOOK, scopes=WHOLE, measures=BY_RETURNS),
+        study=settings(*LOOK, scopes=WHOLE, measures=SCALED),
         code=script_code("figures/profiles.py"),
     script:
         "../scripts/figures/profiles.py"
@@ -255,3 +256,13 @@ rule run_time:
         code=script_code("figures/run_time.py"),
     script:
         "../scripts/figures/run_time.py"
+
+
+# The rules of figures, by their names in the setting `figures.only`.
+DRAWN = get_args(FigureName)
+
+
+def wanted(rule):
+    """Whether a study is to have what a rule makes: some want not all figures."""
+    only, name = STUDY.figures.only, rule.rule.name
+    return only is None or name not in DRAWN or name in only

@@ -7,6 +7,7 @@ MADE = {
         *(rules.config, rules.config_page, rules.statistics),
         *(rules.learning_curves, rules.endpoints, rules.effects, rules.rankings),
         *(rules.summary, rules.significance, rules.document, rules.findings, rules.findings_page),
+        rules.site,
         # Only for the study's own runs.
         *((rules.overhead, rules.run_time, rules.costs, rules.overhead_page) if TRAINED else ()),
         *((rules.reward_accuracy, rules.reward_measures, rules.ledger) if ASKING else ()),
@@ -22,9 +23,10 @@ MADE = {
         *((rules.variants, rules.variant_differences) if VARIANTS else ()),
         *((rules.budgets, rules.labels_needed) if BUDGETS else ()),
         # Only with baselines.
-        *((rules.profiles, rules.aggregates) if BASELINES else ()),
+        *((rules.profiles, rules.aggregates) if NORMALISED else ()),
         *((rules.limits, rules.return_limits) if BASELINES and ASKING else ()),
     )
+    if wanted(rule)
     for path in rule.output
 }
 for name in TRAINED:
@@ -33,6 +35,9 @@ for name in TRAINED:
     MADE |= dict.fromkeys(expand(rules.export.output, environment=folder), made_from)
     if name in SESSIONS:
         MADE |= dict.fromkeys(expand(rules.inspections.output, environment=folder), made_from)
+for name in IMPORTED:
+    made = expand(rules.convert.output, environment=folder_name(name))
+    MADE |= dict.fromkeys(made, [f"imported/{name}"])
 if PEOPLE:
     MADE[rules.quality.output[0]] = [f"runs/{folder_name(name)}" for name in PEOPLE]
 for name in PROBES:

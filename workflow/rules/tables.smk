@@ -3,6 +3,8 @@
 
 # Settings that tables and findings depend on.
 WORDS = ("study", "methods", "variants", "exclude", "partial", "asked", "statistics")
+# What else those of imported runs depend on.
+WORDS += ("imported", "scale", "references") if IMPORTED else ()
 
 
 rule summary:
@@ -50,7 +52,7 @@ rule aggregates:
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*WORDS, scopes=WHOLE, measures=BY_RETURNS),
+        study=settings(*WORDS, scopes=WHOLE, measures=SCALED),
         code=script_code("tables/aggregates.py"),
     script:
         "../scripts/tables/aggregates.py"
@@ -216,6 +218,7 @@ rule document:
 rule findings:
     input:
         **({"variants": STATISTIC.format("variants")} if VARIANTS else {}),
+        **({"rows": STATISTIC.format("rows")} if IMPORTED else {}),
         comparisons=STATISTICS["comparisons"],
         summary=STATISTICS["summary"],
         limits=STATISTICS["limits"],

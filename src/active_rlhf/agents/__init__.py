@@ -73,13 +73,21 @@ class Agent(Protocol):
         """Take over the state of an agent of the same settings."""
 
 
+EVALUATED_AT_ONCE = 1000  # steps; most episodes of a game end long before its horizon
+
+
 def evaluate(agent: Agent, task: Task, episodes: int) -> np.ndarray:
     """True returns [episodes] of the greedy policy with its normaliser frozen."""
     returns = np.empty(episodes)
     for episode in range(episodes):
         task.reset()
-        rollout = agent.act(task, task.horizon, None)
-        returns[episode] = rollout.rewards[: np.argmax(rollout.ended) + 1].sum()
+        rewards, over = [], False
+        while not over:
+            rollout = agent.act(task, min(task.horizon, EVALUATED_AT_ONCE), None)
+            over = bool(rollout.ended.any())
+            end = np.argmax(rollout.ended) + 1 if over else len(rollout.rewards)
+            rewards.append(rollout.rewards[:end])
+        returns[episode] = np.concatenate(rewards).sum()
     return returns
 
 

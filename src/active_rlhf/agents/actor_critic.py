@@ -234,7 +234,7 @@ class Convolutional(_ActorCritic):
     def see(self, observations: np.ndarray) -> torch.Tensor:
         """Raw observations [n, ...] as uint8 [n, channels, height, width]."""
         channels_last = len(self._shape) == 3 and self._shape != self._picture
-        seen = torch.from_numpy(observations)
+        seen = torch.from_numpy(np.asarray(observations))
         return seen.movedim(-1, 1) if channels_last else seen.reshape(-1, *self._picture)
 
     def count(self, observations: np.ndarray) -> None:

@@ -41,17 +41,22 @@ def signed_rank_posterior(
 
 @needs(endpoints="env method seed metric_type value")
 def bayes(
-    endpoints: pd.DataFrame, scales: Scales, rope: float = ROPE, resamples: int = 10_000
+    endpoints: pd.DataFrame,
+    scales: Scales,
+    rope: float = ROPE,
+    resamples: int = 10_000,
+    paired: bool = True,
 ) -> pd.DataFrame:
     """Posterior probabilities of each pair and endpoint: in each environment and over `all`.
 
     The ROPE is +-rope in normalised return, by the baselines' means of the same endpoint; the
     column `rope` gives it in units of return. For `all`, normalised differences are put together,
     and `rope` is in that unit. Where there is no scale, or fewer than 6 seeds, there is no
-    posterior, and `note` says why. resamples: of the baselines, as in `aggregates`.
+    posterior, and `note` says why. There are no rows if runs are not paired by seed. resamples: of
+    the baselines, as in `aggregates`.
     """
     rows = []
-    for metric_type, values in endpoints.groupby("metric_type", sort=False):
+    for metric_type, values in endpoints.groupby("metric_type", sort=False) if paired else ():
         ends = resampled_ends(scales.get(str(metric_type), {}), resamples)
         widths = {env: float(high[0] - low[0]) for env, (low, high) in ends.items()}
         tables = {str(env): by_seed(group) for env, group in values.groupby("env", sort=False)}

@@ -1,4 +1,4 @@
-"""Pairwise comparisons of methods, paired by seed, and the summary of each method.
+"""Pairwise comparisons of methods, paired by seed or not, and the summary of each method.
 
 The table of comparisons is the only source of the p-values, intervals and sentences of a report.
 All differences are a minus b, and pairs are in the order of the methods.
@@ -15,10 +15,14 @@ from active_rlhf.analysis.endpoints import by_seed
 from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.intervals import (
     bootstrap_intervals,
+    bootstrap_intervals_unpaired,
     hodges_lehmann,
     hodges_lehmann_interval,
+    shift_interval,
     signed_rank_null,
     t_interval,
+    untied,
+    welch,
 )
 from active_rlhf.analysis.power import EFFECT, power, seeds_needed
 from active_rlhf.errors import InputError
@@ -31,12 +35,13 @@ from active_rlhf.study.endpoints import (
 )
 
 FAMILIES = ("environment", "study")
+PAIRED, UNPAIRED = "paired", "unpaired"
 STUDY_REWARD = "study, reward model"
 _COLUMNS = """
     env metric_type metric method_a method_b n w_statistic p_value p_value_holm reject_null
     delta_mean delta_median sd_delta ci_t_low ci_t_high ci_boot_low ci_boot_high
     hodges_lehmann ci_hl_low ci_hl_high dz gz rank_biserial p_mannwhitney prob_improvement
-    family power n_for_80 ci_bca_low ci_bca_high r_seed n_a n_b
+    family power n_for_80 ci_bca_low ci_bca_high r_seed n_a n_b design
 """
 ROUNDING = 1e-12  # differences that are smaller than this, relative to the values, are zero
 
@@ -70,10 +75,17 @@ def rank_biserial(differences: np.ndarray) -> float:
     return (positive - negative) / total if total else np.nan
 
 
-def standardised(differences: np.ndarray) -> float:
-    """dz = mean / sd of the differences; NaN if sd is zero or undefined."""
+def standardised(differences: np.ndarray, rounding: float = 0.0) -> float:
+    """dz = mean / sd of the differences; NaN if sd is undefined, or no more than rounding."""
     sd = differences.std(ddof=1) if len(differences) > 1 else 0.0
-    return float(differences.mean() / sd) if sd > 0 else np.nan
+    return float(differences.mean() / sd) if sd > rounding else np.nan
+
+
+def pooled_sd(a: np.ndarray, b: np.ndarray) -> float:
+    """Standard deviation within the two methods; NaN for a single run of each."""
+    freedom = len(a) + len(b) - 2
+    squares = np.sum((a - a.mean()) ** 2) + np.sum((b - b.mean()) ** 2)
+    return float(np.sqrt(squares / freedom)) if freedom > 0 else np.nan
 
 
 def hedges_correction(df: int) -> float:
@@ -98,18 +110,34 @@ def mann_whitney(a: np.ndarray, b: np.ndarray) -> float:
 
     Exact for up to 50 runs each without ties, otherwise by the tie-corrected normal approximation.
     """
-    pooled = np.concatenate([a, b])
-    if np.ptp(pooled) == 0:
+    if np.ptp(np.concatenate([a, b])) == 0:
         return 1.0
-    untied = len(np.unique(pooled)) == len(pooled)
-    method = "exact" if untied and max(len(a), len(b)) <= 50 else "asymptotic"
+    method = "exact" if untied(a, b) else "asymptotic"
     return float(scipy.stats.mannwhitneyu(a, b, method=method).pvalue)
 
 
-def differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a - b, and zero where they differ by rounding alone (relative 1e-12)."""
+def differences(a: np.ndarray, b: np.ndarray, scale: float = 0.0) -> np.ndarray:
+    """a - b, without what rounding alone makes of it (relative 1e-12).
+
+    Differences that small are zero, and those whose sizes differ by no more are equal. scale: the
+    largest return that the values were computed from, if they may be smaller, as means of large
+    returns of either sign are.
+    """
     d = a - b
-    return np.where(np.abs(d) <= ROUNDING * np.maximum(np.abs(a), np.abs(b)), 0.0, d)
+    rounding = ROUNDING * np.maximum(np.maximum(np.abs(a), np.abs(b)), scale)
+    d = np.where(np.abs(d) <= rounding, 0.0, d)
+    return np.sign(d) * snapped(np.abs(d), rounding.max(initial=0.0))
+
+
+def snapped(values: np.ndarray, rounding: float) -> np.ndarray:
+    """The values, each group of neighbours that are no further apart than rounding as its first."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    starts = np.concatenate([[True], np.diff(ordered) > rounding])[: len(ordered)]
+    first = np.maximum.accumulate(np.where(starts, np.arange(len(ordered)), 0))
+    found = np.empty_like(values)
+    found[order] = ordered[first]
+    return found
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -126,21 +154,24 @@ def compare(
     resamples: int = 10_000,
     unpaired: tuple[np.ndarray, np.ndarray] | None = None,
     lower_is_better: bool = False,
+    scale: float = 0.0,
 ) -> dict:
     """All measures of one comparison; a[i] and b[i] are the values of the same seed.
 
     unpaired: all values of both methods, for the measures that need no pairs; a and b without it.
     Differences, and dz with them, are a minus b; `rank_biserial` and `prob_improvement` say how far
-    a is the better one, which is the smaller one if `lower_is_better`.
+    a is the better one, which is the smaller one if `lower_is_better`. scale: see `differences`.
     """
     of_a, of_b = unpaired or (a, b)
+    of_a, of_b = without_rounding(of_a, of_b, scale)
     better = -1 if lower_is_better else 1
-    d = differences(a, b)
+    d = differences(a, b, scale)
     w, p = wilcoxon(d)
     bca, percentile = bootstrap_intervals(d, level, resamples)
     t, hl = t_interval(d, level), hodges_lehmann_interval(d, level)
-    dz = standardised(d)
+    dz = standardised(d, rounding_of(a, b, scale))
     return {
+        "design": PAIRED,
         "n": len(d),
         "w_statistic": w,
         "p_value": p,
@@ -167,6 +198,69 @@ def compare(
     }
 
 
+def rounding_of(a: np.ndarray, b: np.ndarray, scale: float = 0.0) -> float:
+    """What rounding may make of differences of these values."""
+    return ROUNDING * max(np.abs(a).max(initial=0.0), np.abs(b).max(initial=0.0), scale)
+
+
+def without_rounding(
+    a: np.ndarray, b: np.ndarray, scale: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """The values of both methods, with those that differ by rounding alone made equal."""
+    both = snapped(np.concatenate([a, b]), rounding_of(a, b, scale))
+    return both[: len(a)], both[len(a) :]
+
+
+def compare_unpaired(
+    a: np.ndarray,
+    b: np.ndarray,
+    level: float = 0.95,
+    resamples: int = 10_000,
+    lower_is_better: bool = False,
+    scale: float = 0.0,
+) -> dict:
+    """The measures of `compare` for runs that have no seeds in common: a [n_a] and b [n_b].
+
+    `p_value` is that of the Mann-Whitney test and `w_statistic` its U of a; `hodges_lehmann` is the
+    median of all n_a n_b differences, with the interval that is the test's dual; `ci_t` is Welch's;
+    `ci_boot` and `ci_bca` draw the runs of each method independently; `sd_delta` is the sd within
+    methods, `dz` then Cohen's d and `gz` Hedges' g; `n` is the smaller of the two numbers.
+    """
+    a, b = without_rounding(a, b, scale)
+    better = -1 if lower_is_better else 1
+    bca, percentile = bootstrap_intervals_unpaired(a, b, level, resamples)
+    t, hl, p = welch(a, b, level), shift_interval(a, b, level), mann_whitney(a, b)
+    improved = probability_of_improvement(better * a, better * b)
+    sd, mean = pooled_sd(a, b), float(np.mean(a) - np.mean(b))
+    d = mean / sd if sd > rounding_of(a, b, scale) else np.nan
+    return {
+        "design": UNPAIRED,
+        "n": min(len(a), len(b)),
+        "w_statistic": probability_of_improvement(a, b) * len(a) * len(b),
+        "p_value": p,
+        "delta_mean": mean,
+        "delta_median": float(np.median(a) - np.median(b)),
+        "sd_delta": sd,
+        "ci_t_low": t[0],
+        "ci_t_high": t[1],
+        "ci_boot_low": percentile[0],
+        "ci_boot_high": percentile[1],
+        "hodges_lehmann": float(np.median(np.subtract.outer(a, b))),
+        "ci_hl_low": hl[0],
+        "ci_hl_high": hl[1],
+        "dz": d,
+        "gz": d * hedges_correction(len(a) + len(b) - 2),
+        "rank_biserial": 2 * improved - 1,
+        "p_mannwhitney": p,
+        "prob_improvement": improved,
+        "r_seed": np.nan,
+        "n_a": len(a),
+        "n_b": len(b),
+        "ci_bca_low": bca[0],
+        "ci_bca_high": bca[1],
+    }
+
+
 @needs(endpoints="env method seed metric_type value")
 def comparisons(
     endpoints: pd.DataFrame,
@@ -174,11 +268,15 @@ def comparisons(
     alpha: float = 0.05,
     resamples: int = 10_000,
     against: str | None = None,
+    design: str = PAIRED,
+    largest: pd.Series | None = None,
 ) -> pd.DataFrame:
     """One row per environment x endpoint x pair of methods (docs/statistics.md has the columns).
 
     Two methods are compared on the seeds that both have; the unpaired measures, `p_mannwhitney` and
-    `prob_improvement`, take all runs of both, `n_a` and `n_b`. against: the method that all others
+    `prob_improvement`, take all runs of both, `n_a` and `n_b`. With design `unpaired` all measures
+    are of all runs (`compare_unpaired`). largest: the largest return of each run, indexed by env,
+    method and seed, to which rounding is relative. against: the method that all others
     are compared with (they minus it); all pairs without it. `family` says which p-values Holm's
     method corrects together: `environment` those of one environment and endpoint, `study` those of
     all returns in the table, and those of all endpoints of the reward model. Intervals have level
@@ -190,15 +288,22 @@ def comparisons(
         raise InputError(f"unknown family {family!r}; known: {', '.join(FAMILIES)}")
     rows = []
     for (env, metric_type), group in endpoints.groupby(["env", "metric_type"], sort=False):
-        wide = by_seed(group)
+        wide, lower = by_seed(group), lower_is_better(str(metric_type))
+        of_returns = largest is not None and not of_reward_model(str(metric_type))
         for a, b in contrasts(list(wide.columns), against):
             pair = wide[[a, b]].dropna()
-            if pair.empty:
+            if pair.empty and design == PAIRED:
                 continue
+            scale = 0.0
+            if largest is not None and of_returns:
+                scale = max(float(largest.loc[(str(env), name)].max()) for name in (a, b))
             every = wide[a].dropna().to_numpy(), wide[b].dropna().to_numpy()
-            lower = lower_is_better(str(metric_type))
-            own = pair[a].to_numpy(), pair[b].to_numpy()
-            row = compare(*own, 1 - alpha, resamples, every, lower_is_better=lower)
+            level = 1 - alpha
+            if design == UNPAIRED:
+                row = compare_unpaired(*every, level, resamples, lower, scale)
+            else:
+                own = pair[a].to_numpy(), pair[b].to_numpy()
+                row = compare(*own, level, resamples, every, lower, scale)
             row |= {"env": env, "metric_type": metric_type, "metric": metric(str(metric_type))}
             row |= {"method_a": a, "method_b": b}
             whole = STUDY_REWARD if of_reward_model(str(metric_type)) else "study"
@@ -210,9 +315,13 @@ def comparisons(
     for _, members in table.groupby("family", sort=False):
         holm = multipletests(members["p_value"], alpha, method="holm")[1]
         table.loc[members.index, "p_value_holm"] = holm
-        level = alpha / len(members)
-        table.loc[members.index, "power"] = [power(n, EFFECT, level) for n in members["n"]]
-        table.loc[members.index, "n_for_80"] = seeds_needed(EFFECT, level)
+        level, alone = alpha / len(members), design == UNPAIRED
+        found = [
+            power(n_a if alone else n, EFFECT, level, n_b if alone else None)
+            for n, n_a, n_b in members[["n", "n_a", "n_b"]].itertuples(index=False)
+        ]
+        table.loc[members.index, "power"] = found
+        table.loc[members.index, "n_for_80"] = seeds_needed(EFFECT, level, unpaired=alone)
     table["reject_null"] = table["p_value_holm"] <= alpha
     return table.astype(dict.fromkeys(["n_for_80", "n_a", "n_b"], "int64"))
 

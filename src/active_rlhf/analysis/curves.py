@@ -21,12 +21,12 @@ def smoothed(runs: pd.DataFrame, steps: np.ndarray) -> np.ndarray:
 
     Interpolated linearly; the steps must lie in the range common to the runs.
     """
-    return np.stack(
-        [
-            np.interp(steps, run["step"], running_mean(run["return"].to_numpy()))
-            for _, run in runs.groupby("seed", sort=False)
-        ]
-    )
+    curves = []
+    for _, run in runs.groupby("seed", sort=False):
+        means, at = running_mean(run["return"].to_numpy()), run["step"].to_numpy()
+        last = np.append(np.diff(at) > 0, True)  # of the episodes that end at one step
+        curves.append(np.interp(steps, at[last], means[last]))
+    return np.stack(curves)
 
 
 def band(values: np.ndarray, alpha: float = 0.05, resamples: int = 10_000) -> dict:
@@ -49,11 +49,19 @@ def band(values: np.ndarray, alpha: float = 0.05, resamples: int = 10_000) -> di
 
 @needs(runs=RUNS)
 def curves(runs: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_000) -> pd.DataFrame:
-    """One row per environment x method x step, at 101 steps that all its runs cover."""
+    """One row per environment x method x step, at 101 steps that all its runs cover.
+
+    None of an environment where each run has but one row.
+    """
     frames = []
     for env, group in runs.groupby("env", sort=False):
+        if not group.duplicated(["method", "seed"]).any():
+            continue
         steps = np.linspace(*common_range(group), POINTS)
         for method, members in group.groupby("method", sort=False, observed=True):
             keys = {"env": env, "method": method, "step": steps}
             frames.append(pd.DataFrame(keys | band(smoothed(members, steps), alpha, resamples)))
+    if not frames:
+        columns = "env method step n mean iqm sd ci_low ci_high"
+        frames = [pd.DataFrame(columns=columns.split(), dtype=float).astype({"env": str})]
     return pd.concat(frames, ignore_index=True).astype({"method": runs["method"].dtype})

@@ -40,9 +40,10 @@ def best(returns: np.ndarray, steps: np.ndarray) -> float:
     return float(np.max(returns))
 
 
-def last_steps(returns: np.ndarray, steps: np.ndarray) -> float:
-    """Mean return of the episodes that ended in the last tenth of the run's steps."""
-    return float(np.mean(returns[steps > 0.9 * steps[-1]]))
+def last_steps(returns: np.ndarray, steps: np.ndarray, window: int | None = None) -> float:
+    """Mean return of the episodes that ended in the last tenth, or `window`, of the run's steps."""
+    begin = 0.9 * steps[-1] if window is None else steps[-1] - window
+    return float(np.mean(returns[(steps > begin) | (steps == steps[-1])]))
 
 
 ENDPOINTS: dict[str, Endpoint] = {
@@ -55,13 +56,23 @@ def auc(returns: np.ndarray, steps: np.ndarray, low: float, high: float) -> floa
 
     This is a mean return over training, in units of return. The curve is cut (with linear
     interpolation) at `low` and `high`; beyond the run's steps it goes on level. If they coincide,
-    the result is the curve's value there.
+    the result is the curve's value there. Episodes that end at the same step, in environments that
+    run in parallel, count as their mean.
     """
+    returns, steps = at_steps(returns, steps)
     inside = (steps > low) & (steps < high)
     x = np.concatenate([[low], steps[inside], [high]])
     ends = np.interp([low, high], steps, returns)
     y = np.concatenate([ends[:1], returns[inside], ends[1:]])
     return float(np.trapezoid(y, (x - low) / (high - low))) if high > low else float(y[0])
+
+
+def at_steps(returns: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean return at each step that occurs, and these steps."""
+    starts = np.flatnonzero(np.diff(steps, prepend=-1))
+    if len(starts) == len(steps):
+        return returns, steps
+    return np.add.reduceat(returns, starts) / np.diff(starts, append=len(steps)), steps[starts]
 
 
 def common_range(runs: pd.DataFrame) -> tuple[float, float]:
@@ -84,14 +95,16 @@ def endpoints(
     further: Sequence[str] = (),
     evaluations: pd.DataFrame | None = None,
     ranges: Mapping[str, tuple[float, float]] | None = None,
+    window: int | None = None,
 ) -> pd.DataFrame:
     """Endpoints of all runs: `env, method, seed, metric_type, value`.
 
     `metric_type` is `endpoint` for the study's main endpoint, `auc` for the area over the steps
-    common to the environment's runs, and the endpoint's own name for those `beside` it and for
-    `further` ones. evaluations: `env, method, seed, step, return_mean, episodes`, at least those of
-    these runs; there is no `evaluation` without it. ranges: environment -> the steps of the area,
-    by default those common to these runs.
+    common to the environment's runs (there is none where each run has but one row), and the
+    endpoint's own name for those `beside` it and for `further` ones. evaluations: `env, method,
+    seed, step, return_mean, episodes`, at least those of these runs; there is no `evaluation`
+    without it. ranges: environment -> the steps of the area, by default those common to these runs.
+    window: the steps of `last_steps`, by default a tenth.
     """
     evaluated = evaluations is not None
     for name in (endpoint, *further):
@@ -106,15 +119,19 @@ def endpoints(
     rows = []
     for env, group in runs.groupby("env", sort=False):
         low, high = (ranges or {}).get(str(env)) or common_range(group)
+        curved = group.duplicated(["method", "seed"]).any()
         for (method, seed), run in group.groupby(["method", "seed"], sort=False, observed=True):
             returns, steps = run["return"].to_numpy(), run["step"].to_numpy()
             values = {
                 metric_type: judged[env, method, seed]
                 if name == EVALUATION
+                else last_steps(returns, steps, window)
+                if name == "last_steps"
                 else ENDPOINTS[name](returns, steps)
                 for metric_type, name in names.items()
             }
-            values["auc"] = auc(returns, steps, low, high)
+            if curved:
+                values["auc"] = auc(returns, steps, low, high)
             rows += [(env, method, seed, name, value) for name, value in values.items()]
     frame = pd.DataFrame(rows, columns=["env", "method", "seed", "metric_type", "value"])
     frame["method"] = frame["method"].astype(runs["method"].dtype)

@@ -17,12 +17,12 @@ import scipy
 from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.limits import LABELS, OTHER, QUALITY
 from active_rlhf.analysis.power import smallest_p
+from active_rlhf.analysis.rows import warnings
 from active_rlhf.analysis.text import markdown_text
 from active_rlhf.analysis.variants import within
 from active_rlhf.analysis.wording import (
     OF_LABELS,
     OF_SESSIONS,
-    TEST,
     Terms,
     capital,
     decimals,
@@ -38,6 +38,8 @@ from active_rlhf.analysis.wording import (
 )
 from active_rlhf.study.endpoints import EVALUATION, lower_is_better, of_reward_model
 
+REWARD_ACCURACY = "reward_accuracy"
+
 Published = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
@@ -52,10 +54,12 @@ def findings(
     terms: Terms,
     published: Published | None = None,
     limits: pd.DataFrame | None = None,
+    rows: pd.DataFrame | None = None,
 ) -> str:
     """The page of findings in Markdown, from the whole statistics `comparisons` and `summary`.
 
-    limits: the statistic of that name, for what limits the return. published: values of the main
+    limits: the statistic of that name, for what limits the return; rows: that of imported runs.
+    published: values of the main
     endpoint to compare with, environment -> method -> mean, sd, n.
     """
     names = list(map(str, summary["metric_type"].unique()))
@@ -67,10 +71,11 @@ def findings(
         f"Compared: {listed([markdown_text(m) for m in terms.order(summary)])}, by "
         f"{listed(metrics)}."
         + (
-            f" {TEST}; {family(of_returns, terms)}, α = {terms.alpha:g}. Differences, first named "
-            f"minus second, are Hodges-Lehmann estimates with exact {terms.level} intervals (HL); "
-            "the intervals are not corrected for the number of tests, the p-values are. dz is the "
-            "mean difference over its standard deviation. A difference that was not shown may "
+            f" {terms.test}; {family(of_returns, terms)}, α = {terms.alpha:g}. Differences, first "
+            f"named minus second, are Hodges-Lehmann estimates with {terms.exact}{terms.level} "
+            "intervals (HL); "
+            "the intervals are not corrected for the number of tests, the p-values are. "
+            f"{terms.effect_defined}. A difference that was not shown may "
             "still exist: its interval holds the values that the data do not exclude."
             if len(comparisons)
             else ""
@@ -85,6 +90,8 @@ def findings(
     ]
     for env in summary["env"].unique():
         paragraphs.append(f"## {markdown_text(str(env))}")
+        if rows is not None:
+            paragraphs += map(markdown_text, warnings(rows[rows["env"] == env], terms))
         pairs, methods = (frame[frame["env"] == env] for frame in (comparisons, summary))
         for metric_type in returns:
             tests = pairs[pairs["metric_type"] == metric_type]
@@ -99,16 +106,69 @@ def findings(
     return "\n\n".join(filter(None, paragraphs)) + "\n"
 
 
+def in_brief(
+    comparisons: pd.DataFrame,
+    summary: pd.DataFrame,
+    terms: Terms,
+    limits: pd.DataFrame | None = None,
+) -> str:
+    """What was found, in Markdown: a paragraph for each environment, from the same statistics.
+
+    It names the order by the main endpoint, the differences that were shown in it and in the reward
+    model's accuracy, and what limits the return.
+    """
+    paragraphs = []
+    for env in summary["env"].unique():
+        pairs, methods = (frame[frame["env"] == env] for frame in (comparisons, summary))
+        means = methods[methods["metric_type"] == "endpoint"]
+        places = decimals([*means["mean"], *means["sd"]])
+        ordered = means.sort_values("mean", ascending=False, kind="stable")
+        order = [
+            f"{markdown_text(str(row['method']))} {number(row['mean'], places)}"
+            for row in ordered.to_dict("records")
+        ]
+        said = [
+            f"**{markdown_text(str(env))}**, {terms.metric('endpoint')} (mean, "
+            f"{seeds(means['n'])}): {', '.join(order)}.",
+            capital(_shown(pairs, "endpoint", terms)),
+        ]
+        if limits is not None and len(
+            own := limits[(limits["env"] == env) & (limits["metric_type"] == "endpoint")]
+        ):
+            places = decimals([*own["mean_true"], *own["gap"]])
+            said.append(capital(_conclusion(own, places, terms)))
+        if len(pairs[pairs["metric_type"] == REWARD_ACCURACY]):
+            said.append(
+                f"In {terms.metric(REWARD_ACCURACY)}: {_shown(pairs, REWARD_ACCURACY, terms)}"
+            )
+        paragraphs.append(" ".join(filter(None, said)))
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def _shown(pairs: pd.DataFrame, metric_type: str, terms: Terms) -> str:
+    """The differences in one endpoint that were shown, or that none was."""
+    rows = pairs[pairs["metric_type"] == metric_type]
+    if rows.empty:
+        return ""
+    shown = rows[rows["reject_null"].astype(bool)]
+    tests = f"{len(rows)} test" + "s" * (len(rows) > 1)
+    if shown.empty:
+        return f"no difference between any two methods was shown ({tests}, {seeds(rows['n'])})."
+    rest = len(rows) - len(shown)
+    more = f" In the other {rest} of {tests}, none was shown." if rest else ""
+    return _in_brief(shown, metric_type, terms) + more
+
+
 def findings_of_study(tables: Mapping[str, pd.DataFrame], study: Mapping[str, Any]) -> str:
     """The page of findings of a study: within each variant, then each selector's variants.
 
-    tables: the statistics `comparisons`, `summary` and `limits`, and `variants` of a study that has
-    any; study: as for `Terms.of`, and `published`.
+    tables: the statistics `comparisons`, `summary` and `limits`, `variants` of a study that has
+    any, and `rows` of imported runs; study: as for `Terms.of`, and `published`.
     """
     published, names = study.get("published"), study.get("variants")
     three = tables["comparisons"], tables["summary"], tables["limits"]
     if not names:
-        return findings(*three[:2], Terms.of(study), published, three[2])
+        return findings(*three[:2], Terms.of(study), published, three[2], tables.get("rows"))
     parts = ["# Findings"]
     for name in names:
         comparisons, summary, limits = (within(table, name) for table in three)
@@ -126,8 +186,8 @@ def _between(variants: pd.DataFrame, terms: Terms) -> Iterator[str]:
         yield "No selector has two variants."
         return
     yield (
-        f"Each variant against the selector's first. {TEST}; Holm within selector × environment × "
-        f"endpoint, α = {terms.alpha:g}."
+        f"Each variant against the selector's first. {terms.test}; Holm within selector × "
+        f"environment × endpoint, α = {terms.alpha:g}."
     )
     yield from power_notes(variants, terms)
     for selector in variants["selector"].unique():
@@ -314,10 +374,17 @@ def _oriented(row: Mapping[Any, Any], places: int, terms: Terms) -> tuple[str, s
     effect = (
         f"{number(sign * row['hodges_lehmann'], places)} "
         f"[{terms.level} HL {interval(low, high, places)[1:]}, "
-        f"Holm p {p if p.startswith('<') else f'= {p}'}, dz = {number(sign * row['dz'], 2)}, "
-        f"n = {row['n']}"
+        f"Holm p {p if p.startswith('<') else f'= {p}'}, {terms.effect} = "
+        f"{number(sign * row['dz'], 2)}, {_numbers(row)}"
     )
     return above, below, effect
+
+
+def _numbers(row: Mapping[Any, Any]) -> str:
+    """'n = 10', or of methods that are not paired 'n = 20 and 5'."""
+    if row.get("design") == "unpaired":
+        return f"n = {row['n_a']} and {row['n_b']}"
+    return f"n = {row['n']}"
 
 
 def _against(summary: pd.DataFrame, published: Published, terms: Terms) -> str:

@@ -53,20 +53,21 @@ def require(frame: pd.DataFrame, columns: str, what: str) -> None:
 
 
 def require_runs(runs: pd.DataFrame) -> None:
-    """Raise FrameError unless each row is an episode of a named run, and steps rise within a run.
+    """Raise FrameError unless each row is an episode of a named run, in the order of steps.
 
-    Returns and, if present, labels must be finite.
+    Several environments in parallel may end an episode at one step. Returns and, if present, labels
+    must be finite.
     """
     require(runs, RUNS, "runs")
     keys = ["env", "method", "seed"]
     measured = ["step", "return", *(["labels"] if "labels" in runs else [])]
-    numbers = runs[measured].apply(pd.to_numeric, errors="coerce")
+    numbers = {name: pd.to_numeric(runs[name], errors="coerce") for name in measured}
     within_a_run = numbers["step"].groupby([runs[key] for key in keys], observed=True)
-    rising = ~(within_a_run.diff() <= 0)
+    rising = ~(within_a_run.diff() < 0)
     for column, sound, fault in (
         *((key, runs[key].notna(), "is missing") for key in keys),
         *((name, np.isfinite(numbers[name]), "is not a finite number") for name in measured),
-        ("step", rising, "is not above the one before; sort the episodes of a run by step"),
+        ("step", rising, "is below the one before; sort the episodes of a run by step"),
     ):
         if not sound.all():
             row = runs.loc[~sound].iloc[0]

@@ -46,9 +46,15 @@ def critical_difference(k: int, n: int, alpha: float = 0.05) -> float:
     return float(q * np.sqrt(k * (k + 1) / (6 * n)))
 
 
-def _blocks(values: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+def _blocks(values: pd.DataFrame, paired: bool) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """(environment, kind of blocks, blocks x methods) of one endpoint; only complete blocks."""
     methods = methods_of(values)
+    if not paired:
+        means = values.astype({"method": str}).groupby(["env", "method"], sort=False)["value"]
+        table = means.mean().unstack().reindex(columns=methods).dropna()
+        if len(table) > 1:
+            yield "all", "environments", table
+        return
     tables = {
         str(env): by_seed(group).reindex(columns=methods).dropna()
         for env, group in values.groupby("env", sort=False)
@@ -57,25 +63,26 @@ def _blocks(values: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
         yield env, "seeds", table
     if len(tables) > 1:
         yield "all", "environments x seeds", pd.concat(tables.values())
-        means = {env: table.mean() for env, table in tables.items() if len(table)}
-        yield "all", "environments", pd.DataFrame(means).T
+        of_seeds = {env: table.mean() for env, table in tables.items() if len(table)}
+        yield "all", "environments", pd.DataFrame(of_seeds).T
 
 
 @needs(endpoints="env method seed metric_type value")
-def ranks(endpoints: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
+def ranks(endpoints: pd.DataFrame, alpha: float = 0.05, paired: bool = True) -> pd.DataFrame:
     """Mean ranks and their tests for each endpoint: within each environment and over `all`.
 
     1 is best: the largest value, or the smallest of an error.
 
     Blocks are the seeds that all methods have. Over all environments they are either environments x
     seeds, which speaks about these environments, or environments with the mean over seeds
-    (Demsar's use), which speaks about environments like them.
+    (Demsar's use), which speaks about environments like them. Only the latter, over all runs, if
+    runs are not paired by seed.
     """
     rows = []
     for metric_type, values in endpoints.groupby("metric_type", sort=False):
         if lower_is_better(str(metric_type)):
             values = values.assign(value=-values["value"])
-        for env, blocks, table in _blocks(values):
+        for env, blocks, table in _blocks(values, paired):
             n, k = table.shape
             if n == 0 or k < 2:
                 continue

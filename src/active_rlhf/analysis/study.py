@@ -17,7 +17,7 @@ from active_rlhf.analysis.aggregate import (
 )
 from active_rlhf.analysis.bayes import ROPE, bayes
 from active_rlhf.analysis.budgets import budgets, labels_needed
-from active_rlhf.analysis.comparisons import comparisons, summary
+from active_rlhf.analysis.comparisons import PAIRED, UNPAIRED, comparisons, summary
 from active_rlhf.analysis.curves import curves
 from active_rlhf.analysis.endpoints import common_range, endpoints, methods_of
 from active_rlhf.analysis.frames import FrameError, require_runs
@@ -27,6 +27,7 @@ from active_rlhf.analysis.limits import RUNS as MEASURED_RUNS
 from active_rlhf.analysis.power import power_table
 from active_rlhf.analysis.ranks import ranks
 from active_rlhf.analysis.reward import reward_endpoints
+from active_rlhf.analysis.rows import spread
 from active_rlhf.analysis.variants import across, excluded_within, joined
 from active_rlhf.results.export import METRIC, read_records, read_runs
 from active_rlhf.study.endpoints import REWARD_MODEL
@@ -58,6 +59,8 @@ def statistics(
     alpha: float = 0.05,
     resamples: int = 10_000,
     rope: float = ROPE,
+    design: str = PAIRED,
+    window: int | None = None,
     baselines: Baselines | Mapping[str, tuple[float, float]] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Every table by name; those that need baselines are empty without them.
@@ -68,7 +71,8 @@ def statistics(
     `reward_endpoints`, for these `measures` of the reward model, which are compared but never
     normalised, and for what limits the return. against: the method that the
     others are compared with; all pairs are compared without it. rope: half-width of practical
-    equivalence in normalised return. baselines: runs that are measured by the endpoint that they
+    equivalence in normalised return. design: `paired` by seed, or `unpaired`. window: the steps of
+    the endpoint `last_steps`. baselines: runs that are measured by the endpoint that they
     normalise, and resampled in the bootstrap; or environment -> the two numbers, by the main
     endpoint, which then is all that is normalised.
     Raises FrameError for runs that cannot be used.
@@ -77,15 +81,16 @@ def statistics(
     if against is not None and against not in (names := methods_of(runs)):
         known = ", ".join(map(str, names))
         raise FrameError(f"statistics.contrasts.against: no method {against!r}; there are {known}")
-    returns = values = endpoints(runs, endpoint, further, evaluations)
-    ends = _ends(baselines, runs, endpoint, further)
+    returns = values = endpoints(runs, endpoint, further, evaluations, window=window)
+    ends = _ends(baselines, runs, endpoint, further, window)
     measured, limited = pd.DataFrame(columns=MEASURED_RUNS), pd.DataFrame(columns=LIMITS)
     if sessions is not None and len(own := _of_runs(sessions, runs)):
         values = pd.concat([returns, reward_endpoints(own, measures)], ignore_index=True)
         measured = quality(returns, own)
         if isinstance(baselines, Baselines) and ends is not None and len(measured):
             limited = limits(measured, ends, baselines.low, baselines.high, alpha, resamples)
-    pairs = comparisons(values, family, alpha, resamples, against)
+    pairs = comparisons(values, family, alpha, resamples, against, design, _largest(runs))
+    paired = design == PAIRED
     scaled = _scales(baselines, ends)
     of_final = scaled.get("endpoint" if endpoint == "final" else "final", {})
     return {
@@ -96,13 +101,21 @@ def statistics(
         "profiles": profiles(returns, scaled, alpha, resamples),
         "efficiency": efficiency(runs, of_final, alpha, resamples),
         "improvement": improvements(values, alpha, resamples),
-        "ranks": ranks(values, alpha),
-        "bayes": bayes(returns, scaled, rope, resamples),
+        "ranks": ranks(values, alpha, paired),
+        "bayes": bayes(returns, scaled, rope, resamples, paired),
         "power": power_table(pairs, alpha),
         "curves": curves(runs, alpha, resamples),
         "quality": measured,
         "limits": limited,
     }
+
+
+def _largest(runs: pd.DataFrame) -> pd.Series:
+    """The largest size of a return of each run, by env, method and seed."""
+    keys = ["env", "method", "seed"]
+    ends = runs.groupby(keys, sort=True, observed=True)["return"].agg(["min", "max"]).abs()
+    largest = ends.max(axis=1).reset_index(name="largest").astype({"env": str, "method": str})
+    return largest.set_index(keys)["largest"].sort_index()
 
 
 def _of_runs(sessions: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
@@ -118,6 +131,7 @@ def _ends(
     runs: pd.DataFrame,
     endpoint: str,
     further: Sequence[str],
+    window: int | None,
 ) -> pd.DataFrame | None:
     """The endpoints of the baselines' runs, if they are given as runs.
 
@@ -127,7 +141,7 @@ def _ends(
         return None
     ranges = {str(env): common_range(own) for env, own in runs.groupby("env", sort=False)}
     there = baselines.runs[baselines.runs["env"].isin(list(ranges))]
-    return endpoints(there, endpoint, further, baselines.evaluations, ranges)
+    return endpoints(there, endpoint, further, baselines.evaluations, ranges, window)
 
 
 def _scales(
@@ -153,7 +167,8 @@ def statistics_of_exports(study: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     study: `methods`, `exclude` and `statistics` as in the config; `exports`, `evaluations` (empty
     if runs are not evaluated on enough episodes), `sessions` (empty for imported runs), `baselines`
     (all paths) and `total_steps` (empty for imported runs), each by environment; `references`, the
-    two baselines whose returns count as 0 and 1; `variants`, the methods of each with their
+    two methods whose returns count as 0 and 1; `scale`, or None, the numbers that do, `{low, high}`
+    by environment; `imported`, or None; `variants`, the methods of each with their
     selectors, or None; and `budgets`, variant -> environment -> labels, if variants differ in these
     alone.
     With variants, each table has a column `variant`, and `variants` compares them; with budgets,
@@ -185,8 +200,12 @@ def statistics_of_exports(study: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
             alpha=choices["alpha"],
             resamples=choices["bootstrap"],
             rope=choices["rope"],
+            design=_design(study) or PAIRED,
+            window=choices.get("window"),
             baselines=baselines,
         )
+        if study.get("imported"):
+            tables[variant]["rows"] = spread(runs)
     if not study.get("variants"):
         return tables[""]
     whole = joined(tables)
@@ -220,11 +239,18 @@ def _of(evaluations: pd.DataFrame | None, methods: Mapping[str, str] | None) -> 
     return own.assign(method=own["method"].astype("str").map(dict(methods)))
 
 
-def _baselines(study: Mapping[str, Any], evaluations: pd.DataFrame | None) -> Baselines | None:
+def _baselines(
+    study: Mapping[str, Any], evaluations: pd.DataFrame | None
+) -> Baselines | Mapping[str, tuple[float, float]] | None:
+    if study.get("scale"):
+        return {env: (ends["low"], ends["high"]) for env, ends in study["scale"].items()}
     if not study["baselines"]:
         return None
-    episodes = read_records(study["baselines"], numbers=("global_step", METRIC))
-    runs = episodes.rename(columns={"global_step": "step", METRIC: "return"})
+    if study.get("imported"):
+        runs = read_runs(study["baselines"], untrained=True, **_of_imported(study), design=UNPAIRED)
+    else:
+        episodes = read_records(study["baselines"], numbers=("global_step", METRIC))
+        runs = episodes.rename(columns={"global_step": "step", METRIC: "return"})
     low, high = study["references"]
     return Baselines(low, high, runs, evaluations)
 
@@ -234,7 +260,23 @@ def _runs(study: Mapping[str, Any], methods: Mapping[str, str]) -> pd.DataFrame:
     exclude, steps = study["exclude"], study["total_steps"]
     if study.get("variants"):
         exclude = excluded_within(exclude, methods)
-    return read_runs(study["exports"], methods, exclude, steps, untrained=bool(steps))
+    choices: dict[str, Any] = {"total_steps": steps, "untrained": bool(steps)}
+    if study.get("imported"):  # they were checked where they were read
+        choices = _of_imported(study) | {"untrained": True}
+    return read_runs(study["exports"], methods, exclude, **choices, design=_design(study))
+
+
+def _of_imported(study: Mapping[str, Any]) -> dict[str, Any]:
+    """What a study says of the rows of its imported runs, for `read_runs`."""
+    sources = study["imported"].items()
+    return {
+        "total_steps": {env: source["until"] for env, source in sources if "until" in source},
+        "repeated": [env for env, source in sources if source["equal_rows"] == "keep"],
+    }
+
+
+def _design(study: Mapping[str, Any]) -> str | None:
+    return study["statistics"].get("design")
 
 
 def reference(contrasts: Any, methods: Mapping[str, str] | None) -> str | None:

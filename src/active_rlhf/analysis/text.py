@@ -36,6 +36,7 @@ _LATEX = {
         for character, name in zip("αβγδεζηθικλμνξπρστ", _GREEK.split(), strict=True)
     },
 }
+SYMBOLS = {character: text for character, text in _LATEX.items() if not character.isascii()}
 # Letters missing from LaTeX's standard fonts, unlike their neighbours in Unicode.
 _MISSING = "ĦħĸĿŀŉŦŧ"
 

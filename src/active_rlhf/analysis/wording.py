@@ -10,7 +10,7 @@ import pandas as pd
 
 from active_rlhf.analysis.comparisons import STUDY_REWARD
 from active_rlhf.analysis.endpoints import methods_of
-from active_rlhf.analysis.power import EFFECT, family_warning
+from active_rlhf.analysis.power import EFFECT, families, family_warning, is_unpaired, sizes
 from active_rlhf.study.ending import UNFINISHED
 from active_rlhf.study.endpoints import (
     EVALUATION,
@@ -20,18 +20,27 @@ from active_rlhf.study.endpoints import (
     of_reward_model,
 )
 
-# name and definition of each endpoint, see analysis/endpoints.py
+# Name and definition of each endpoint, see analysis/endpoints.py. {row} is what a row of the runs
+# is, {value} what it holds.
 METRICS = {
-    "final": ("final return", "mean true return of a run's last 10 training episodes"),
-    "last": ("last return", "true return of a run's last training episode"),
-    "ema": ("smoothed final return", "exponential moving average of true returns at a run's end"),
-    "best": ("best return", "largest true return of any training episode of a run"),
-    "last_steps": ("late return", "mean true return in the last tenth of a run's steps"),
+    "final": ("final return", "mean {value} of a run's last {last} {rows}"),
+    "last": ("last return", "{value} of a run's last {row}"),
+    "ema": ("smoothed final return", "exponential moving average of {value}s at a run's end"),
+    "best": ("best return", "largest {value} of any {row} of a run"),
+    "last_steps": ("late return", "mean {value} in the last {window} of a run's steps"),
     "evaluation": (
         "evaluation return",
         "mean true return of the deterministic policy in the evaluation at a run's end",
     ),
-    "auc": ("area under the curve", "mean true return over training, by trapezoids"),
+    "auc": ("area under the curve", "mean {value} over training, by trapezoids"),
+}
+# What a row of imported runs is; runs of this package have training episodes with true returns.
+ROWS = {
+    "episodes": ("training episode", "training episodes"),
+    "evaluations": ("evaluation", "evaluations"),
+    "means": ("logged mean of episodes", "logged means of episodes"),
+    "scores": ("score", "scores"),
+    "rows": ("row", "rows"),
 }
 # the same of the reward model's endpoints, after the last session
 REWARD_METRICS = {
@@ -55,8 +64,17 @@ REWARD_NOTE = (
 )
 OF_SESSIONS = "after the last session"
 OF_LABELS = "mean over the labels asked, by trapezoids"
+LAST = 10  # rows in `final`
 NORMALISED = "0 is a random policy, 1 is PPO on the true reward, a yardstick and no ceiling"
-TEST = "Wilcoxon signed-rank test, exact, two-sided, paired by seed"
+TESTS = {
+    "paired": "Wilcoxon signed-rank test, exact, two-sided, paired by seed",
+    "unpaired": "Mann-Whitney test, two-sided, unpaired",
+}
+EFFECTS = {
+    "paired": ("dz", "mean difference over its sd"),
+    "unpaired": ("d", "mean difference over the sd within methods"),
+}
+COMMON = "Only seeds that both methods have are compared"
 
 
 @dataclass(frozen=True)
@@ -66,8 +84,10 @@ class Terms:
     methods: display names in table order (empty: that of the data frame); interval: the kind around
     curves (bootstrap, t, sd); excluded: `env, method, seed, reason` of each run left out; asked:
     environment -> teacher and label budget (empty: unknown); variant: the one this is about;
-    partial: how much of an unfinished study is finished. The other fields are the study's settings
-    of that name.
+    partial: how much of an unfinished study is finished; rows: what the rows of imported runs are,
+    a key of ROWS; ends: what counts as 0 and 1 where returns are normalised; common: methods are
+    compared on the seeds that they share, which need not be all. The other fields are the study's
+    settings of that name.
     """
 
     methods: tuple[str, ...] = ()
@@ -79,6 +99,11 @@ class Terms:
     asked: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     variant: str = ""
     partial: str = ""
+    design: str = "paired"
+    common: bool = False
+    window: int | None = None
+    rows: str = ""
+    ends: str = NORMALISED
 
     @classmethod
     def of(cls, study: Mapping[str, Any], variant: str = "") -> "Terms":
@@ -97,13 +122,52 @@ class Terms:
             asked={env: tuple(own) for env, own in asked.items()},
             variant=variant,
             partial=partial if isinstance(partial := study.get("partial"), str) else "",
+            design=(design := (study.get("statistics") or {}).get("design")) or cls.design,
+            common=design == "paired",
+            rows=rows_of(study.get("imported")),
+            ends=ends_of(study),
             interval=(study.get("figures") or {}).get("interval", cls.interval),
             **{
                 key: value
                 for key, value in (study.get("statistics") or {}).items()
-                if key in ("endpoint", "family", "alpha")
+                if key in ("endpoint", "family", "alpha", "window")
             },
         )
+
+    @property
+    def row(self) -> str:
+        """'training episode', or what else a row of the runs is."""
+        return ROWS[self.rows or "episodes"][0]
+
+    @property
+    def plural(self) -> str:
+        """'training episodes'."""
+        return ROWS[self.rows or "episodes"][1]
+
+    @property
+    def value(self) -> str:
+        """What a row holds."""
+        return "return" if self.rows else "true return"
+
+    @property
+    def test(self) -> str:
+        """The main test, and which runs it compares."""
+        return TESTS[self.design] + (f". {COMMON}" if self.common else "")
+
+    @property
+    def exact(self) -> str:
+        """'exact ', where the interval always is."""
+        return "exact " if self.design == "paired" else ""
+
+    @property
+    def effect(self) -> str:
+        """'dz' or, of runs that are not paired, 'd'."""
+        return EFFECTS[self.design][0]
+
+    @property
+    def effect_defined(self) -> str:
+        """'dz: mean difference over its sd'."""
+        return ": ".join(EFFECTS[self.design])
 
     @property
     def level(self) -> str:
@@ -127,7 +191,13 @@ class Terms:
     def metric(self, metric_type: str, definition: bool = False) -> str:
         """'final return', or with its definition in brackets."""
         if not of_reward_model(metric_type):
-            name, meaning = METRICS[self.endpoint if metric_type == "endpoint" else metric_type]
+            key = self.endpoint if metric_type == "endpoint" else metric_type
+            name, meaning = METRICS[key]
+            if self.rows == "scores" and key == "final":  # there is one, of no known step
+                name, meaning = "score", "the one result that is known of a run"
+            window = f"{self.window:,}" if self.window else "tenth"
+            known = {"row": self.row, "rows": self.plural, "value": self.value}
+            meaning = meaning.format(**known, last=LAST, window=window)
             return f"{name} ({meaning})" if definition else name
         name, meaning = REWARD_METRICS[metric_type.removesuffix(OVER_LABELS)]
         mean = metric_type.endswith(OVER_LABELS)
@@ -210,20 +280,42 @@ def family(comparisons: pd.DataFrame, terms: Terms) -> str:
 def power_notes(comparisons: pd.DataFrame, terms: Terms) -> list[str]:
     """The power of these families of tests, and a warning if they cannot reject anything."""
     if comparisons.empty:
-        return ["There is only one method, so nothing is tested."]
+        return [
+            "No two methods have a seed in common here, or there is one only: nothing is tested."
+        ]
     warnings: list[str] = []
     powers: list[str] = []
-    for _, rows in comparisons.groupby("family", sort=False):
-        tests, fewest = len(rows), rows.sort_values("n", kind="stable").iloc[0]
-        if warning := family_warning(int(rows["n"].max()), tests, terms.alpha):
+    effect = EFFECTS["unpaired" if is_unpaired(comparisons) else "paired"][0]
+    for _, rows in families(comparisons):
+        tests, fewest = len(rows), rows.sort_values("power", kind="stable").iloc[0]
+        (n, other), (most, largest) = sizes(rows)
+        if warning := family_warning(most, tests, terms.alpha, largest):
             warnings.append(warning)
             continue
         powers.append(
-            f"Power at n = {fewest['n']} and Holm's first level {terms.alpha:g}/{tests}: "
-            f"{fewest['power']:.2f} for an effect of dz = {EFFECT:g}; "
-            f"80% takes {fewest['n_for_80']} seeds."
+            f"Power at n = {n if other is None else f'{n} and {other}'} and Holm's first level "
+            f"{terms.alpha:g}/{tests}: {fewest['power']:.2f} for an effect of {effect} = "
+            f"{EFFECT:g}; 80% takes {fewest['n_for_80']} "
+            f"{'seeds' if other is None else 'runs of each'}."
         )
     return list(dict.fromkeys([*warnings, *powers]))
+
+
+def rows_of(imported: Mapping[str, Any] | None) -> str:
+    """What the rows of a study's imported runs are; `rows` if it is not the same everywhere."""
+    kinds = {source["rows"] for source in (imported or {}).values()}
+    return kinds.pop() if len(kinds) == 1 else "rows" if kinds else ""
+
+
+def ends_of(study: Mapping[str, Any]) -> str:
+    """What counts as 0 and 1 where a study normalises returns."""
+    if study.get("references"):
+        names = study.get("methods") or {}
+        low, high = (names.get(name := study["references"][end], name) for end in ("low", "high"))
+        return f"0 is {low}, 1 is {high}, a yardstick and no ceiling"
+    if study.get("scale"):
+        return "0 and 1 are the two numbers that the study gives for each environment"
+    return NORMALISED
 
 
 def teacher_and_budget(terms: Terms, *envs: str) -> str:

@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 
 from active_rlhf.behaviour.rows import SparseRows
+from active_rlhf.behaviour.stacks import Stacks
 from active_rlhf.tasks.rollout import Rollout, stored_dtype
 
 CHUNK, CHUNK_BYTES = 1 << 14, 1 << 26  # the largest piece of `SegmentStore.rows`: steps, bytes
+MOST_STACKED = 16  # frames; more than that are something else
 
 Origin = Mapping[str, Any] | None
 """The state of an environment's random stream at the start of an episode; None for the first
@@ -36,6 +38,8 @@ def schema(task: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
 
 def _column(capacity: int, shape: tuple[int, ...], dtype: Any) -> Any:
     """Room for a column, written by slices. The system provides pages as they are written."""
+    if len(shape) == 3 and shape[0] <= MOST_STACKED and np.dtype(dtype) == np.uint8:
+        return Stacks(capacity, shape)
     if len(shape) == 1 and np.dtype(dtype) == np.float32:
         return SparseRows(capacity, shape[0])
     return np.empty((capacity, *shape), dtype)
@@ -70,13 +74,20 @@ class SegmentStore:
         self._origins: list[Origin] = []  # of finished episodes
         self._open_origins: list[Origin] = list(origins or [None] * lanes)
         self.finals: list[np.ndarray] = []
-        """The raw observation that each finished episode ended in, in the order they ended."""
+        """The raw observation that each finished episode ended in, in the order they ended; none
+        for stacked frames."""
         self.steps = 0
 
     @property
     def observations(self) -> Any:
-        """Raw observations [rows, ...], indexed by slices and by positions."""
+        """Raw observations [rows, ...], indexed by slices and by positions; those of stacked frames
+        are `Pictures`, which are read when they are looked at."""
         return self._observations
+
+    @property
+    def pictures(self) -> Stacks | None:
+        """The observations, if they are stacked frames."""
+        return self._observations if isinstance(self._observations, Stacks) else None
 
     @property
     def actions(self) -> np.ndarray:
@@ -92,6 +103,14 @@ class SegmentStore:
     def terminated(self) -> np.ndarray:
         """Whether the task itself ended the episode, bool [rows], up to the last row written."""
         return self._terminated[: self._end]
+
+    @property
+    def at_once(self) -> int:
+        """How many steps' observations to look at together: those of 64 MB, and not more than
+        32,768."""
+        shape, dtype = self.schema["observation"]
+        each = int(np.prod(shape)) * dtype.itemsize
+        return min(2 * CHUNK, 1 + CHUNK_BYTES // each)
 
     @property
     def _end(self) -> int:
@@ -120,13 +139,14 @@ class SegmentStore:
         self._check_room(len(rollout.rewards))
         for lane in range(lanes):
             part = slice(lane * each, (lane + 1) * each)
-            self._write(lane, begun, *(column[part] for column in columns))
+            self._write(lane, begun, self._observations, *(column[part] for column in columns))
         self.steps += len(rollout.rewards)
         of, t = np.divmod(np.flatnonzero(rollout.ended), each)
         order = np.argsort(t * lanes + of, kind="stable")
         self._end_episodes((begun + t[order]) * lanes + of[order])
         for at, lane in zip(order.tolist(), of[order].tolist(), strict=True):
-            self.finals.append(rollout.finals[at])
+            if self.pictures is None:
+                self.finals.append(rollout.finals[at])
             self._origins.append(self._open_origins[lane])
             self._open_origins[lane] = rollout.origins[at]
 
@@ -140,15 +160,17 @@ class SegmentStore:
         self,
         lane: int,
         begun: int,
+        seen: Any,
         observations: np.ndarray,
         actions: np.ndarray,
         rewards: np.ndarray,
         terminated: np.ndarray,
     ) -> None:
-        """Write what follows the first `begun` steps of an environment."""
+        """Write what follows the first `begun` steps of an environment; `seen` takes
+        `observations`."""
         begin = lane * self._room + begun
         rows = slice(begin, begin + len(rewards))
-        self._observations[rows] = observations
+        seen[rows] = observations
         self._actions[rows] = actions
         self._rewards[rows] = rewards
         self._terminated[rows] = terminated
@@ -161,15 +183,24 @@ class SegmentStore:
             self._open[lane] = end
 
     @property
+    def _saved(self) -> Any:
+        """What `rows` have of observations."""
+        return self._observations if self.pictures is None else self.pictures.numbers
+
+    @property
     def row(self) -> np.dtype:
         """The type of a step in `rows`."""
-        fields = [(name, dtype, shape) for name, (shape, dtype) in self.schema.items()]
+        kept: dict[str, Any] = dict(self.schema)
+        if self.pictures is not None:  # the numbers of its frames, which are saved apart
+            kept["observation"] = self.pictures.numbers.shape[1:], np.dtype(np.int32)
+        fields = [(name, dtype, shape) for name, (shape, dtype) in kept.items()]
         known = [("reward", np.float64), ("ended", np.bool_), ("terminated", np.bool_)]
         return np.dtype([*fields, *known])
 
     def rows(self, begin: int) -> Iterator[np.ndarray]:
         """Everything about the steps from `begin` on, in the order of steps, for `extend`."""
         row = self.row
+        seen = self._saved
         piece = min(CHUNK, 1 + CHUNK_BYTES // row.itemsize)
         finished = np.array(self._finished, np.int64).reshape(-1, 2)
         ends = self.step_of(finished.sum(1) - 1)
@@ -178,7 +209,7 @@ class SegmentStore:
             # a slice where that is enough, as it is faster
             at = slice(first, last) if self.lanes == 1 else self.row_of(np.arange(first, last))
             rows = np.zeros(last - first, row)
-            rows["observation"] = self._observations[at]
+            rows["observation"] = seen[at]
             rows["action"] = self._actions[at]
             rows["reward"] = self._rewards[at]
             rows["ended"][ends[(ends >= first) & (ends < last)] - first] = True
@@ -193,18 +224,21 @@ class SegmentStore:
             mine = rows[first :: self.lanes]
             names = ("observation", "action", "reward", "terminated")
             begun = (self.steps + first) // self.lanes
-            self._write(lane, begun, *(mine[name] for name in names))
+            self._write(lane, begun, self._saved, *(mine[name] for name in names))
         self._end_episodes(self.steps + np.flatnonzero(rows["ended"]))
         self.steps += len(rows)
 
     def state_dict(self) -> dict[str, Any]:
-        """The state that is not in `rows`."""
+        """The state that is not in `rows`, nor in the journal of `pictures`."""
         shape, dtype = self.schema["observation"]
         finals = np.array(self.finals, dtype).reshape(-1, *shape)
-        return {"finals": finals, "origins": [*self._origins, *self._open_origins]}
+        state = {"finals": finals, "origins": [*self._origins, *self._open_origins]}
+        return state | ({} if self.pictures is None else {"pictures": self.pictures.state_dict()})
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over the `state_dict` of another store; this one must have its rows already."""
+        """Take over the `state_dict` of another store, whose rows and journal this one has."""
+        if self.pictures is not None:
+            self.pictures.load_state_dict(state["pictures"])
         self.finals, origins = list(state["finals"]), list(state["origins"])
         self._origins = origins[: len(origins) - self.lanes]
         self._open_origins = origins[len(origins) - self.lanes :]
@@ -273,7 +307,10 @@ class SegmentStore:
         return np.asarray(ids)[..., None] + np.arange(length)
 
     def gather(self, ids: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-        """Raw observations [..., H, o] and actions as sampled [..., H, a] of segments."""
+        """Raw observations [..., H, o] and actions as sampled [..., H, a] of segments.
+
+        Those of stacked frames are `Pictures`.
+        """
         rows = self._rows(ids, length)
         return self._observations[rows], self._actions[rows]
 
@@ -288,7 +325,7 @@ class SegmentStore:
 
 @dataclass(frozen=True)
 class Segments:
-    """Raw observations [n, H, o] of segments, gathered only when indexed."""
+    """Raw observations [n, H, ...] of segments, gathered only when indexed."""
 
     store: SegmentStore
     ids: np.ndarray

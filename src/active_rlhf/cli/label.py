@@ -19,12 +19,11 @@ import sys
 import threading
 import webbrowser
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from active_rlhf.cli.launch import exit_code, failure, has_ended, launched
+from active_rlhf.cli.serving import serving
 from active_rlhf.errors import InputError
 from active_rlhf.files import results_folder
 from active_rlhf.labelling.queue import FILE
@@ -63,7 +62,10 @@ def run(args: Namespace) -> int:
         raise InputError(f"{args.served}: a command after -- takes a study's file, not a run")
     token = _token(args)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # after what the blocks below have to end
-    with _serving(Runs(folders), args.host, args.port, token) as port:
+    from active_rlhf.labelling.server import application, own_names
+
+    app = application(Runs(folders), token, (args.host.lower(), *own_names()))
+    with serving(app, args.host, args.port) as port:
         address = _address(args.host, port, token)
         print(f"People answer at {address}", flush=True)
         if args.open or (args.open is None and _has_browser()):
@@ -122,50 +124,3 @@ def _has_browser() -> bool:
         os.environ.get(n) for n in ("DISPLAY", "WAYLAND_DISPLAY")
     )
     return sys.stdout.isatty() and screen
-
-
-@contextmanager
-def _serving(runs: Runs, host: str, port: int, token: str | None) -> Iterator[int]:
-    """Serve meanwhile, in a thread; gives the port."""
-    import uvicorn
-
-    from active_rlhf.labelling.server import application, own_names
-
-    if not 0 <= port <= 65535:
-        raise InputError(f"--port: must be 0 to 65535, not {port}")
-    try:
-        listening = socket.create_server((host, port), family=_family(host), backlog=256)
-    except OSError as error:
-        raise InputError(
-            f"--port: {host}:{port} cannot be used ({error.strerror}); "
-            "give another, or end what listens there"
-        ) from error
-    app = application(runs, token, (host.lower(), *own_names()))
-    options: dict[str, Any] = {
-        "lifespan": "off",
-        "log_level": "warning",
-        "access_log": False,
-        "proxy_headers": False,
-        "server_header": False,
-    }
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            **options,
-            timeout_graceful_shutdown=3,
-            timeout_keep_alive=30,
-            limit_concurrency=1000,
-        )
-    )
-    thread = threading.Thread(target=server.run, args=([listening],))
-    thread.start()
-    try:
-        yield listening.getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join()
-        listening.close()
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET

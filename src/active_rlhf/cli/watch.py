@@ -1,7 +1,8 @@
 """Show the progress of a study's runs until all are done.
 
 A command after `--` is started, with its output in results/<study>/logs/snakemake.log; the exit
-code is then the command's, or 130 after Ctrl-C.
+code is then the command's, or 130 after Ctrl-C. With --web, the study is also a page in a browser,
+with the curves so far, which stays after the study has ended until Ctrl-C.
 
 Example:
   active-rlhf watch config/demo.yaml -- snakemake --profile profiles/local
@@ -9,9 +10,10 @@ Example:
 
 import signal
 import sys
+import threading
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console, Group
@@ -20,17 +22,22 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from active_rlhf.cli.launch import exit_code, failure, has_ended, jobs, launched
+from active_rlhf.cli.serving import serving
 from active_rlhf.files import results_folder
 from active_rlhf.study.ending import stopped
 from active_rlhf.study.loading import load_study
 from active_rlhf.study.progress import RunProgress, Snapshot, Watcher
+from active_rlhf.study.settings import Study
 
 LIVE_EVERY, LOG_EVERY = 1.0, 10.0  # seconds between updates, in a terminal and in a log
+PORT = 8421
 LISTED_RUNS = 12  # running runs shown in full
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("config", type=Path, help="the study's config file")
+    parser.add_argument("--web", action="store_true", help="serve a page of it, on this machine")
+    parser.add_argument("--port", type=int, default=PORT, help=f"of the page (default: {PORT})")
     parser.add_argument(
         "command", nargs="*", help="after --: a command to start and to watch until it ends"
     )
@@ -39,12 +46,28 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     study = load_study(args.config, cells=())
     results = results_folder(study.study)
+    if not args.web:
+        return _watched(study, results, args.command)
+    from active_rlhf.site.live import application
+
+    with serving(application(study, results), "127.0.0.1", args.port) as port:
+        print(f"The study is at http://127.0.0.1:{port}/", flush=True)
+        code = _watched(study, results, args.command)
+        if code:
+            return code
+        print("It is finished; the page stays until Ctrl-C", flush=True)
+        threading.Event().wait()
+    return 0
+
+
+def _watched(study: Study, results: Path, command: Sequence[str]) -> int:
+    """Watch the study until it or the command ends; the exit code."""
     watcher, console = Watcher(study, results), Console()
-    if not args.command:
+    if not command:
         _watch(watcher, console, _all_done, lambda: "")
         return 0
     log = results / "logs" / "snakemake.log"
-    with launched(args.command, log) as (process, received):
+    with launched(command, log) as (process, received):
         _watch(watcher, console, lambda _, seconds: has_ended(process, seconds), lambda: jobs(log))
     if not process.returncode:
         return 0

@@ -8,11 +8,13 @@ import numpy as np
 from active_rlhf.agents.ppo.agent import CompiledPPO
 from active_rlhf.agents.ppo.settings import PPOSettings
 from active_rlhf.behaviour.store import SegmentStore, schema
+from active_rlhf.compute.layers import standardise
 from active_rlhf.rewards.mlp import MLPEnsemble
 from active_rlhf.rewards.settings import MLPSettings
 from active_rlhf.selection.vae import SegmentVAE
 from active_rlhf.study.settings import VAE, Precision
 from active_rlhf.tasks.gym import GymTask
+from active_rlhf.tasks.screens import areas, shrink
 
 
 def agent() -> None:
@@ -27,6 +29,15 @@ def agent() -> None:
     store.gather(np.arange(2), 2)
     ppo.learn(rollout, rollout.rewards, 0.0, generator)
     ppo.log_probabilities(rollout.observations, rollout.actions)
+
+
+def game() -> None:
+    """What is seen of a screen, by a network or as bytes by reward networks."""
+    screen, frame = np.zeros((210, 160), np.uint8), np.empty((84, 84), np.uint8)
+    line = np.empty(160, np.float32)
+    shrink(screen, screen, *areas(210, 84), *areas(160, 84), line, frame)
+    out = np.empty((2, 3), np.float32)
+    standardise(np.zeros((2, 3), np.uint8), np.zeros(3), np.ones(3), 1.0, out)
 
 
 def reward_networks(precision: Precision) -> None:
@@ -48,6 +59,7 @@ def vae(precision: Precision) -> None:
 
 if __name__ == "__main__":
     agent()
+    game()
     kinds: tuple[Precision, ...] = ("float32", "bfloat16")
     for kind in kinds:
         reward_networks(kind)

@@ -12,6 +12,7 @@ from active_rlhf.analysis.wording import Terms, excluded_runs, teacher_and_budge
 from active_rlhf.figures.style import (
     MethodStyle,
     across,
+    blank,
     legend,
     method_styles,
     note,
@@ -36,6 +37,8 @@ def learning_curves(curves: pd.DataFrame, terms: Terms, env: str = "") -> Figure
     """
     if env:
         curves = curves[curves["env"] == env]
+    if curves.empty:
+        return blank("Each run has one row, so there are no curves.")
     envs = list(curves["env"].unique())
     styles = method_styles(curves, terms)
     figure, all_axes = panels(len(envs))
@@ -51,8 +54,8 @@ def learning_curves(curves: pd.DataFrame, terms: Terms, env: str = "") -> Figure
     legend(figure, styles)
     note(
         figure,
-        "Line: mean over runs (one per seed) of the running mean of 10 training episodes' true "
-        f"returns. {band_note(curves['n'], terms)} No test.",
+        f"Line: mean over runs (one per seed) of the running mean of 10 {terms.plural} "
+        f"({terms.value}). {band_note(curves['n'], terms)} No test.",
         teacher_and_budget(terms, *envs),
         excluded_runs(terms, envs),
     )

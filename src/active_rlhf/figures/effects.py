@@ -5,9 +5,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from active_rlhf.analysis.frames import needs
+from active_rlhf.analysis.power import is_unpaired
 from active_rlhf.analysis.wording import (
     REWARD_NOTE,
-    TEST,
     Terms,
     excluded_runs,
     family,
@@ -15,7 +15,7 @@ from active_rlhf.analysis.wording import (
     power_notes,
     teacher_and_budget,
 )
-from active_rlhf.figures.style import blank, note, panels, styled, title, wrap
+from active_rlhf.figures.style import blank, fitting, note, panels, points, styled, title, wrap
 from active_rlhf.study.endpoints import of_reward_model
 
 NEEDED = (
@@ -68,7 +68,7 @@ def _panels(
     places = dict(zip(pairs, heights / 2 - heights.cumsum(), strict=True))
     count = len(names)
     pairwise = count == 4 or (count % 2 == 0 and len(envs) == 1)  # both forms of an endpoint
-    columns = 2 if pairwise else min(count, 3)
+    columns = fitting(2 if pairwise else min(count, 3), 2.2)
     figure, all_axes = panels(count, 0.7 + heights.sum(), columns)
     for i, (axes, name) in enumerate(zip(all_axes, names, strict=True)):
         of_env = rows[rows["panel"] == name]
@@ -93,7 +93,8 @@ def _panels(
                 markeredgecolor="black",
                 markeredgewidth=0.8,
             )
-        title(axes, name, of_env["n"], columns + 1)
+        counts = of_env[["n_a", "n_b"]].max(axis=1) if is_unpaired(of_env) else of_env["n"]
+        title(axes, name, counts, columns + 1)
         axes.set_ylim(-heights.sum(), 0)
         axes.set_yticks(list(places.values()), labels if i % columns == 0 else [""] * len(pairs))
         axes.tick_params(axis="y", length=0)
@@ -108,13 +109,15 @@ def _panels(
         )
         right.tick_params(length=0)
         right.spines["right"].set_visible(False)
-        axes.text(1.02, 1.0, "dz", transform=axes.transAxes, fontsize=7, va="bottom")
+        axes.text(
+            1.02, 1.0, terms.effect, transform=axes.transAxes, fontsize=points(7), va="bottom"
+        )
     families = comparisons[comparisons["family"].isin(rows["family"])]
     note(
         figure,
-        f"Hodges-Lehmann estimate of a − b with its exact {terms.level} interval (not corrected "
-        f"for the number of tests; dotted: unbounded). Filled: rejected at α = {terms.alpha:g}. "
-        f"{TEST}; {family(families, terms)}. {shown}",
+        f"Hodges-Lehmann estimate of a − b with its {terms.exact}{terms.level} interval (not "
+        f"corrected for the number of tests; dotted: unbounded). Filled: rejected at α = {terms.alpha:g}. "
+        f"{terms.test}; {family(families, terms)}. {shown}",
         *power_notes(families, terms),
         teacher_and_budget(terms, *envs),
         excluded_runs(terms, envs),

@@ -14,6 +14,7 @@ from active_rlhf.analysis.wording import (
 from active_rlhf.figures.style import (
     across,
     blank,
+    fitting,
     legend,
     method_styles,
     note,
@@ -70,7 +71,7 @@ def _panels(
     """A panel for each (name, environment, endpoint)."""
     envs = list(dict.fromkeys(env for _, env, _ in shown))
     styles = method_styles(endpoints[endpoints["metric_type"].isin([s[2] for s in shown])], terms)
-    columns = across(len(shown)) if len(envs) > 1 else min(len(shown), 4)
+    columns = across(len(shown)) if len(envs) > 1 else fitting(min(len(shown), 4))
     figure, all_axes = panels(len(shown), columns=columns)
     for axes, (name, env, metric_type) in zip(all_axes, shown, strict=True):
         runs, of_env = (

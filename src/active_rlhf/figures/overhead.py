@@ -8,7 +8,7 @@ from matplotlib.patches import Patch
 from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.overhead import stages
 from active_rlhf.analysis.wording import Terms, duration, excluded_runs
-from active_rlhf.figures.style import note, panels, styled, swatches, title, wrap
+from active_rlhf.figures.style import fitting, note, panels, styled, swatches, title, wrap
 
 # Tol's muted colours, none of which is a method's colour.
 COLOURS = (
@@ -37,7 +37,7 @@ def overhead_bars(runs: pd.DataFrame, terms: Terms, measure: str = "wall_s") -> 
 
     envs = list(means["env"].unique())
     methods = terms.order(means)
-    columns = min(len(envs), 2)
+    columns = fitting(min(len(envs), 2), 2.5)
     labels = [wrap(method, 22) for method in methods]
     row = max(0.25, 0.05 + 0.12 * max(1 + label.count("\n") for label in labels))
     figure, all_axes = panels(len(envs), 0.55 + row * len(methods), columns)

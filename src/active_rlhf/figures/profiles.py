@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from active_rlhf.analysis.frames import needs
-from active_rlhf.analysis.wording import NORMALISED, Terms, excluded_runs, seeds, teacher_and_budget
+from active_rlhf.analysis.wording import Terms, excluded_runs, seeds, teacher_and_budget
 from active_rlhf.figures.curves import by_method, line
 from active_rlhf.figures.style import blank, legend, method_styles, note, panels, styled
 
@@ -58,7 +58,7 @@ def performance_profiles(
         figure,
         f"Shares of {pooled(aggregates)}",
         bootstrap(terms),
-        f"Normalised: {NORMALISED}. No test.",
+        f"Normalised: {terms.ends}. No test.",
         teacher_and_budget(terms),
         excluded_runs(terms),
     )
@@ -87,7 +87,7 @@ def efficiency(frame: pd.DataFrame, aggregates: pd.DataFrame, terms: Terms) -> F
         figure,
         f"Line: interquartile mean of {pooled(aggregates)}",
         bootstrap(terms),
-        f"Normalised: {NORMALISED}. No test.",
+        f"Normalised: {terms.ends}. No test.",
         teacher_and_budget(terms),
         excluded_runs(terms),
     )

@@ -11,6 +11,7 @@ from active_rlhf.figures.style import (
     figure_width,
     method_styles,
     note,
+    points,
     styled,
     wrap,
 )
@@ -104,6 +105,8 @@ def critical_difference_diagram(
     rows = ranks[ranks["metric_type"] == metric_type]
     if rows["env"].nunique() == 1:
         env, blocks = str(rows["env"].iloc[0]), "seeds"
+    elif blocks not in set(rows["blocks"]):  # runs are not paired by seed
+        blocks = "environments"
     rows = rows[(rows["env"] == env) & (rows["blocks"] == blocks)].sort_values("mean_rank")
     if rows.empty:
         return blank("No blocks with all methods to rank.")
@@ -127,12 +130,17 @@ def critical_difference_diagram(
     axes.hlines(0, 1, k, color="black", linewidth=1)
     for rank in range(1, k + 1):
         axes.vlines(rank, -0.25, 0, color="black", linewidth=0.8)
-        axes.text(rank, -0.35, str(rank), ha="center", va="bottom", fontsize=7)
+        axes.text(rank, -0.35, str(rank), ha="center", va="bottom", fontsize=points(7))
     span = min(distance, k - 1)
     axes.plot([1, 1 + span], [-1.6, -1.6], color="black", linewidth=1, marker="|", markersize=5)
     over = " (beyond the axis)" if distance > k - 1 else ""
     axes.text(
-        1 + span / 2, -2.0, f"CD = {distance:.2f}{over}", ha="center", va="bottom", fontsize=7
+        1 + span / 2,
+        -2.0,
+        f"CD = {distance:.2f}{over}",
+        ha="center",
+        va="bottom",
+        fontsize=points(7),
     )
     for i, (low, high) in enumerate(cliques):
         reach = 0.012 * (k - 1)
@@ -151,7 +159,7 @@ def critical_difference_diagram(
             textcoords="offset points",
             ha="right" if left else "left",
             va="center",
-            fontsize=7,
+            fontsize=points(7),
             linespacing=0.9,
         )
     where = "over all environments" if env == "all" else f"on {env}"

@@ -5,9 +5,10 @@ the whole text), so fonts of 6 to 8 points appear at that size. `look` changes w
 """
 
 import math
+import shutil
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
@@ -18,14 +19,20 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont
 from matplotlib.lines import Line2D
 
+from active_rlhf.analysis.text import SYMBOLS
 from active_rlhf.analysis.wording import Terms, seeds
+from active_rlhf.errors import InputError
 from active_rlhf.files import atomic
 
 COLUMN_WIDTH = 3.4  # inches
 TEXT_WIDTH = 7.0
+PANEL_WIDTH = 1.7  # at least, in the usual size of fonts
 NOTE_SIZE = 6  # points
+FONT, FONT_SIZE = "DejaVu Sans", 8.0  # points
+LATEX = "pdflatex"
 
 # Okabe and Ito's colours, for every kind of colour vision; without yellow, too pale on paper.
 COLOURS = ("#000000", "#E69F00", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
@@ -33,8 +40,8 @@ LINES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "d", "h", "p")
 
 RC: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
+    "font.family": FONT,
+    "font.size": FONT_SIZE,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
     "xtick.labelsize": 7,
@@ -54,6 +61,12 @@ RC: Any = {
     "lines.markersize": 3.5,
     "pdf.fonttype": 42,  # TrueType: text stays text
     "svg.hashsalt": "active-rlhf",
+    "pgf.texsystem": LATEX,
+    "pgf.rcfonts": False,  # that of the document
+    "pgf.preamble": "\n".join(
+        rf"\DeclareUnicodeCharacter{{{ord(character):04X}}}{{{text}}}"
+        for character, text in SYMBOLS.items()
+    ),
     "text.parse_math": False,  # a dollar sign in a method's name is a dollar sign
     "savefig.dpi": 200,
 }
@@ -72,6 +85,22 @@ class MethodStyle:
 class _Look:
     width: float | None = None
     colours: Mapping[str, str] | Sequence[str] = ()
+    font: str = FONT
+    size: float = FONT_SIZE
+
+    def rc(self) -> Any:
+        """RC in this font and size."""
+        scaled = {
+            key: self.points(value)
+            for key, value in RC.items()
+            if key.endswith((".size", "labelsize", "titlesize", "legend.fontsize"))
+            and key != "lines.markersize"
+        }
+        return RC | scaled | {"font.family": self.font}
+
+    def points(self, usual: float) -> float:
+        """A size of text, in points, where titles have `size` instead of the usual one."""
+        return usual * self.size / FONT_SIZE
 
     def colour(self, method: str, place: int) -> str:
         if isinstance(self.colours, Mapping):
@@ -86,19 +115,49 @@ _look = ContextVar("look", default=_USUAL)
 
 @contextmanager
 def look(
-    width: float | None = None, colours: Mapping[str, str] | Sequence[str] = ()
+    width: float | None = None,
+    colours: Mapping[str, str] | Sequence[str] = (),
+    font: str = FONT,
+    size: float = FONT_SIZE,
 ) -> Iterator[None]:
     """Change the look of figures drawn inside this context.
 
-    width: of every figure, in inches; the height of panels and the size of fonts do not change.
-    colours: by method (others keep theirs), or a sequence for all methods in table order. Whatever
-    matplotlib accepts as a colour will do.
+    width: of every figure, in inches; the height of panels does not change. colours: by method
+    (others keep theirs), or a sequence for all methods in table order. Whatever matplotlib accepts
+    as a colour will do. font: by its name; size: of titles and labels, in points.
+
+    Raises InputError if the font is not installed.
     """
-    token = _look.set(_Look(width, colours))
+    if font != FONT:
+        try:
+            findfont(font, fallback_to_default=False)
+        except ValueError:
+            raise InputError(f"figures.font: no font {font!r} is installed here") from None
+    token = _look.set(_Look(width, colours, font, size))
     try:
         yield
     finally:
         _look.reset(token)
+
+
+def look_of(study: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """The look that a study's setting `figures` asks for."""
+    chosen = study["figures"]
+    width = {"usual": None, "column": COLUMN_WIDTH, "page": TEXT_WIDTH}.get(
+        chosen["size"], chosen["size"]
+    )
+    return look(width, chosen["colours"], chosen["font"], chosen["font_size"])
+
+
+def by_figure(paths: Sequence[str], study: Mapping[str, Any]) -> list[Sequence[str]]:
+    """The files of each figure, which are in turns: one for each format of a study."""
+    count = len(dict.fromkeys(["png", *study["figures"]["formats"]]))
+    return [paths[i : i + count] for i in range(0, len(paths), count)]
+
+
+def points(usual: float) -> float:
+    """A size of text in points, as `look` scales it."""
+    return _look.get().points(usual)
 
 
 def figure_width(whole: bool = True) -> float:
@@ -111,7 +170,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
     @wraps(draw)
     def inner(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with mpl.rc_context(RC):
+        with mpl.rc_context(_look.get().rc()):
             return draw(*args, **kwargs)
 
     return inner
@@ -120,9 +179,9 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 def save(
     figure: Figure, paths: Iterable[str | Path], mark: str = "", dpi: float | None = None
 ) -> None:
-    """Write the figure to each path, in the format of its suffix: .pdf, .png, .svg or others.
+    """Write the figure to each path, in the format of its suffix: .pdf, .png, .svg, .pgf or others.
 
-    In these three formats, the same figure always gives the same bytes. mark: what it was made from
+    In these formats, the same figure always gives the same bytes. mark: what it was made from
     (`marks.mark`), kept in their metadata; dpi: pixels per inch, where a format has pixels.
     """
     metadata: dict[str, dict[str, Any]] = {
@@ -130,10 +189,20 @@ def save(
         ".png": {"Software": None, "Source": mark or None},
         ".svg": {"Date": None, "Source": mark or None},
     }
-    with mpl.rc_context(RC | ({"savefig.dpi": dpi} if dpi else {})):
+    with mpl.rc_context(_look.get().rc() | ({"savefig.dpi": dpi} if dpi else {})):
         for path in map(Path, paths):
+            if path.suffix == ".pgf" and not shutil.which(LATEX):
+                raise InputError(
+                    f"{path}: figures.formats: pgf needs LaTeX, and {LATEX} is not here"
+                )
             with atomic(path) as temporary:
-                figure.savefig(temporary, metadata=metadata.get(path.suffix))
+                known: Any = {"metadata": metadata[path.suffix]} if path.suffix in metadata else {}
+                figure.savefig(temporary, **known)
+                if path.suffix == ".pgf":
+                    text = temporary.read_text(encoding="utf-8")
+                    # Other documents do not declare these.
+                    text = text.translate({ord(c): f"{{{tex}}}" for c, tex in SYMBOLS.items()})
+                    temporary.write_text(f"% {mark}\n{text}" if mark else text, encoding="utf-8")
             figure.set_layout_engine("none")  # laid out by now; once more would take as long again
 
 
@@ -151,8 +220,14 @@ def method_styles(frame: pd.DataFrame, terms: Terms) -> dict[str, MethodStyle]:
 
 
 def across(count: int) -> int:
-    """How many of `count` panels are side by side."""
-    return {4: 2, 7: 4, 8: 4}.get(count, min(count, 3))
+    """How many of `count` panels are side by side: fewer where the figure is narrow."""
+    return fitting({4: 2, 7: 4, 8: 4}.get(count, min(count, 3)))
+
+
+def fitting(columns: int, width: float = PANEL_WIDTH) -> int:
+    """How many of these columns, each so many inches wide in the usual size of fonts, there is room
+    for."""
+    return max(1, min(columns, int(figure_width(columns > 1) / (width * points(1)))))
 
 
 def panels(
@@ -177,7 +252,7 @@ def wrap(text: str, width: int = 16) -> str:
 def title(axes: Axes, env: str, counts: Iterable[float], columns: int) -> None:
     """Name a panel's environment and number of seeds; `columns` panels are side by side."""
     width = axes.figure.get_figwidth() / columns  # type: ignore[union-attr]
-    axes.set_title(wrap(f"{env} ({seeds(counts)})", int(width * 72 / (8 * 0.62))))
+    axes.set_title(wrap(f"{env} ({seeds(counts)})", int(width * 72 / (points(8) * 0.62))))
 
 
 def legend(figure: Figure, styles: Mapping[str, MethodStyle], markers: bool = False) -> None:
@@ -192,12 +267,12 @@ def legend(figure: Figure, styles: Mapping[str, MethodStyle], markers: bool = Fa
 def swatches(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> None:
     """A legend of the given handles above all panels; the figure grows to make room for it."""
     labels = [wrap(name, 40) for name in names]
-    widths = [0.5 + 0.062 * max(map(len, label.splitlines())) for label in labels]
+    widths = [0.5 + points(7) * 0.062 / 7 * max(map(len, label.splitlines())) for label in labels]
     for rows in range(1, len(names) + 1):  # the fewest rows whose columns fit the figure
         starts = range(0, len(names), rows)
         if sum(max(widths[i : i + rows]) for i in starts) <= figure.get_figwidth():
             break
-    grow(figure, rows * (1 + max(label.count("\n") for label in labels)) * 7 * 1.6)
+    grow(figure, rows * (1 + max(label.count("\n") for label in labels)) * points(7) * 1.6)
     figure.legend(
         handles,
         labels,
@@ -210,10 +285,12 @@ def swatches(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> No
 
 def note(figure: Figure, *sentences: str) -> None:
     """State what is shown (n, interval, test, runs left out) below the panels; the figure grows."""
-    characters = int(figure.get_figwidth() * 72 / (NOTE_SIZE * 0.56))
+    characters = int(figure.get_figwidth() * 72 / (points(NOTE_SIZE) * 0.56))
     lines = textwrap.wrap(" ".join(filter(None, sentences)), characters)
-    grow(figure, len(lines) * NOTE_SIZE * 1.3)
-    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=NOTE_SIZE, color="#444444")
+    grow(figure, len(lines) * points(NOTE_SIZE) * 1.3)
+    figure.supxlabel(
+        "\n".join(lines), x=0.01, ha="left", fontsize=points(NOTE_SIZE), color="#444444"
+    )
 
 
 def grow(figure: Figure, points: float) -> None:

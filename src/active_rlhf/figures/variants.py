@@ -13,6 +13,7 @@ from active_rlhf.figures.style import (
     method_styles,
     note,
     panels,
+    points,
     styled,
     wrap,
 )
@@ -60,7 +61,7 @@ def heat_map(
                 number(value, places) + star,
                 ha="center",
                 va="center",
-                fontsize=7,
+                fontsize=points(7),
                 color="white" if dark else "black",
             )
         axes.set_xticks(range(len(methods)), [wrap(method, 14) for method in methods])

@@ -17,12 +17,13 @@ import numpy as np
 from active_rlhf import agents, parts
 from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.behaviour.replays import Replays
+from active_rlhf.behaviour.stacks import from_file
 from active_rlhf.behaviour.store import SegmentStore, schema
 from active_rlhf.errors import InputError, line
 from active_rlhf.files import CHECKPOINT
 from active_rlhf.films.film import Film
 from active_rlhf.films.studio import Studio
-from active_rlhf.run.checkpoint import last_saved
+from active_rlhf.run.checkpoint import PICTURES, last_saved
 from active_rlhf.run.saved import load_policy, load_reward_model
 from active_rlhf.run.schedule import Plan, lanes
 from active_rlhf.run.session import reward_model
@@ -235,12 +236,12 @@ class Recorded:
         return SegmentStore(steps, schema(self.studio.task), lanes(self.spec.agent))
 
     @property
-    def _labels(self) -> dict[str, np.ndarray]:
+    def _labels(self) -> dict[str, Any]:
         if not hasattr(self, "_loaded"):
             path = self.directory / "labels.npz"
             try:
                 with np.load(path, allow_pickle=False) as file:
-                    self._loaded = dict(file)
+                    self._loaded = from_file(file)
                     self._loaded["pairs"], self._loaded["observations"]
             except (OSError, ValueError, LookupError, BadZipFile) as error:
                 raise InputError(f"{path}: not the labels of a run ({line(error)})") from error
@@ -255,6 +256,8 @@ class Recorded:
             with self._fitting():
                 for piece in rows(store.row):
                     store.extend(piece)
+                if store.pictures is not None:
+                    store.pictures.extend(rows(name=PICTURES))
                 store.load_state_dict(state["parts"]["behaviour"])
             self._behaviour = store
         return self._behaviour

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from active_rlhf.behaviour.ledger import COLUMNS
+from active_rlhf.behaviour.stacks import Pictures, for_file, from_file
 from active_rlhf.errors import InputError, line
 from active_rlhf.files import atomic, method_name
 from active_rlhf.labelling.queue import FILE, digest_of
@@ -56,7 +57,7 @@ class Labels:
     """
 
     run: tuple[str, str, int]
-    columns: Mapping[str, np.ndarray]
+    columns: Mapping[str, Any]
     steps: np.ndarray
     digests: Sequence[str]
     people: Sequence[Sequence[Mapping[str, Any]]]
@@ -109,7 +110,7 @@ def read(path: Path) -> list[Labels]:
 def _of_npz(path: Path) -> list[Labels]:
     """A run's `labels.npz`, with what the files beside it tell: its spec, and people's answers."""
     with np.load(path, allow_pickle=False) as file:
-        columns = {name: file[name] for name in file.files}
+        columns = from_file(file)
     if not {"pairs", "observations", "actions", "answered_at"} <= columns.keys():
         raise InputError(f"{path}: has no segments, or no times of answers: not a run's labels")
     pairs = zip(columns["observations"], columns["actions"], strict=True)
@@ -193,7 +194,7 @@ def _of_csv(path: Path) -> list[Labels]:
     if not beside.exists():
         return _of_rows(rows, path)
     with np.load(beside, allow_pickle=False) as arrays:
-        shown = {name: arrays[name] for name in arrays.files}
+        shown = from_file(arrays)
     return _of_rows(rows, path, shown)
 
 
@@ -216,7 +217,7 @@ def _beside(path: Path) -> Path:
 def _of_rows(
     rows: Iterable[Mapping[str, Any]],
     path: Path,
-    segments: Mapping[str, np.ndarray] | None = None,
+    segments: Mapping[str, Any] | None = None,
 ) -> list[Labels]:
     by_run: dict[tuple[str, str, int], list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -293,8 +294,10 @@ def write(labels: Sequence[Labels], path: Path, segments: bool = False) -> None:
         if len(labels) != 1:
             raise InputError(f"{path}: holds one run's labels, not those of {len(labels)} runs")
         with atomic(path) as temporary:
-            np.savez(temporary, **labels[0].columns)  # type: ignore[arg-type]
+            np.savez(temporary, **for_file(labels[0].columns))  # type: ignore[arg-type]
     elif path.suffix == ".jsonl":
+        if segments and any(isinstance(own.columns["observations"], Pictures) for own in labels):
+            raise InputError(f"{path}: pictures do not fit into .jsonl; write .csv or .npz")
         with atomic(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
             for own in labels:
                 for row in rows_of(own, segments):
@@ -307,7 +310,7 @@ def write(labels: Sequence[Labels], path: Path, segments: bool = False) -> None:
                     for own in labels
                     for name in (*SEGMENTS, *own.further)
                 }
-                np.savez(temporary, **shown)
+                np.savez(temporary, **for_file(shown))  # type: ignore[arg-type]
         with atomic(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
             table = csv.writer(file, lineterminator="\n")
             table.writerow(ROW)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from active_rlhf.agents.normalise import Moments
 from active_rlhf.analysis.intervals import percentile_interval, resample_counts
+from active_rlhf.behaviour.stacks import Pictures, joined
 from active_rlhf.errors import InputError
 from active_rlhf.labelling.combining import JUDGED, PREFERENCE
 from active_rlhf.labelling.data import Labels
@@ -37,7 +38,7 @@ class Answers:
     nothing is known of people; preference [n]: 1 first, 0 second, 0.5 equal.
     """
 
-    observations: np.ndarray
+    observations: Any
     actions: np.ndarray
     query: np.ndarray
     person: np.ndarray
@@ -84,12 +85,16 @@ def answers_of(labels: Sequence[Labels]) -> Answers:
         begin += len(own)
     query, person, preference = zip(*rows, strict=True) if rows else ((), (), ())
     return Answers(
-        observations=np.concatenate([own.columns["observations"] for own in labels]),
+        observations=_joined([own.columns["observations"] for own in labels]),
         actions=np.concatenate([own.columns["actions"] for own in labels]),
         query=np.array(query, np.int64),
         person=np.array(person, str),
         preference=np.array(preference, float),
     )
+
+
+def _joined(parts: list[Any]) -> Any:
+    return joined(parts) if isinstance(parts[0], Pictures) else np.concatenate(parts)
 
 
 def splits(answers: Answers, folds: int) -> list[Split]:
@@ -197,7 +202,15 @@ def _model(
         settings["precision"] = "float32"
     actions = answers.actions
     width = int(actions.max()) + 1 if actions.dtype.kind in "iu" else actions.shape[-1]
-    model = build(choice.name, settings, answers.observations.shape[-1], width, generator)
+    shape = answers.observations.shape[3:]
+    pictures, takes = len(shape) > 1, part("reward_model", choice.name).has("pictures", {})
+    if pictures != takes:
+        kind = "pictures" if pictures else "flat observations"
+        raise InputError(f"reward model {choice.name}: these labels are about {kind}")
+    size = shape if pictures else shape[0]
+    model = build(choice.name, settings, size, width, generator)
+    if pictures:
+        return model
     seen = answers.observations[np.unique(answers.query[training])]
     seen = seen.reshape(-1, seen.shape[-1]).astype(np.float64)
     model.observe(Moments(seen.mean(0), seen.var(0), np.full(1, float(len(seen)))))

@@ -1,19 +1,30 @@
 """Reading exported runs, and refusing those that must not be compared.
 
-One CSV per environment, one row per finished training episode, in time order within a run:
-`exp_name, seed, charts/episodic_return, global_step`, optionally `episode_length, labels`, with
-`exp_name = <env>__<method>__<seed>__<stamp>`. Columns may be in any order; others are ignored.
+One CSV per environment, one row per finished training episode (or whatever a row of imported runs
+is), in time order within a run: `exp_name, seed, charts/episodic_return, global_step`, optionally
+`episode_length, labels`, with `exp_name = <env>__<method>__<seed>__<stamp>`. Columns may be in any
+order; others are ignored.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import union_categoricals
 
-from active_rlhf.errors import InputError
-from active_rlhf.files import sha256
+from active_rlhf.files import folder_name, sha256
+from active_rlhf.results.comparable import (
+    ExportError,
+    Faults,
+    faulty,
+    require_seeds,
+    run_faults,
+    twins,
+    value_faults,
+)
 
 METRIC = "charts/episodic_return"
 TEXT = ("env", "method", "method_a", "method_b", "host", "hosts", "reference", "environments")
@@ -21,14 +32,22 @@ NEEDED = {"global_step": "step", METRIC: "return"}
 OPTIONAL = {"episode_length": "length", "labels": "labels"}
 # An environment's name holds no double underscore; a method's may.
 RUN_NAME = r"^(?P<env>(?:(?!__).)+)__(?P<method>.+)__(?P<seed>\d{1,18})__(?P<stamp>[^_]+)$"
-LARGEST = 1e50  # return, so that its fourth power is still a number
-REMEDY = "mend the file, or list the run under `exclude:` with a reason"
+CHUNK = 1_000_000  # rows that are read at a time
 
 Exclusions = Sequence[Mapping[str, Any]]
 
 
-class ExportError(InputError):
-    """An exported file cannot be used; the message is one line: which file, where and why."""
+@contextmanager
+def readable(path: str | Path) -> Iterator[None]:
+    """Turn what reading a CSV file may raise into ExportErrors that name it."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise ExportError(f"{path}: no such file") from None
+    except ExportError:
+        raise
+    except (OSError, ValueError) as error:  # pandas' parser and decoding errors are ValueErrors
+        raise ExportError(f"{path}: not a readable CSV file: {error}") from None
 
 
 def read_csv(
@@ -41,32 +60,7 @@ def read_csv(
     if its hash differs from that in the `.sha256` beside it (`<hash>  <file name>`, as sha256sum
     writes it).
     """
-    path = Path(path)
-    try:
-        with open(path, "rb") as file:
-            if any(b"\0" in block for block in iter(lambda: file.read(2**20), b"")):
-                raise ValueError("it holds zero bytes")
-        dtype = dict.fromkeys(TEXT, str) | options.pop("dtype", {})
-        frame = pd.read_csv(
-            path,
-            encoding="utf-8-sig",
-            low_memory=False,
-            dtype=dtype,
-            keep_default_na=False,
-            na_values=[""],
-            **options,
-        )
-    except FileNotFoundError:
-        raise ExportError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:  # pandas' parser and decoding errors are ValueErrors
-        raise ExportError(f"{path}: not a readable CSV file: {error}") from None
-    sums = path.with_name(f"{path.name.split('.')[0]}.sha256")
-    listed = sums.read_text("utf-8", "replace").splitlines() if sums.exists() else []
-    hashes = [line[:64] for line in listed if line[64:] == f"  {path.name}"]
-    if hashes and sha256(path) not in hashes:
-        raise ExportError(
-            f"{path}: changed since it was made; delete it, and snakemake makes it again"
-        )
+    (frame,) = _csv(Path(path), **options)
     for name in (*numbers, *optional):
         if name not in frame:
             held = ", ".join(map(str, frame))
@@ -80,12 +74,42 @@ def read_csv(
     return frame
 
 
+def _csv(path: Path, chunk: int | None = None, **options: Any) -> Iterator[pd.DataFrame]:
+    """A CSV file, whole or some rows at a time; checked as `read_csv` says."""
+    with readable(path):
+        with open(path, "rb") as file:
+            if any(b"\0" in block for block in iter(lambda: file.read(2**20), b"")):
+                raise ValueError("it holds zero bytes")
+        dtype = dict.fromkeys(TEXT, str) | options.pop("dtype", {})
+        options |= {"encoding": "utf-8-sig", "low_memory": False, "dtype": dtype}
+        options |= {"keep_default_na": False, "na_values": [""], "chunksize": chunk}
+        found = pd.read_csv(path, **options)
+        _require_unchanged(path)
+        if chunk is None:
+            yield found
+        else:
+            with found:
+                yield from found
+
+
+def _require_unchanged(path: Path) -> None:
+    sums = path.with_name(f"{path.name.split('.')[0]}.sha256")
+    listed = sums.read_text("utf-8", "replace").splitlines() if sums.exists() else []
+    hashes = [line[:64] for line in listed if line[64:] == f"  {path.name}"]
+    if hashes and sha256(path) not in hashes:
+        raise ExportError(
+            f"{path}: changed since it was made; delete it, and snakemake makes it again"
+        )
+
+
 def read_runs(
     paths: Mapping[str, str | Path],
     methods: Mapping[str, str] | None = None,
     exclude: Exclusions | None = None,
     total_steps: int | Mapping[str, int] | None = None,
     untrained: bool = False,
+    design: str | None = None,
+    repeated: Collection[str] = (),
 ) -> pd.DataFrame:
     """All runs of a study as one long frame: `env, method, seed, step, return[, length, labels]`.
 
@@ -98,9 +122,11 @@ def read_runs(
     lengths and labels are counts; returns are sums of rewards over an episode.
 
     Raises ExportError for files and runs that cannot be compared: unreadable or missing columns,
-    missing or non-finite values, steps that do not increase, two runs of one seed, a seed that only
-    some methods have, and a run that ends more than two of the longest episodes (its own, or the
-    median run's if that is longer) before `total_steps` (None: before the file's longest run).
+    missing or non-finite values, steps that go backwards, rows that are equal in step and return
+    (unless the environment is one of `repeated`), two runs of one seed, seeds that do not suit the
+    `design` (see `require_seeds`), and a run that ends early: more than twice the longest ordinary
+    distance between rows (see `Spacing`) before `total_steps` (None: before the file's longest
+    run).
     """
     for entry in exclude or ():
         if entry["env"] not in paths:
@@ -108,21 +134,107 @@ def read_runs(
             raise ExportError(f"exclude: {_shown(entry)}: no such environment (there is {held})")
     frames = []
     for env, path in paths.items():
-        frame = _of_environment(path, env, methods)
         left_out = [entry for entry in exclude or () if entry["env"] == env]
-        _require_methods(path, frame, methods, left_out if untrained else ())
-        if not untrained:
-            _require_runs(path, frame, left_out)
-        frame, excluded = _without(path, frame, left_out, methods or {})
-        columns = NEEDED | {name: to for name, to in OPTIONAL.items() if name in frame}
-        frame = _numeric(path, frame, {"stated_seed": "stated_seed"} | columns)
-        _refuse(path, _value_faults(frame, list(columns.values())))
+        rows, runs = _rows(path, env, methods, left_out, untrained)
         goal = total_steps.get(env) if isinstance(total_steps, Mapping) else total_steps
-        _refuse(path, _run_faults(frame, goal, excluded))
-        kept = ["env", "method", "seed", *columns.values()]
-        counts = [name for name in kept[2:] if name != "return"]
-        frames.append(frame[kept].astype(dict.fromkeys(counts, "int64") | {"return": "float64"}))
-    return _joined(frames, methods, ["seed", "step"])
+        excluded = excluded_runs(left_out, methods or {})
+        require_comparable(path, rows, runs, goal, design, excluded, env in repeated)
+        frames.append(long_form(env, rows, runs))
+    return _joined(frames, methods, ["seed"])
+
+
+def require_comparable(
+    path: str | Path,
+    rows: pd.DataFrame,
+    runs: pd.DataFrame,
+    goal: int | None,
+    design: str | None,
+    excluded: Collection[tuple[str, int]],
+    repeated: bool,
+) -> None:
+    """Raise ExportError unless these runs of an environment can be compared; see `read_runs`."""
+    faults = Faults(path)
+    faults.add(run_faults(rows, goal, repeated))
+    faults.add(twins(runs))
+    faults.refuse()
+    require_seeds(path, runs, design, excluded)
+
+
+def long_form(env: str, rows: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Rows with `env, method, seed` of their run in place of its name, and counts as integers."""
+    run = rows["run"].cat.codes.to_numpy()
+    method = pd.Categorical(runs["method"])
+    keys = {
+        "env": pd.Categorical.from_codes(np.zeros(len(rows), int), pd.Index([env])),
+        "method": pd.Categorical.from_codes(method.codes[run], method.categories),
+        "seed": runs["seed"].to_numpy("int64")[run],
+    }
+    values = {
+        name: rows[name].to_numpy("float64" if name == "return" else "int64")
+        for name in rows
+        if name != "run"
+    }
+    return pd.DataFrame(keys | values)
+
+
+def _rows(
+    path: str | Path,
+    env: str,
+    methods: Mapping[str, str] | None,
+    exclude: Exclusions,
+    untrained: bool,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of one environment's chosen runs, and these runs, as in `results.comparable`."""
+    parts, faults = [], Faults(path)
+    every: dict[str, tuple[str, str, int]] = {}
+    for frame in _csv(Path(path), CHUNK, dtype={"exp_name": "category"}):
+        frame.columns = frame.columns.astype(str).str.strip()
+        known = _runs_named(path, frame)
+        every |= {name: row for name, *row in known.itertuples(name=None)}
+        chosen = known["env"].isin([env, folder_name(env)])
+        if methods is not None:
+            chosen &= known["part"].isin(list(methods))
+        chosen &= ~_among(known, exclude, methods)
+        of_run = frame["exp_name"].cat.codes.to_numpy()
+        frame = frame[chosen.to_numpy(bool)[of_run]]
+        of_run = frame["exp_name"].cat.codes.to_numpy()
+        table = pd.DataFrame({"run": frame["exp_name"]}).set_axis(frame.index + 2)  # after a header
+        stated = number(frame["seed"])
+        differs = stated.to_numpy() != known["seed"].to_numpy()[of_run]
+        faults.add(faulty(table, stated.isna(), "seed is missing or not a number in {row}"))
+        faults.add(faulty(table, differs, "seed differs from the one in exp_name in {row}"))
+        columns = NEEDED | {name: to for name, to in OPTIONAL.items() if name in frame}
+        for name, to in columns.items():
+            if name not in frame:
+                raise ExportError(f"{path}: column {name} is missing")
+            table[to] = number(frame[name]).to_numpy()
+        faults.add(value_faults(table, list(columns.values())))
+        parts.append(table)
+    runs = pd.DataFrame.from_dict(every, orient="index", columns=["env", "part", "seed"])
+    runs["method"] = runs["part"].map(lambda part: (methods or {}).get(part, part))
+    _require_found(path, env, methods, exclude, untrained, runs)
+    faults.refuse()
+    rows = together(parts)
+    if rows.empty:
+        raise ExportError(f"{path}: every run is listed under `exclude:`")
+    return rows, runs.loc[rows["run"].cat.categories]
+
+
+def together(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Frames as one, in which the rows of a run stand together; runs in order of appearance."""
+    parts = list(parts)
+    run = union_categoricals([part["run"].cat.remove_unused_categories() for part in parts])
+    rows = pd.concat(parts)
+    rows["run"] = run
+    if (np.diff(run.codes) < 0).any():
+        rows = rows.iloc[np.argsort(run.codes, kind="stable")]
+    return rows
+
+
+def number(values: pd.Series) -> pd.Series:
+    """The values as float64, with NaN for anything that is no number; `True` is none."""
+    text = values.astype(str) if values.dtype == bool else values
+    return pd.to_numeric(text, errors="coerce").astype("float64")
 
 
 def read_records(
@@ -143,9 +255,12 @@ def read_records(
         frame = _of_environment(path, env, methods, numbers, optional)
         for name in numbers[:1]:
             gap = frame.groupby("exp_name", observed=True)[name].diff()
-            _refuse(path, _faults(frame, gap <= 0, f"{name} does not increase at row {{row}}"))
-        for entry in exclude or ():
-            frame = frame[~((frame["env"] == entry["env"]) & _is_run(frame, entry))]
+            faults, place = Faults(path), frame.set_axis(frame.index + 2)
+            runs = place.rename(columns={"exp_name": "run"})
+            faults.add(faulty(runs, gap <= 0, f"{name} does not increase at {{row}}"))
+            faults.refuse()
+        left_out = [entry for entry in exclude or () if entry["env"] == env]
+        frame = frame[~_among(frame, left_out, methods)]
         rest = [name for name in frame if name not in _KEYS]
         frames.append(frame[["env", "method", "seed", *rest]])
     return _joined(frames, methods, ["seed"])
@@ -172,76 +287,103 @@ def _of_environment(
     numbers: Sequence[str] = (),
     optional: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """The rows of one environment's chosen methods: `method` as shown, `part` as in exp_name."""
-    frame = _named(path, numbers, optional)
-    rows = frame[frame["env"] == env]
+    """The rows of one environment's chosen methods, with `env, method, part, seed` of their run."""
+    frame = read_csv(path, numbers, optional, dtype={"exp_name": "category"})
+    frame.columns = frame.columns.astype(str).str.strip()
+    runs = _runs_named(path, frame).iloc[frame["exp_name"].cat.codes].set_axis(frame.index)
+    rest = frame.drop(columns=["env", "method", "part", "stated_seed"], errors="ignore")
+    frame = pd.concat([runs, rest.rename(columns={"seed": "stated_seed"})], axis=1)
+    rows = frame[frame["env"].isin([env, folder_name(env)])].assign(env=env)
     if rows.empty and len(frame):
         raise ExportError(f"{path}: no runs of {env} (it holds {', '.join(frame['env'].unique())})")
     if methods is None:
-        return rows
+        return rows.assign(method=rows["part"])
     rows = rows[rows["part"].isin(list(methods))]
     return rows.assign(method=rows["part"].map(dict(methods)))
 
 
-def _require_methods(
+def _require_found(
     path: str | Path,
-    frame: pd.DataFrame,
+    env: str,
     methods: Mapping[str, str] | None,
-    untrained: Exclusions,
+    exclude: Exclusions,
+    untrained: bool,
+    runs: pd.DataFrame,
 ) -> None:
-    if frame.empty and not methods:
+    """Raise ExportError unless the file's `runs` hold the environment, methods and exclusions."""
+    own = runs[runs["env"].isin([env, folder_name(env)])]
+    if own.empty and len(runs):
+        raise ExportError(f"{path}: no runs of {env} (it holds {', '.join(runs['env'].unique())})")
+    if own.empty and not methods:
         raise ExportError(f"{path}: no rows")
+    require_methods(path, set(own["part"]), methods, exclude if untrained else ())
+    if not untrained:
+        chosen = own if methods is None else own[own["part"].isin(list(methods))]
+        require_exclusions(path, chosen, exclude, methods)
+
+
+def require_exclusions(
+    path: str | Path, runs: pd.DataFrame, exclude: Exclusions, methods: Mapping[str, str] | None
+) -> None:
+    """Raise ExportError unless each exclusion is about one of the runs, `part, seed`."""
+    for entry in exclude:
+        # Only other methods may have the seed: then the run is missing, and the entry says why.
+        there = any(_is_method(entry, part, methods) for part in runs["part"])
+        if not there or not (runs["seed"] == entry["seed"]).any():
+            raise ExportError(f"exclude: {_shown(entry)}: no such run in {path}")
+
+
+def require_methods(
+    path: str | Path,
+    found: Collection[str],
+    methods: Mapping[str, str] | None,
+    absent: Exclusions = (),
+) -> None:
+    """Raise ExportError unless each of the chosen methods is found, or listed as absent."""
     for name in dict.fromkeys((methods or {}).values()):
         parts = [part for part, method in (methods or {}).items() if method == name]
-        absent = any(entry["method"] in (name, *parts) for entry in untrained)
-        if not absent and not (frame["method"] == name).any():
-            held = ", ".join(sorted(_named(path)["part"].unique())) or "no rows"
+        known = any(entry["method"] in (name, *parts) for entry in absent)
+        if not known and not set(parts) & set(found):
+            held = ", ".join(sorted(found)) or "no rows"
             raise ExportError(
                 f"{path}: no runs of `methods: {' or '.join(parts)}` ({name}); it holds {held}"
             )
 
 
-def _require_runs(path: str | Path, frame: pd.DataFrame, exclude: Exclusions) -> None:
-    for entry in exclude:
-        # Only other methods may have the seed: then the run is missing, and the entry says why.
-        if not _is_method(frame, entry).any() or not (frame["seed"] == entry["seed"]).any():
-            raise ExportError(f"exclude: {_shown(entry)}: no such run in {path}")
-
-
-def _without(
-    path: str | Path, frame: pd.DataFrame, exclude: Exclusions, methods: Mapping[str, str]
-) -> tuple[pd.DataFrame, set[tuple[str, int]]]:
-    """The frame without the excluded runs, and these as (method, seed)."""
-    excluded = {
+def excluded_runs(exclude: Exclusions, methods: Mapping[str, str]) -> set[tuple[str, int]]:
+    """The excluded runs as (method, seed), by both names."""
+    return {
         (name, entry["seed"])
         for entry in exclude
         for name in (entry["method"], methods.get(entry["method"], entry["method"]))
     }
-    for entry in exclude:
-        frame = frame[~_is_run(frame, entry)]
-    if frame.empty:
-        raise ExportError(f"{path}: every run is listed under `exclude:`")
-    return frame, excluded
 
 
-def _is_method(frame: pd.DataFrame, entry: Mapping[str, Any]) -> pd.Series:
-    return (frame["method"] == entry["method"]) | (frame["part"] == entry["method"])
+def _is_method(entry: Mapping[str, Any], part: str, methods: Mapping[str, str] | None) -> bool:
+    return entry["method"] in (part, (methods or {}).get(part, part))
 
 
-def _is_run(frame: pd.DataFrame, entry: Mapping[str, Any]) -> pd.Series:
-    return _is_method(frame, entry) & (frame["seed"] == entry["seed"])
+def is_run(
+    entry: Mapping[str, Any], part: str, seed: int, methods: Mapping[str, str] | None
+) -> bool:
+    """Whether an exclusion is about the run of this method, by either name, and seed."""
+    return bool(entry["seed"] == seed and _is_method(entry, part, methods))
+
+
+def _among(
+    runs: pd.DataFrame, exclude: Exclusions, methods: Mapping[str, str] | None
+) -> np.ndarray:
+    """Which of the runs, `part, seed`, are excluded."""
+    pairs = zip(runs["part"], runs["seed"], strict=True)
+    return np.array([any(is_run(e, *run, methods) for e in exclude) for run in pairs], bool)
 
 
 def _shown(entry: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {entry[key]}" for key in ("env", "method", "seed"))
 
 
-def _named(
-    path: str | Path, numbers: Sequence[str] = (), optional: Sequence[str] = ()
-) -> pd.DataFrame:
-    """The file with `env, method, part` (the method part), `seed` from exp_name, `stated_seed`."""
-    frame = read_csv(path, numbers, optional, dtype={"exp_name": "category"})
-    frame.columns = frame.columns.astype(str).str.strip()
+def _runs_named(path: str | Path, frame: pd.DataFrame) -> pd.DataFrame:
+    """`env, part` (the method) and `seed` of each run in the frame, from `exp_name`."""
     for name in ("exp_name", "seed"):
         if name not in frame:
             raise ExportError(
@@ -249,99 +391,18 @@ def _named(
             )
     if not isinstance(frame.index, pd.RangeIndex):
         raise ExportError(f"{path}: rows have more values than the header has names")
-    if frame["exp_name"].isna().any():
-        row = int(np.argmax(frame["exp_name"].isna()))
-        raise ExportError(f"{path}: row {row + 1} has no exp_name")
-    names = frame["exp_name"].astype("category").cat
-    parts = pd.Series(names.categories.astype(str)).str.extract(RUN_NAME)
+    missing = frame["exp_name"].isna().to_numpy()
+    if missing.any():
+        line = int(frame.index[int(np.argmax(missing))]) + 2
+        raise ExportError(f"{path}: line {line} has no exp_name")
+    frame["exp_name"] = frame["exp_name"].astype("category")
+    names = frame["exp_name"].cat.categories.astype(str)
+    parts = pd.Series(names).str.extract(RUN_NAME)
     wrong = parts["env"].isna()
     if wrong.any():
         raise ExportError(
-            f"{path}: exp_name {names.categories[int(wrong.argmax())]!r} is not "
+            f"{path}: exp_name {names[int(wrong.argmax())]!r} is not "
             "<env>__<method>__<seed>__<stamp>"
         )
-    found = parts.astype({"seed": "int64"}).iloc[names.codes].set_index(frame.index)
-    found = found.rename(columns={"method": "part"}).drop(columns="stamp")
-    rest = frame.drop(columns=[*_KEYS[1:4], "stated_seed"], errors="ignore")
-    rest = rest.rename(columns={"seed": "stated_seed"})
-    return pd.concat([found.assign(method=found["part"]), rest], axis=1)
-
-
-def _numeric(path: str | Path, frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-    """The columns of the run, and these ones renamed, as float64, with NaN for anything else."""
-    numbers = {}
-    for name, to in columns.items():
-        if name not in frame:
-            raise ExportError(f"{path}: column {name} is missing")
-        values = frame[name].astype(str) if frame[name].dtype == bool else frame[name]
-        numbers[to] = pd.to_numeric(values, errors="coerce").astype("float64")
-    return frame[_KEYS[:-1]].assign(**numbers)
-
-
-def _refuse(path: str | Path, faults: Iterator[tuple[str, str]]) -> None:
-    """Raise for the first fault of each run, naming three runs at most."""
-    first: dict[str, str] = {}
-    for run, fault in faults:
-        first.setdefault(run, fault)
-    if first:
-        shown = "; ".join(f"{run}: {fault}" for run, fault in list(first.items())[:3])
-        more = f"; and {len(first) - 3} more" if len(first) > 3 else ""
-        raise ExportError(f"{path}: {shown}{more}; {REMEDY}")
-
-
-def _faults(frame: pd.DataFrame, rows: pd.Series, fault: str) -> Iterator[tuple[str, str]]:
-    """A fault for each run with a marked row; `{row}` is the first such row of the file."""
-    bad = frame.loc[rows, "exp_name"].drop_duplicates()
-    for row, run in zip(bad.index, bad, strict=True):
-        yield str(run), fault.format(row=row + 1)
-
-
-def _value_faults(frame: pd.DataFrame, columns: list[str]) -> Iterator[tuple[str, str]]:
-    """Values that are not finite numbers, bad counts, and seeds that contradict the run's name."""
-    for column in ["stated_seed", *columns]:
-        values, name = frame[column], column.removeprefix("stated_")
-        yield from _faults(
-            frame, values.isna(), f"{name} is missing or not a number in row {{row}}"
-        )
-        if column == "stated_seed":
-            fault, wrong = "differs from the one in exp_name", values != frame["seed"]
-        elif column == "return":
-            fault, wrong = "is not finite or beyond 1e+50", np.abs(values) > LARGEST
-        else:
-            fault = "is not a whole number"
-            wrong = (values < 0) | (values >= 2**53) | (values % 1 != 0)
-        yield from _faults(frame, wrong, f"{name} {fault} in row {{row}}")
-
-
-def _run_faults(
-    frame: pd.DataFrame, total_steps: int | None, excluded: set[tuple[str, int]]
-) -> Iterator[tuple[str, str]]:
-    """Runs that are out of order, unfinished, duplicate, or missing for a seed of other methods."""
-    gap = frame.groupby("exp_name", observed=True)["step"].diff()
-    yield from _faults(frame, gap == 0, "duplicate episode: row {row} repeats the step before it")
-    yield from _faults(frame, gap < 0, "steps do not increase at row {row}")
-
-    gap = gap.fillna(frame["step"])
-    length = frame.get("length", gap)
-    # Some tools count the reset as a step between two episodes.
-    lost = (gap - length > 1) & (gap > 0)
-    yield from _faults(frame, lost, "an episode is missing before row {row}, going by its length")
-    runs = (
-        frame.assign(length=length)
-        .groupby("exp_name", observed=True)
-        .agg({"method": "first", "seed": "first", "step": "last", "length": "max"})
-    )
-    goal = runs["step"].max() if total_steps is None else total_steps
-    longest = runs["length"].clip(lower=runs["length"].median())
-    for run, step in runs.loc[runs["step"] < goal - 2 * longest, "step"].items():
-        yield str(run), f"unfinished: ends at step {step:.0f} of {goal:.0f}"
-
-    for (method, seed), twins in runs.groupby(["method", "seed"]):
-        if len(twins) > 1:
-            run, twin = twins.index[:2]
-            yield str(run), f"duplicate run: {method} seed {seed} is also {twin}"
-    there = set(zip(runs["method"], runs["seed"], strict=True))
-    for method in runs["method"].unique():
-        for seed, other in runs.drop_duplicates("seed").set_index("seed")["method"].items():
-            if (method, seed) not in there | excluded:
-                yield f"{method} seed {seed}", f"no such run, but {other} has this seed"
+    found = parts.rename(columns={"method": "part"}).astype({"seed": "int64"})
+    return found.set_index(names)[["env", "part", "seed"]]

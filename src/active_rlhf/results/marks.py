@@ -7,7 +7,7 @@ from pathlib import Path
 
 from active_rlhf.files import sha256
 
-MARKED = (".html", ".pdf", ".png", ".tex")
+MARKED = (".html", ".pdf", ".pgf", ".png", ".svg", ".tex")
 _MARK = re.compile(rb"active-rlhf study=\S+ inputs=([0-9a-f]{16})\b")
 
 

@@ -23,7 +23,7 @@ def picture(png: str | Path, name: str) -> str:
     return f"![{name}](data:image/png;base64,{data})"
 
 
-def write_page(markdown: str, path: str | Path, mark: str) -> None:
+def write_page(markdown: str, path: str | Path, mark: str = "") -> None:
     """Write an HTML page; markup in the text stays text. mark: what it was made from."""
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
     head = f'<meta charset="utf-8">\n<meta name="source" content="{mark}">'

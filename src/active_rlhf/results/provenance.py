@@ -18,6 +18,8 @@ from typing import Any
 
 from active_rlhf.errors import InputError, line
 from active_rlhf.files import atomic, sha256
+from active_rlhf.results.imports import digest as digest_of_files
+from active_rlhf.results.imports import shown
 
 PACKAGE = Path(__file__).parents[1]
 RECORD, CONFIG = "provenance.json", "config.yaml"
@@ -38,17 +40,17 @@ class ProvenanceError(InputError):
 def write_record(
     study: str,
     runs: Iterable[str],
-    imported: Mapping[str, str],
+    imported: Mapping[str, Mapping[str, Any]],
     made: Mapping[str, Sequence[str]],
     results: Path,
     workflow: Path,
 ) -> None:
     """Write `provenance.json` of a finished study.
 
-    runs: `<environment>/<selector>/<seed>` of each; imported: environment -> file of runs made
-    elsewhere; made: every file of the study, relative to `results`, and what it was made from:
-    other such files, `runs/<environment>` or `imported/<environment>`. workflow: the folder of the
-    rules.
+    runs: `<environment>/<selector>/<seed>` of each; imported: environment -> what the study says of
+    files made elsewhere; made: every file of the study, relative to `results`, and what it was made
+    from: other such files, `runs/<environment>` or `imported/<environment>`. workflow: the folder
+    of the rules.
     """
     recorded, versions = {}, []
     for name in runs:
@@ -70,7 +72,8 @@ def write_record(
         "runs": recorded,
         "versions_of_runs": versions,
         "imported": {
-            name: {"path": path, "sha256": sha256(path)} for name, path in imported.items()
+            name: {"path": shown(source), "sha256": digest_of_files(name, source)}
+            for name, source in imported.items()
         },
         "artefacts": {
             name: {"sha256": sha256(results / name), "inputs": list(inputs)}

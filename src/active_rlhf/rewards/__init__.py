@@ -2,8 +2,8 @@
 
 A reward model predicts the reward of a step from (observation, action) and is trained on pairs of
 segments and a teacher's answers about them. `mlp` is the compiled default; `torch_mlp` is the same
-in plain torch, to read and to copy; `ensemble` is what they share; `clipping` shows any of them
-clipped actions; `measures` evaluates predictions.
+in plain torch, to read and to copy; `cnn` is one for stacked frames; `ensemble` is what they share;
+`clipping` shows any of them clipped actions; `measures` evaluates predictions.
 """
 
 from collections.abc import Mapping
@@ -18,14 +18,19 @@ if TYPE_CHECKING:
 class RewardModel(Protocol):
     """E members that each predict rewards, and one reward that combines them.
 
-    Observations [..., o] are raw; actions [..., a] are as the policy sampled them, or clipped if
-    `labels.actions` says so (a discrete choice is a number [...]). Pairs of segments have shape
+    Observations [..., o] are raw; those of a model declared with pictures=True are [..., k, h, w]
+    and may be `behaviour.stacks.Pictures`, which are read where needed. Actions [..., a] are as
+    the policy sampled them, or clipped if `labels.actions` says so (a discrete choice is a number
+    [...]). Pairs of segments have shape
     [n, 2, H, .].
     """
 
     @classmethod
-    def sizes(cls, arrays: Mapping[str, np.ndarray], settings: Any) -> tuple[int, int]:
-        """The numbers o and a of the model of these settings that saved these `arrays`.
+    def sizes(
+        cls, arrays: Mapping[str, np.ndarray], settings: Any
+    ) -> tuple[int | tuple[int, int, int], int]:
+        """What `build` takes as observations and actions, of the model of these settings that
+        saved these `arrays`.
 
         Raises ValueError if it was no such model.
         """
@@ -86,12 +91,15 @@ class RewardModel(Protocol):
 def build(
     name: str,
     given: Mapping[str, Any],
-    observations: int,
+    observations: int | tuple[int, int, int],
     actions: int,
     generator: np.random.Generator,
     clipped_to: Mapping[str, np.ndarray] | None = None,
 ) -> RewardModel:
     """The reward model of that name for o observations and a actions (or choices).
+
+    observations: o, or the shape of k stacked frames (k, h, w) for a model that is declared with
+    pictures=True.
 
     given: its settings, with defaults for those left out. All its randomness comes from
     `generator`. clipped_to: bounds of what it sees of actions, as `agents.saved.bounds` names

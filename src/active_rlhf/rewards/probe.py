@@ -6,9 +6,11 @@ It takes no part in training, and measuring a model changes nothing about it.
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from active_rlhf.behaviour.stacks import from_file
 from active_rlhf.errors import InputError, line
 from active_rlhf.files import sha256
 from active_rlhf.rewards import RewardModel, measures
@@ -18,10 +20,10 @@ MEASURES = ("probe_accuracy", "probe_loss", "probe_calibration", "probe_correlat
 
 @dataclass(frozen=True)
 class ProbeSet:
-    """n pairs: raw observations [n, 2, H, o], actions as sampled [n, 2, H, ...], true returns
+    """n pairs: raw observations [n, 2, H, ...], actions as sampled [n, 2, H, ...], true returns
     float64 [n, 2]; and the hash of the file that holds them."""
 
-    observations: np.ndarray
+    observations: Any
     actions: np.ndarray
     returns: np.ndarray
     sha256: str
@@ -31,7 +33,8 @@ class ProbeSet:
         """Read a file that `run.probe.make` wrote; raises InputError for anything else."""
         try:
             with np.load(path, allow_pickle=False) as file:
-                return cls(file["observations"], file["actions"], file["returns"], sha256(path))
+                kept = from_file(file)
+            return cls(kept["observations"], kept["actions"], kept["returns"], sha256(path))
         except FileNotFoundError:
             raise InputError(f"{path}: no such file") from None
         except (OSError, ValueError, LookupError, zipfile.BadZipFile) as error:

@@ -54,14 +54,15 @@ def check_behaviour(step: int, rollout: Rollout, then: np.ndarray) -> None:
     )
 
 
-def _may_not_be(values: np.ndarray) -> bool:
+def _may_not_be(values: Any) -> bool:
     """Whether numbers of this type can be nan or infinite: those of pictures cannot."""
     return values.dtype.kind in "fc"
 
 
 def _all_finite(values: Any) -> bool:
-    array = np.asarray(values)
-    return not _may_not_be(array) or bool(np.isfinite(array).all())
+    if hasattr(values, "dtype") and not _may_not_be(values):
+        return True
+    return bool(np.isfinite(np.asarray(values)).all())
 
 
 def _finite(rows: np.ndarray) -> np.ndarray:

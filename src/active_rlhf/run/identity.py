@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from active_rlhf.parts import KINDS
 from active_rlhf.parts.registry import Definition, own_modules, part_declared
 from active_rlhf.study.probes import ProbeSpec
 from active_rlhf.study.settings import Spec
+from active_rlhf.tasks.atari import is_atari
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -47,6 +49,7 @@ NEUTRAL = (
 SECTIONS = {"run/session.py": "selection", "selection/vae.py": "vae"}
 # Reached by every run, but used only in these environments.
 ENVIRONMENTS = {"tasks/cartpole.py": ("CartPoleStandard-v0", "CartPoleBalanced-v0")}
+GAMES = ("tasks/atari.py", "tasks/screens.py")  # used only in Atari's
 
 _ENTRY_POINT = re.compile(r"([A-Za-z_][\w.]*):[A-Za-z_][\w.]*")
 
@@ -84,6 +87,8 @@ def run_files(spec: Spec, package: Path = PACKAGE) -> dict[str, str]:
     for origin in sorted(set(outside.values())):
         used = {key for key, value in outside.items() if value == origin}
         found |= {f"parts: {name}": value for name, value in _of_parts(origin, used).items()}
+    if is_atari(spec.environment):
+        found["environment: ale-py"] = version("ale-py")
     for place, files in _of_environment(spec):
         found |= {f"environment: {name}": value for name, value in place.reached(files).items()}
     return found
@@ -105,6 +110,8 @@ def _matters(name: str, spec: Spec) -> bool:
     """Whether a file of the package can change what a run computes."""
     if any(name == neutral or name.startswith(f"{neutral}") for neutral in NEUTRAL):
         return False
+    if name in GAMES:
+        return is_atari(spec.environment)
     if name in ENVIRONMENTS:
         return spec.environment.rpartition(":")[2] in ENVIRONMENTS[name]
     return name not in SECTIONS or getattr(spec, SECTIONS[name]) is not None

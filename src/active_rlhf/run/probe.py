@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from active_rlhf import agents, tasks
+from active_rlhf.behaviour.stacks import Pictures, for_file, joined
 from active_rlhf.behaviour.store import SegmentStore, schema
 from active_rlhf.compute.threads import single_threaded
 from active_rlhf.errors import InputError
@@ -30,7 +31,7 @@ from active_rlhf.study.settings import Choice
 
 STAGES = {"a tenth": 0.1, "a third": 1 / 3, "all": 1.0}  # shares of training
 WINDOW = 0.05  # the share of training, up to each of these, whose behaviour counts
-RANDOM_EPISODES = 10
+RANDOM_EPISODES, EPISODE_STEPS = 10, 1000  # as many, of up to so many steps on average
 
 
 def record_of(path: Path) -> Path:
@@ -96,7 +97,7 @@ def complete(spec: ProbeSpec, path: Path, code: str) -> bool:
 
 def draw(
     spec: ProbeSpec, run: Run, acting: np.random.SeedSequence, drawing: np.random.SeedSequence
-) -> dict[str, np.ndarray]:
+) -> dict[str, Any]:
     """Pairs of segments of a finished run on the true reward, and of a random policy.
 
     Each behaviour gives as many segments as the others, drawn uniformly; those without an episode
@@ -122,7 +123,7 @@ def draw(
             f"{spec.environment} is as long as {length} steps, so there is nothing to probe with"
         )
     generator = np.random.default_rng(drawing)
-    found: dict[str, list[np.ndarray]] = {}
+    found: dict[str, list[Any]] = {}
     counts = [len(part) for part in np.array_split(np.arange(2 * spec.pairs), len(usable))]
     for (source, store), count in zip(usable.items(), counts, strict=True):
         ids = store.draw(generator, count, length)
@@ -135,8 +136,12 @@ def draw(
         }.items():
             found.setdefault(name, []).append(values)
     order = generator.permutation(2 * spec.pairs)
-    joined = {name: np.concatenate(parts)[order] for name, parts in found.items()}
-    return {name: a.reshape(spec.pairs, 2, *a.shape[1:]) for name, a in joined.items()}
+    whole = {name: _together(parts)[order] for name, parts in found.items()}
+    return {name: a.reshape(spec.pairs, 2, *a.shape[1:]) for name, a in whole.items()}
+
+
+def _together(parts: list[Any]) -> Any:
+    return joined(parts) if isinstance(parts[0], Pictures) else np.concatenate(parts)
 
 
 def _random(spec: ProbeSpec, run: Run, acting: np.random.SeedSequence) -> SegmentStore:
@@ -145,14 +150,18 @@ def _random(spec: ProbeSpec, run: Run, acting: np.random.SeedSequence) -> Segmen
     task = tasks.build(run.spec, starting)
     choice = Choice.model_validate({"name": "uniform", "rollout_steps": rollout_steps(spec.agent)})
     agent = agents.build(run.spec.model_copy(update={"agent": choice}), task, starting)
-    store = SegmentStore(RANDOM_EPISODES * task.horizon, schema(task))
-    store.append(agent.act(task, RANDOM_EPISODES * task.horizon, exploring))
+    piece = min(task.horizon, EPISODE_STEPS)
+    store = SegmentStore(RANDOM_EPISODES * piece, schema(task))
+    for _ in range(RANDOM_EPISODES):
+        store.append(agent.act(task, piece, exploring))
     return store
 
 
 def _part(store: SegmentStore, begin: int, end: int) -> SegmentStore:
     """The steps of a store from `begin` to `end`, in a store of their own."""
     part = SegmentStore(end - begin, store.schema, store.lanes)
+    if part.pictures is not None and store.pictures is not None:
+        part.pictures.share(store.pictures)
     for rows in store.rows(begin):
         part.extend(rows[: end - begin - part.steps])
         if part.steps == end - begin:
@@ -164,11 +173,11 @@ def _write(
     spec: ProbeSpec,
     path: Path,
     code: str,
-    drawn: Mapping[str, np.ndarray],
+    drawn: Mapping[str, Any],
     cost: Mapping[str, Any],
 ) -> None:
     record_of(path).unlink(missing_ok=True)
-    columns: dict[str, Any] = dict(drawn)
+    columns: dict[str, Any] = for_file(drawn)
     with atomic(path) as temporary:
         np.savez(temporary, **columns)
     record = {

@@ -32,7 +32,7 @@ def save_arrays(arrays: Mapping[str, np.ndarray], path: str | Path) -> None:
     """
     from safetensors.numpy import save
 
-    content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    content = save({name: np.asarray(array, order="C") for name, array in arrays.items()})
     with atomic(path) as temporary:
         temporary.write_bytes(content)
 

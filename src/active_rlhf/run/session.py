@@ -12,6 +12,7 @@ from active_rlhf.agents import Agent
 from active_rlhf.agents.saved import bounds
 from active_rlhf.behaviour.ledger import Ledger
 from active_rlhf.behaviour.replays import Replays
+from active_rlhf.behaviour.stacks import for_file
 from active_rlhf.behaviour.store import Segments, SegmentStore
 from active_rlhf.compute import precision
 from active_rlhf.errors import InputError
@@ -55,7 +56,8 @@ def choices(action_space: Any) -> int:
 def reward_model(spec: Spec, task: Task, stream: np.random.Generator) -> rewards.RewardModel:
     """The untrained reward model of a run that asks; `stream` draws its parameters."""
     assert spec.labels and spec.reward_model
-    sizes = task.observation_space.shape[0], choices(task.action_space)
+    shape = task.observation_space.shape
+    sizes = shape[0] if len(shape) == 1 else shape, choices(task.action_space)
     name, settings = spec.reward_model.name, spec.reward_model.settings
     clipped_to = bounds(task.action_space) if spec.labels.actions == "clipped" else None
     return rewards.build(name, settings, *sizes, stream, clipped_to)
@@ -94,7 +96,7 @@ class PreferenceLearner:
         self.teacher = teachers.build(spec.teacher)
         self.selector = Selector(spec.selection)
         self.ledger = Ledger(spec.labels.total)
-        seen = task.observation_space.shape[0]
+        seen = int(np.prod(task.observation_space.shape))
         self.vae = SegmentVAE(seen, self.length, streams["vae"], spec.vae) if spec.vae else None
         self.probe = _loaded(probe, task, self.length) if probe else None
         self.train_accuracy: float | None = None
@@ -300,7 +302,7 @@ class PreferenceLearner:
         self.ledger.save(
             path,
             **replays,
-            observations=observations,
+            **for_file({"observations": observations}),
             actions=actions,
             returns=self.behaviour.returns(pairs, self.length),
         )

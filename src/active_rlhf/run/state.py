@@ -53,13 +53,20 @@ def state_of(run: Run) -> dict[str, Any]:
     }
 
 
-def restore(run: Run, state: Mapping[str, Any], rows: Iterable[np.ndarray]) -> None:
-    """Bring a new run to the state of another, whose store gave `rows`.
+def restore(
+    run: Run,
+    state: Mapping[str, Any],
+    rows: Iterable[np.ndarray],
+    pictures: Iterable[np.ndarray] = (),
+) -> None:
+    """Bring a new run to the state of another, whose store gave `rows` and perhaps `pictures`.
 
     Raises NotReproducible if the environment cannot be restored.
     """
     for piece in rows:
         run.behaviour.extend(piece)
+    if run.behaviour.pictures is not None:
+        run.behaviour.pictures.extend(pictures)
     elapsed, many = state["elapsed"], run.behaviour.lanes > 1
     episodes = [run.behaviour.current(*of) for of in enumerate(elapsed if many else [elapsed])]
     actions = [run.behaviour.actions[rows] for rows in episodes]

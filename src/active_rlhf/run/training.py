@@ -12,7 +12,7 @@ from active_rlhf.compute.threads import single_threaded
 from active_rlhf.errors import InputError
 from active_rlhf.files import CHECKPOINT, remove_unfinished, sha256
 from active_rlhf.run import directory, machine
-from active_rlhf.run.checkpoint import Checkpoints, Interval
+from active_rlhf.run.checkpoint import PICTURES, ROWS, Checkpoints, Interval
 from active_rlhf.run.identity import code_fingerprint
 from active_rlhf.run.loop import Run
 from active_rlhf.run.reporting import Reporter
@@ -145,7 +145,8 @@ def _begin(
         "probe set": sha256(probe) if probe else "none",
         **machine.arithmetic(),
     }
-    checkpoints = Checkpoints(folder, identity, run.behaviour.row, say)
+    journals = () if run.behaviour.pictures is None else (PICTURES,)
+    checkpoints = Checkpoints(folder, identity, run.behaviour.row, say, journals)
     if not replace and (other := checkpoints.foreign()):
         raise InputError(
             f"{folder.parent}: holds a half-trained run of other {' and '.join(other)}; "
@@ -155,7 +156,7 @@ def _begin(
     if state is None:
         return run, checkpoints
     try:
-        restore(run, state, checkpoints.rows())
+        restore(run, state, checkpoints.rows(), *map(checkpoints.rows, journals))
     except NotReproducible as error:
         say(f"cannot go on from a checkpoint, as {error}: starting afresh")
         checkpoints.remove()
@@ -180,8 +181,10 @@ def _finish(
             tracked.flush()
             try:
                 with run.clock.stage("checkpoint"):
-                    rows = run.behaviour.rows(checkpoints.rows_saved)
-                    checkpoints.save(state_of(run), rows)
+                    saved = checkpoints.saved
+                    rows, frames = run.behaviour.rows(saved[ROWS]), run.behaviour.pictures
+                    new = {} if frames is None else {PICTURES: frames.journal(saved[PICTURES])}
+                    checkpoints.save(state_of(run), rows, **new)
             except OSError as error:  # such as a full disk, which may have room the next time
                 say(f"no checkpoint at step {run.behaviour.steps:,}: {error}")
             interval.restart()

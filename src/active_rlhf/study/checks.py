@@ -38,6 +38,8 @@ def check_run(
 
     episode = _episode_steps(environment, settings.options, sources)
     _check_agent(environment, settings, fail)
+    shape = _shape(environment, settings.options)
+    pictures = len(shape) > 1
     rollout, steps = rollout_steps(settings.agent), settings.total_steps
     if steps < rollout:
         fail("total_steps", f"{steps} is less than one rollout of {rollout} steps")
@@ -104,13 +106,47 @@ def check_run(
                 f"under random actions episodes last {min(seen)} to {longest} steps, so that none "
                 f"holds two segments of {length}; set at most {max(1, typical - 1)}",
             )
-    wanting = [part for composition in compositions for part in uses_features(composition)]
     model = settings.reward_model.name
+    if parts.part("reward_model", model).has("pictures", {}) != pictures:
+        observed = f"pictures {shape}" if pictures else f"{shape[0]} numbers"
+        kind, other = ("flat observations", "cnn") if pictures else ("pictures", "mlp")
+        fail(
+            "reward_model.name", f"{model} takes {kind}, and this observes {observed}; use {other}"
+        )
+    if pictures:
+        _check_pictures(shape, settings, compositions, fail)
+    wanting = [part for composition in compositions for part in uses_features(composition)]
     if wanting and not hasattr(parts.part("reward_model", model).make, "features"):
         fail("reward_model", f"{model} has no features(observations, actions) for {wanting[0]}")
     latents = any(map(uses_latents, compositions))
     if latents and settings.vae.batch_size > settings.vae.segments:
         fail("vae.batch_size", f"more than vae.segments = {settings.vae.segments}")
+
+
+def _check_pictures(
+    shape: tuple[int, ...],
+    settings: EnvironmentSettings,
+    compositions: Sequence[Composition],
+    fail: Callable[[str, str], None],
+) -> None:
+    """Refuse what does not work on pictures of this shape."""
+    from active_rlhf.selection.composition import declaring
+
+    if any(map(uses_latents, compositions)):
+        fail("selectors", "the VAE takes flat observations, so selectors with latents do not work")
+    for composition in compositions:
+        for one in declaring("flat", composition.model_dump()):
+            fail("selectors", f"{one} compares flat observations, and these are pictures")
+    import numpy as np
+
+    model, given = settings.reward_model.name, settings.reward_model.settings
+    try:
+        parts.part("reward_model", model).build(given, shape, 1, np.random.default_rng(0))
+    except parts.PartError:
+        raise
+    except InputError as error:
+        key, _, message = line(error).partition(": ")
+        fail(key, message)
 
 
 def _check_agent(
@@ -146,6 +182,8 @@ def _episode_steps(environment: str, options: dict[str, Any] | None, sources: So
     """Steps of an episode; asks gymnasium only for environments the package does not ship."""
     if environment in EPISODE_STEPS and not options:
         return EPISODE_STEPS[environment]
+    from active_rlhf.tasks.atari import is_atari
+
     where = sources.where(("environments", environment))
     if parts.declared("task", environment):
         try:
@@ -154,7 +192,17 @@ def _episode_steps(environment: str, options: dict[str, Any] | None, sources: So
             raise
         except InputError as error:
             raise ConfigError(f"{where}: options.{line(error)}") from error
+    if is_atari(environment):
+        return _horizon_of_game(environment, json.dumps(options), where)
     return _horizon(environment, json.dumps(options), where)
+
+
+def _shape(environment: str, options: dict[str, Any] | None) -> tuple[int, ...]:
+    """The shape of an observation; of robots and CartPoles just that it is flat."""
+    if environment in EPISODE_STEPS:
+        return (1,)
+    shape = _observation_space(environment, json.dumps(options)).shape
+    return tuple(map(int, shape))
 
 
 @cache
@@ -184,6 +232,20 @@ def _random_episodes(environment: str, options: str, length: int) -> list[int]:
             ended = terminated or truncated
         lengths.append(task.elapsed)
     return lengths
+
+
+@cache
+def _horizon_of_game(environment: str, options: str, where: str) -> int:
+    from active_rlhf.tasks.atari import AtariTask, rom
+
+    try:
+        rom(environment)
+    except InputError as error:
+        raise ConfigError(f"{where}: {line(error)}") from error
+    try:
+        return AtariTask(environment, 0, json.loads(options)).horizon
+    except InputError as error:
+        raise ConfigError(f"{where}: options.{line(error)}") from error
 
 
 @cache

@@ -73,5 +73,7 @@ def reward_endpoints(study: Study) -> list[str]:
 
 
 def measures(study: Study) -> list[str]:
-    """Every `metric_type` of returns that has tables of its own."""
-    return ["endpoint", "auc", *beside(study.statistics.endpoint, evaluated(study))]
+    """Every `metric_type` of returns that has tables of its own; one score a run has no area."""
+    scores = {source.rows for source in (study.imported or {}).values()} == {"scores"}
+    area = [] if scores else ["auc"]
+    return ["endpoint", *area, *beside(study.statistics.endpoint, evaluated(study))]

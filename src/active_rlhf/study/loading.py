@@ -56,12 +56,14 @@ from active_rlhf.study.messages import (
 from active_rlhf.study.reading import Document, numbers, parse_yaml, read_document
 from active_rlhf.study.sections import Section, setting
 from active_rlhf.study.settings import (
+    OF_IMPORTED_RUNS,
     VAE,
     Choice,
     Composition,
     EnvironmentId,
     EnvironmentSettings,
     Evaluation,
+    Import,
     Labels,
     Name,
     Spec,
@@ -69,7 +71,7 @@ from active_rlhf.study.settings import (
     Study,
     Variant,
 )
-from active_rlhf.study.starting import is_own, source, started
+from active_rlhf.study.starting import is_own, source_for, started
 
 RANDOM_ROLLOUTS = 20  # it does not learn, so a few are enough to know its return
 PAIRING = ("pairing", "clusters")
@@ -129,9 +131,10 @@ def load_study(
     for key in training:
         if not merged[key]:
             sources.fail((key,), "must not be empty")
-    if "imported" in merged and training:
-        why = "a study of imported runs trains nothing; remove this key"
-        sources.fail((training[0],), why)
+    if "imported" in merged:
+        for key in [*training, *merged]:
+            if key not in OF_IMPORTED_RUNS:
+                sources.fail((key,), "a study of imported runs trains nothing; remove this key")
     if "study" in merged and "imported" not in merged and len(training) < 3:
         missing = next(k for k in ("environments", "selectors", "seeds") if k not in training)
         raise ConfigError(f"{label}: {missing}: missing (or give `imported`, to re-analyse runs)")
@@ -154,13 +157,14 @@ def load_study(
             "environments": {name: settings for name, (settings, _) in found.items()},
             "variants": _variants(merged, Path(path), layers, found),
             "parts": own_parts,
-            "imported": _existing_files(head.imported, sources, Path(path).parent),
+            "imported": _imported(head.imported, sources, Path(path).parent),
             "methods": _methods(head, sources),
         }
     )
     _check_exclusions(loaded, sources)
     _check_contrasts(loaded, sources)
     _check_endpoints(loaded, sources)
+    _check_ends(loaded, sources)
     every = [(e, method) for e in found for method in methods_trained(loaded)]
     wanted = every if cells is None else cells
     planned = set(study_runs(loaded)) if cells is None else ()
@@ -399,20 +403,33 @@ def _load_parts(paths: Any, sources: Sources, folder: Path) -> tuple[str, ...] |
     return tuple(found)
 
 
-def _existing_files(
-    files: dict[str, str] | None, sources: Sources, folder: Path
-) -> dict[str, str] | None:
-    """The paths of imported files, from the working directory."""
-    if files is None:
+def _imported(
+    given: dict[str, Import] | None, sources: Sources, folder: Path
+) -> dict[str, Import] | None:
+    """What is imported, with paths from the working directory and all that the files tell."""
+    if given is None:
         return None
+    from active_rlhf.results.imports import described, matching
+
     found = {}
-    for name, file in files.items():
-        candidates = [Path(file), folder / file]
-        found[name] = next((os.fspath(path) for path in candidates if path.is_file()), "")
-        if not found[name]:
-            notes = [path.with_name("README.md") for path in candidates]
-            see = next((f"; see {note}" for note in notes if note.is_file()), "")
-            sources.fail(("imported", name), f"there is no file {file}{see}")
+    for name, source in given.items():
+        place = ("imported", name)
+        try:
+            paths = []
+            for file in source.files:
+                candidates = [os.path.normpath(file), os.path.normpath(folder / file)]
+                there = next((path for path in candidates if matching(path, name)), "")
+                if not there:
+                    notes = [Path(path).with_name("README.md") for path in candidates]
+                    see = next((f"; see {note}" for note in notes if note.is_file()), "")
+                    sources.fail(place, f"there is no file {file}{see}")
+                paths.append(there)
+            told = described(name, source.as_dict() | {"files": paths})
+        except ConfigError:
+            raise
+        except InputError as error:
+            sources.fail(place, line(error))
+        found[name] = validated(Import, told, sources, place)
     return found
 
 
@@ -602,7 +619,7 @@ def _check_start(
         why = "is of this study itself, whose runs do not wait for each other"
         sources.fail(("start_from",), f"{show(run)} {why}; name a run of another study")
     try:
-        source(run, environment, selector, seed, settings.agent)
+        source_for(run, environment, selector, seed, settings.agent)
     except InputError as error:
         sources.fail(("start_from",), line(error))
 
@@ -760,6 +777,27 @@ def _check_endpoints(study: Study, sources: Sources) -> None:
                 f"{EVALUATION} takes at least {FEWEST} episodes, but `evaluation.episodes` is "
                 f"{episodes} in {environment}",
             )
+
+
+def _check_ends(study: Study, sources: Sources) -> None:
+    """What counts as 0 and 1 of imported runs, and whether runs are paired."""
+    if study.imported is None:
+        for key in ("scale", "references"):
+            if getattr(study, key) is not None:
+                sources.fail((key,), "only for imported runs; `baselines: true` trains these")
+        if study.statistics.design == "unpaired":
+            why = "only for imported runs: all methods are trained with the same seeds"
+            sources.fail(("statistics", "design"), why)
+        return
+    if study.scale and study.references:
+        sources.fail(("references",), "`scale` says already what counts as 0 and 1")
+    for name, ends in (study.scale or {}).items():
+        if name not in study.imported:
+            sources.fail_unknown(("scale", name), "environment", study.imported)
+        if ends.low >= ends.high:
+            sources.fail(("scale", name, "low"), f"{ends.low:g} is not below high = {ends.high:g}")
+    if study.references and study.references.low == study.references.high:
+        sources.fail(("references", "high"), "is the same method as `low`")
 
 
 def _check_exclusions(study: Study, sources: Sources) -> None:

@@ -54,6 +54,12 @@ def baselines(study: Study) -> list[str]:
     return list(BASELINES) if study.baselines and study.environments else []
 
 
+def yardsticks(study: Study) -> list[str]:
+    """What returns are normalised between, worst first: baselines, or methods of imported runs."""
+    named = study.references
+    return [named.low, named.high] if named else baselines(study)
+
+
 def variants(study: Study) -> list[str]:
     """The names of the study's variants, in its order; `""` alone where it has none."""
     return list(study.variants or [""])

@@ -60,7 +60,7 @@ class Snapshot:
 
 
 class Watcher:
-    """Keeps the state of every run of a study and looks only at files that changed."""
+    """Keeps the state of every run of a study, `runs`, and looks only at files that changed."""
 
     def __init__(self, study: Study, results: Path) -> None:
         def steps(environment: str, selector: str) -> int:
@@ -69,7 +69,7 @@ class Watcher:
         steps_of = cache(steps)
         self._spec = _specs(study, results)  # not asked for now: a start may still decide them
         self._code = cache(lambda *cell: code_fingerprint(self._spec(*cell)))
-        self._runs = [
+        self.runs = [
             RunProgress(
                 environment,
                 selector,
@@ -84,7 +84,7 @@ class Watcher:
         """The state of the study, from its files, at `now` (Unix seconds; default: the clock)."""
         now = time.time() if now is None else now
         begun: dict[Path, set[str]] = {}
-        for run in self._runs:
+        for run in self.runs:
             if run.state == "done":
                 continue
             parent = run.directory.parent
@@ -125,13 +125,13 @@ class Watcher:
         )
 
     def _snapshot(self) -> Snapshot:
-        running = [run for run in self._runs if run.state == "running"]
-        steps_total = sum(run.total_steps for run in self._runs)
-        steps_done = sum(run.steps for run in self._runs if run.state != "waiting")
+        running = [run for run in self.runs if run.state == "running"]
+        steps_total = sum(run.total_steps for run in self.runs)
+        steps_done = sum(run.steps for run in self.runs if run.state != "waiting")
         return Snapshot(
             running,
-            sum(run.state == "done" for run in self._runs),
-            len(self._runs),
+            sum(run.state == "done" for run in self.runs),
+            len(self.runs),
             steps_done,
             steps_total,
             self._seconds_left(max(1, len(running))),
@@ -143,7 +143,7 @@ class Watcher:
         Cells not seen yet are taken to cost the mean of the others.
         """
         observed = defaultdict(list)
-        for run in self._runs:
+        for run in self.runs:
             if run.rate > 0 and run.state != "waiting":
                 observed[run.environment, run.selector].append(1 / run.rate)
         if not observed:
@@ -151,7 +151,7 @@ class Watcher:
         cost = {cell: fmean(seconds) for cell, seconds in observed.items()}
         usual = fmean(cost.values())
         left = 0.0
-        for run in self._runs:
+        for run in self.runs:
             if run.state != "done":
                 steps = run.total_steps - (run.steps if run.state == "running" else 0)
                 left += steps * cost.get((run.environment, run.selector), usual)

@@ -27,6 +27,7 @@ from active_rlhf.study.settings import (
     EnvironmentSettings,
     Evaluation,
     Figures,
+    Import,
     Labels,
     Resources,
     Statistics,
@@ -157,6 +158,7 @@ def readme() -> str:
         sections={name: table(model, f"{name}.") for name, model in SECTIONS.items()},
         chosen={kind: _tables(kind) for kind in CHOSEN},
         steps=_rows_of(EnvironmentSettings, "total_steps", "options", "start_from"),
+        imported=table(Import),
     )
 
 
@@ -294,6 +296,7 @@ def _explanations(parts: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
                 found.setdefault(f"{prefix}{entry.key}", []).append(_text(name, entry, of))
 
     add(Study, "")
+    add(Import, "imported.")
     for section in ("labels", "vae", "evaluation"):
         add(SECTIONS[section], f"{section}.")
     for entry in entries(EnvironmentSettings):
@@ -347,6 +350,11 @@ def schema() -> dict[str, Any]:
         "variants": _named({"$ref": "#/$defs/variant"}, variants),
         "variant": _variant(),
     }
+    text = {"type": "string", "minLength": 1}
+    files = {"anyOf": [text, {"type": "array", "items": text, "minItems": 1}]}
+    whole["$defs"]["Import"]["properties"]["files"] |= files
+    imported = {"anyOf": [*files["anyOf"], whole["$defs"]["Import"]]}
+    whole["$defs"]["Import"] = imported
     return {
         "$schema": DRAFT,
         "title": "A study of active-rlhf",

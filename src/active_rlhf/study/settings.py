@@ -8,9 +8,10 @@ code.
 Nothing here imports numerical code.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from active_rlhf.files import method_name
 from active_rlhf.study.sections import Section, setting
@@ -44,6 +45,7 @@ EnvironmentId = Annotated[
         },
     ),
 ]
+Inches = Annotated[float, Field(ge=1, le=40)]
 Shown = Annotated[str, Field(pattern=r"\S", json_schema_extra={"form": "more than blanks"})]
 _RUN = {
     "pattern": r"^(?:[^{}]|\{(?:environment|selector|seed)\})+$",
@@ -302,6 +304,22 @@ class Against(Section):
 class Statistics(Section):
     """Tests and intervals, and the endpoints they are about."""
 
+    design: Literal["paired", "unpaired"] | None = setting(
+        None,
+        "`paired`: runs of two methods are compared seed by seed, on the seeds that both have; "
+        "`unpaired`: all runs of one with all of the other. If not given, runs are paired, and "
+        "methods whose seeds differ are refused",
+        unit="name",
+        shown="`paired`, the same seeds",
+    )
+    window: int | None = setting(
+        None,
+        "the stretch at a run's end that the endpoint `last_steps` is the mean of",
+        unit="environment steps",
+        shown="a tenth of the run",
+        ge=1,
+    )
+
     endpoint: Endpoint = setting(
         "final",
         "a run's result: `final` (mean of its last 10 episodes), `last`, `ema`, `best`, "
@@ -361,12 +379,170 @@ class Statistics(Section):
         return None if given == "all" else given
 
 
+Colour = Annotated[
+    str,
+    Field(
+        pattern=r"^#[0-9A-Fa-f]{6}$",
+        json_schema_extra={"form": "a colour such as '#0072B2', in quotes"},
+    ),
+]
+FigureName = Literal[
+    "learning_curves",
+    "endpoints",
+    "effects",
+    "rankings",
+    "profiles",
+    "reward_accuracy",
+    "reward_measures",
+    "reward_model_endpoints",
+    "reward_model_effects",
+    "return_limits",
+    "variants",
+    "budgets",
+    "run_time",
+]
+
+
 class Figures(Section):
     """How results are drawn."""
 
     interval: Literal["bootstrap", "t", "sd"] = setting(
         "bootstrap", "the band around a mean: `bootstrap`, `t` or `sd`", unit="name"
     )
+    size: Literal["usual", "column", "page"] | Inches = setting(
+        "usual",
+        "width of every figure in print: 3.4 inches (`column`), 7 inches (`page`) or as many as "
+        "given; `usual`: several panels as wide as a page, one as a column",
+        unit="`usual`, `column`, `page` or inches",
+    )
+    font: Shown = setting("DejaVu Sans", "font, by its name on this machine", unit="name")
+    font_size: float = setting(
+        8.0, "size of titles and labels; smaller text shrinks or grows with it", unit="points", ge=4
+    )
+    colours: dict[str, Colour] | tuple[Colour, ...] = setting(
+        (),
+        "of methods, by their names in tables (others keep theirs), or a list in the order of "
+        "tables; by default those of Okabe and Ito, for every kind of colour vision",
+        unit="mapping or list of `#rrggbb`",
+    )
+    formats: tuple[Literal["pdf", "png", "svg", "pgf"], ...] = setting(
+        ("pdf",),
+        "formats beside `png`, which pages show; `pgf` is LaTeX code, and needs LaTeX",
+        unit="list of `pdf`, `svg`, `pgf`",
+    )
+    only: tuple[FigureName, ...] | None = setting(
+        None, "the figures to draw", unit="list of names", shown="all"
+    )
+
+    @property
+    def suffixes(self) -> list[str]:
+        """The suffixes of each figure's files; the first is that of the image on pages."""
+        return list(dict.fromkeys(["png", *self.formats]))
+
+
+Format = Literal[
+    "export",
+    "long",
+    "monitor",
+    "progress",
+    "evaluations",
+    "tensorboard",
+    "wandb_panel",
+    "wandb_history",
+    "bpref",
+    "rliable",
+]
+RowKind = Literal["episodes", "evaluations", "means", "scores"]
+ROWS_IN_WORDS = {
+    "episodes": "a training episode",
+    "evaluations": "an evaluation",
+    "means": "a logged mean of episodes",
+    "scores": "all that is known of a run",
+}
+
+
+class Import(Section):
+    """Files of runs made elsewhere, of one environment."""
+
+    files: tuple[Annotated[str, Field(min_length=1)], ...] = setting(
+        ...,
+        "relative to the working directory or to the study file. `{method}`, `{seed}` and `{run}` "
+        "in a path stand for what is there, as in `logs/{method}/seed_{seed}/monitor.csv`; `{env}` "
+        "for the environment; `*` for anything. A wildcard takes no slash, unless it has a pattern "
+        "of its own, as in `{method,.+}`",
+        unit="file, or list of files",
+        min_length=1,
+    )
+    format: Format | None = setting(
+        None,
+        "the kind of file (docs/imports.md)",
+        unit="name",
+        shown="recognised",
+    )
+    rows: RowKind | None = setting(
+        None,
+        "what a row is: a training episode (`episodes`), an evaluation (`evaluations`), the mean "
+        "of some episodes as it was logged (`means`), or all that is known of a run (`scores`)",
+        unit="name",
+        shown="by the format",
+    )
+    columns: dict[str, Annotated[str, Field(min_length=1)]] = setting(
+        {},
+        "the file's names of `env`, `method`, `seed`, `run`, `step`, `return`, `length` and "
+        "`labels`, as in `{method: algo, return: score}`. In TensorBoard's files names are tags",
+        unit="mapping",
+        shown="recognised",
+    )
+    task: str | int | None = setting(
+        None,
+        "what the files call the environment; a number counts the tasks of a matrix of scores, "
+        "from 0",
+        unit="name or number",
+        shown="as here",
+    )
+    method: str | None = setting(None, "the method of all runs, if nothing else says it", "name")
+    seed: int | None = setting(None, "the seed of all runs, if nothing else says it", ge=0)
+    runs: str | None = setting(
+        None,
+        "what names of runs say, as in `{method}-s{seed}`",
+        unit="pattern",
+        shown="`{env}__{method}__{seed}__*`",
+    )
+    until: int | None = setting(
+        None,
+        "steps up to which runs are compared: later rows are left out",
+        unit="environment steps",
+        shown="the longest run",
+        ge=1,
+    )
+    equal_rows: Literal["refuse", "keep"] = setting(
+        "refuse",
+        "rows of a run that are equal in step and return: `refuse` them as written twice, or "
+        "`keep` them, as parallel environments may end alike",
+        unit="name",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_files_alone(cls, given: Any) -> Any:
+        read = {"files": given} if isinstance(given, (str, list, tuple)) else given
+        if isinstance(read, Mapping) and isinstance(read.get("files"), str):
+            return {**read, "files": [read["files"]]}
+        return read
+
+
+class Ends(Section):
+    """The returns that count as 0 and 1 in an environment."""
+
+    low: float = setting(..., "counts as 0")
+    high: float = setting(..., "counts as 1, and lies above `low`")
+
+
+class References(Section):
+    """The methods whose returns count as 0 and 1."""
+
+    low: str = setting(..., "its mean counts as 0", unit="name")
+    high: str = setting(..., "its mean counts as 1", unit="name")
 
 
 class WandB(Section):
@@ -520,13 +696,26 @@ class Study(Section):
         ge=0,
     )
     resources: Resources = setting(Resources(), "what a training job asks a cluster for")
-    imported: dict[EnvironmentId, Annotated[str, Field(min_length=1)]] | None = setting(
+    imported: dict[EnvironmentId, Import] | None = setting(
         None,
-        "a CSV of runs made elsewhere for each environment, relative to the working directory or "
-        "to the study file. Nothing is trained, so there are no `environments`, `selectors` or "
-        "`seeds`",
+        "files of runs made elsewhere for each environment, or a mapping that says more of them "
+        "(see [Imported runs](#imported-runs)). Nothing is trained, so no setting of training is "
+        "accepted",
         unit="mapping",
         min_length=1,
+    )
+    scale: dict[EnvironmentId, Ends] | None = setting(
+        None,
+        "of imported runs: the returns that count as 0 and 1 where environments are pooled, "
+        "`{<environment>: {low, high}}`",
+        unit="mapping",
+        min_length=1,
+    )
+    references: References | None = setting(
+        None,
+        "of imported runs: the methods whose returns count as 0 and 1, `{low, high}`, as the files "
+        "call them. They are compared too only if `methods` lists them",
+        unit="mapping",
     )
     exclude: tuple[Exclusion, ...] = setting(
         (),
@@ -551,5 +740,14 @@ class Study(Section):
 
     def as_dict(self) -> dict[str, Any]:
         """The study as plain JSON data, which loads to an equal Study."""
-        trained = () if self.environments else ("environments", "selectors", "seeds")
-        return {key: value for key, value in super().as_dict().items() if key not in trained}
+        unused = [] if self.environments else ["environments", "selectors", "seeds"]
+        if self.imported is not None:
+            unused = [key for key in type(self).model_fields if key not in OF_IMPORTED_RUNS]
+        return {key: value for key, value in super().as_dict().items() if key not in unused}
+
+
+# What a study of imported runs may say; all else is about training.
+OF_IMPORTED_RUNS = (
+    *("study", "imported", "methods", "exclude", "published", "scale", "references"),
+    *("statistics", "figures"),
+)

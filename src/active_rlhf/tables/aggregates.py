@@ -3,7 +3,6 @@
 import pandas as pd
 
 from active_rlhf.analysis.wording import (
-    NORMALISED,
     Terms,
     capital,
     excluded_runs,
@@ -31,7 +30,7 @@ def aggregates(frame: pd.DataFrame, terms: Terms, metric_type: str = "endpoint")
     return table(
         f"aggregates {metric_type}",
         f"{capital(terms.metric(metric_type, True))} across environments, normalised: "
-        f"{NORMALISED}. {seeds(rows['runs']) if methods else 'No'} "
+        f"{terms.ends}. {seeds(rows['runs']) if methods else 'No'} "
         f"runs for each method. Interval: {terms.level} percentile bootstrap, stratified by "
         "environment. IQM: interquartile mean of all runs. Optimality gap: mean shortfall from 1. "
         "Bold: best, with ties at the precision shown.",

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from active_rlhf.analysis.power import is_unpaired
 from active_rlhf.analysis.wording import (
-    TEST,
     Terms,
     decimals,
     excluded_runs,
@@ -41,22 +41,23 @@ def _of_environment(comparisons: pd.DataFrame, terms: Terms, env: str, metric_ty
     families = comparisons[comparisons["family"].isin(rows["family"])]
     columns = [
         ("Comparison", plain(f"{a} − {b}" for a, b in _pairs(rows))),
-        ("n", [Cell(str(n)) for n in rows["n"]]),
-        ("W", [Cell(f"{w:g}") for w in rows["w_statistic"]]),
+        ("n", [Cell(n) for n in _numbers_of_runs(rows)]),
+        ("U" if is_unpaired(rows) else "W", [Cell(f"{w:g}") for w in rows["w_statistic"]]),
         ("p", plain(p_value(p, terms.alpha) for p in rows["p_value"])),
         ("Holm p", emphasised((p_value(p, terms.alpha) for p in rows["p_value_holm"]), reject)),
         ("HL", emphasised((number(v, places) for v in rows["hodges_lehmann"]), reject)),
         (f"{terms.level} interval", intervals(rows["ci_hl_low"], rows["ci_hl_high"], places)),
         ("Mean", numbers(rows["delta_mean"], places)),
-        ("dz", numbers(rows["dz"], 2)),
+        (terms.effect, numbers(rows["dz"], 2)),
         (f"P(a {sign} b)", numbers(rows["prob_improvement"], 2)),
     ]
     return table(
         f"significance {env} {metric_type}",
-        f"Differences (a − b) in {terms.metric(metric_type, True)} on {env}; {seeds(rows['n'])} "
-        f"seeds. {TEST}; {family(families, terms)}, α = {terms.alpha:g}. HL: "
-        "Hodges-Lehmann estimate, with its exact interval, the dual of the uncorrected test. dz: "
-        f"mean difference over its sd. P(a {sign} b): how often a run of a is {side} one of b, "
+        f"Differences (a − b) in {terms.metric(metric_type, True)} on {env}; {_seeds(rows)}. "
+        f"{terms.test}; {family(families, terms)}, α = {terms.alpha:g}. HL: "
+        f"Hodges-Lehmann estimate, with its {terms.exact}interval, the dual of the uncorrected "
+        "test. "
+        f"{terms.effect_defined}. P(a {sign} b): how often a run of a is {side} one of b, "
         "unpaired. "
         "Bold: rejected.",
         columns,
@@ -88,11 +89,27 @@ def _of_all(comparisons: pd.DataFrame, terms: Terms, metric_type: str) -> Table:
     return table(
         f"significance {metric_type}",
         f"Differences (a − b) in {terms.metric(metric_type, True)}: Hodges-Lehmann estimate (Holm "
-        f"p); {seeds(rows['n'])} seeds. {TEST}; {family(families, terms)}, "
+        f"p); {_seeds(rows)}. {terms.test}; {family(families, terms)}, "
         f"α = {terms.alpha:g}. Bold: rejected. The intervals are in the tables by environment.",
         columns,
         [*power_notes(families, terms), teacher_and_budget(terms), excluded_runs(terms)],
     )
+
+
+def _seeds(rows: pd.DataFrame) -> str:
+    """'n = 10 seeds', or 'n = 5 to 20 runs of a method'."""
+    if is_unpaired(rows):
+        return f"{seeds([*rows['n_a'], *rows['n_b']])} runs of a method"
+    return f"{seeds(rows['n'])} seeds"
+
+
+def _numbers_of_runs(rows: pd.DataFrame) -> list[str]:
+    """The number of pairs; of both methods' runs if they are not paired, or not all paired."""
+    both = [f"{a}, {b}" for a, b in zip(rows["n_a"], rows["n_b"], strict=True)]
+    if is_unpaired(rows):
+        return both
+    n, most = list(rows["n"]), list(rows[["n_a", "n_b"]].max(axis=1))
+    return [str(k) if k == m else f"{k} of {b}" for k, m, b in zip(n, most, both, strict=True)]
 
 
 def _pairs(comparisons: pd.DataFrame) -> list[tuple[str, str]]:

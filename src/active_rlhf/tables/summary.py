@@ -31,14 +31,14 @@ def summary(frame: pd.DataFrame, terms: Terms, env: str = "") -> Table:
 def _of_environment(frame: pd.DataFrame, terms: Terms, env: str) -> Table:
     """Endpoint, those beside it and area under the curve of each method on one environment."""
     of_env = frame[frame["env"] == env]
-    main, area, *more = (
+    shown = [name for name in ("endpoint", "auc") if name in set(of_env["metric_type"])]
+    shown += terms.beside(of_env)
+    main, *more = (
         rows.set_index("method").loc[terms.order(rows)]
-        for rows in (
-            of_env[of_env["metric_type"] == name]
-            for name in ("endpoint", "auc", *terms.beside(of_env))
-        )
+        for rows in (of_env[of_env["metric_type"] == name] for name in shown)
     )
-    others = dict(zip(terms.beside(of_env), more, strict=True))
+    others = dict(zip(shown[1:], more, strict=True))
+    area = others.pop("auc", None)
     places = decimals([*main["mean"], *main["sd"]])
     columns = [
         ("n", [Cell(str(n)) for n in main["n"]]),
@@ -49,13 +49,14 @@ def _of_environment(frame: pd.DataFrame, terms: Terms, env: str) -> Table:
         ("Min", numbers(main["min"], places)),
         ("Max", numbers(main["max"], places)),
         *(mean_and_sd(name.capitalize(), rows) for name, rows in others.items()),
-        mean_and_sd("AUC", area),
+        *([] if area is None else [mean_and_sd("AUC", area)]),
     ]
     others_defined = [f"{name.capitalize()}: {terms.metric(name, True)}. " for name in others]
     return table(
         f"summary {env}",
-        f"{capital(terms.metric('endpoint', True))} on {env}, and AUC, the "
-        f"{terms.metric('auc', True)}; {seeds(main['n'])} seeds. {''.join(others_defined)}"
+        f"{capital(terms.metric('endpoint', True))} on {env}"
+        + (f", and AUC, the {terms.metric('auc', True)}" if area is not None else "")
+        + f"; {seeds(main['n'])} seeds. {''.join(others_defined)}"
         "Interval: t interval of the mean. IQM: interquartile mean. Bold: best of a column, with "
         "ties at the precision shown.",
         [("Method", plain(main.index)), *columns],

@@ -4,7 +4,6 @@ import pandas as pd
 
 from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.wording import (
-    TEST,
     Terms,
     capital,
     decimals,
@@ -59,7 +58,7 @@ def variants(
         f"variants {env} {metric_type}",
         f"{capital(terms.metric(metric_type, True))} of each selector under each variant on "
         f"{env}, mean ± sd, and its difference to the selector's first variant; "
-        f"{seeds(means['n'])} seeds. {TEST}; Holm within selector × environment × endpoint, "
+        f"{seeds(means['n'])} seeds. {terms.test}; Holm within selector × environment × endpoint, "
         f"α = {terms.alpha:g}. HL: Hodges-Lehmann estimate with its exact interval. dz: mean "
         "difference over its sd. Bold: rejected.",
         [

@@ -141,10 +141,14 @@ def build_vector(spec: "Spec", stream: np.random.Generator, environments: int) -
 
 
 def made(environment: str, seed: int, options: Mapping[str, Any] | None = None) -> Any:
-    """A task by its name in a study: a declared part, or else a gymnasium environment."""
+    """A task by its name in a study: a declared part, an Atari game, or else a gymnasium
+    environment."""
     from active_rlhf import parts
+    from active_rlhf.tasks.atari import AtariTask, is_atari
     from active_rlhf.tasks.gym import GymTask
 
     if parts.declared("task", environment):
         return parts.part("task", environment).build(options or {}, seed)
+    if is_atari(environment):
+        return AtariTask(environment, seed, options)
     return GymTask(environment, seed, options)

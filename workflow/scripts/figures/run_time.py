@@ -4,7 +4,7 @@ from active_rlhf.analysis.overhead import select
 from active_rlhf.analysis.wording import Terms
 from active_rlhf.errors import logged
 from active_rlhf.figures.overhead import overhead_bars
-from active_rlhf.figures.style import save
+from active_rlhf.figures.style import look_of, save
 from active_rlhf.results.export import read_csv
 from active_rlhf.results.marks import mark
 
@@ -13,4 +13,5 @@ with logged(snakemake.log[0]):
     terms = Terms.of(study)
     made_from = mark(study["study"], snakemake.input, snakemake.params.study, code)
     runs = select(read_csv(snakemake.input.runs), study["methods"], study["exclude"])
-    save(overhead_bars(runs, terms), snakemake.output, made_from)
+    with look_of(study):
+        save(overhead_bars(runs, terms), snakemake.output, made_from)

@@ -11,6 +11,7 @@ from typing import Any
 from active_rlhf.compute.products import FILE as PRECISION
 from active_rlhf.errors import InputError, line
 from active_rlhf.files import CHECKPOINT, LOCK, folder_name, result_files
+from active_rlhf.results.imports import matching
 from active_rlhf.results.provenance import CONFIG, RECORD
 from active_rlhf.study.loading import load_study
 from active_rlhf.study.matrix import excluded, study_runs
@@ -24,7 +25,10 @@ STALE = "delete it, and snakemake makes it again"
 EXCLUDED = "a run that the config excludes; nothing uses it"
 FOREIGN = "a run that is not in the config; nothing uses it"
 HALF_WRITTEN = "left half-written by a process that was killed; remove it"
-MADE = ("exports", "figures", "findings.md", "probes", "report", "statistics", "tables")
+MADE = (
+    *("exports", "figures", "findings.md", "index.html", "probes", "report", "site", "statistics"),
+    "tables",
+)
 # In a run's folder beside its results; and models in the format of earlier versions.
 BESIDE = (
     *("run.json", "finished.json", PRECISION, "progress.json", "tensorboard", "wandb"),
@@ -139,10 +143,13 @@ def _with_paths(stored: dict[str, Any], path: Path) -> dict[str, Any]:
     if not isinstance(imported, Mapping):
         return stored
     home = path.resolve().parent.parent.parent
-    found = {
-        name: str(home / file) if isinstance(file, str) and (home / file).is_file() else file
-        for name, file in imported.items()
-    }
+    found = {}
+    for name, source in imported.items():
+        files = source.get("files") if isinstance(source, Mapping) else None
+        if isinstance(files, list) and all(isinstance(file, str) for file in files):
+            own = [p if matching(p := str(home / file), name) else file for file in files]
+            source = {**source, "files": own}
+        found[name] = source
     return stored | {"imported": found}
 
 
@@ -161,7 +168,7 @@ def leftovers(folder: Folder) -> Findings:
             name = f"runs/{run}" if message in (EXCLUDED, FOREIGN) else name
         elif rest and rest[-1].startswith("."):
             message = HALF_WRITTEN
-        elif top == "logs" or (top in MADE and not folder.record):
+        elif top in ("logs", "site") or (top in MADE and not folder.record):
             message = ""
         elif name == "report.html":
             message = f"written after {RECORD}, which does not cover it"

@@ -9,6 +9,7 @@ from typing import Any
 
 from active_rlhf.files import folder_name, result_files, sha256
 from active_rlhf.results.collect import REMEDY, read_result, require_probe
+from active_rlhf.results.imports import digest, shown
 from active_rlhf.results.marks import MARKED, combined, marked_inputs
 from active_rlhf.results.provenance import CONFIG, RECORD, read_record
 from active_rlhf.results.verify.consistency import faults
@@ -56,9 +57,11 @@ def record(folder: Folder) -> Findings:
     yield from untouched(folder, there, RECORD, REMEDY)
     if folder.study is None:
         return
-    for name, path in (folder.study.imported or {}).items():
-        if record["imported"].get(name, {}).get("sha256") != sha256(path):
-            yield Finding(RECORD, f"{path} has changed since then; let snakemake analyse it again")
+    for name, imported in (folder.study.imported or {}).items():
+        source = imported.as_dict()
+        if record["imported"].get(name, {}).get("sha256") != digest(name, source):
+            said = f"{shown(source)} has changed since then; let snakemake analyse it again"
+            yield Finding(RECORD, said)
     names = set(run_folders(study_runs(folder.study)))
     if record["study"] != folder.study.study or record["runs"].keys() != names:
         yield Finding(RECORD, f"is not of the runs in {CONFIG}; {STALE}")

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from active_rlhf.analysis.study import statistics_of_exports
 from active_rlhf.files import folder_name
 from active_rlhf.results.collect import collect, gather_overhead
 from active_rlhf.results.export import read_csv
+from active_rlhf.results.imports import convert_of_study
 from active_rlhf.results.provenance import RECORD
 from active_rlhf.results.verify.folder import (
     MISSING,
@@ -32,10 +34,12 @@ from active_rlhf.study.loading import resolve_run
 from active_rlhf.study.matrix import (
     baselines,
     budgets,
+    environments,
     excluded_in,
     methods,
     methods_of,
     shown_methods,
+    yardsticks,
 )
 from active_rlhf.study.messages import show
 from active_rlhf.study.settings import Study
@@ -56,12 +60,23 @@ def exports(folder: Folder) -> Findings:
         else:
             make = _collected(study, environment, folder.root / "runs")
             yield from guarded(folder, place, _again, folder, make)
+    for environment in study.imported or {}:
+        place = f"exports/{folder_name(environment)}.csv"
+        if folder.unsound(RECORD):
+            yield Finding(place, "not compared with its files, as these are not sound", NOTE)
+        else:
+            remake = partial(_converted, study, environment)
+            yield from guarded(folder, place, _again, folder, remake)
     parts = [f"exports/{folder_name(name)}.overhead.csv" for name in study.environments]
     if parts and folder.files.issuperset(parts):
         paths = [folder.root / part for part in parts]
         yield from _again(
             folder, lambda made: gather_overhead(paths, made / "exports/overhead.csv")
         )
+
+
+def _converted(study: Study, environment: str, made: Path) -> None:
+    convert_of_study(environment, study.as_dict(), made / "exports")
 
 
 def _collected(study: Study, environment: str, runs: Path) -> Callable[[Path], None]:
@@ -86,18 +101,18 @@ def statistics(folder: Folder) -> Findings:
         return
     exports = folder.root / "exports"
     stored = study.as_dict()
-    choices: dict[str, Any] = {
-        key: stored.get(key) for key in ("methods", "exclude", "partial", "statistics")
-    }
-    references = baselines(study)
+    keys = ("methods", "exclude", "partial", "statistics", "imported", "scale")
+    choices: dict[str, Any] = {key: stored.get(key) for key in keys}
+    references = yardsticks(study)
     choices["variants"] = {name: methods_of(study, name) for name in study.variants or {}} or None
     choices["budgets"] = budgets(study)
     of_exports = {
-        "exports": {name: exports / f"{folder_name(name)}.csv" for name in trained}
-        or study.imported,
+        "exports": {name: exports / f"{folder_name(name)}.csv" for name in environments(study)},
         "total_steps": steps_of_runs(trained),
         "baselines": {
-            name: exports / f"{folder_name(name)}.baselines.csv" for name in trained if references
+            name: exports / f"{folder_name(name)}.baselines.csv"
+            for name in environments(study)
+            if references
         },
         "references": references,
         "sessions": {
@@ -120,6 +135,7 @@ def statistics(folder: Folder) -> Findings:
         for name, table in tables.items():
             write_table(table, made / f"statistics/{name}.parquet")
         words = {"asked": asked_within(study), "published": stored.get("published")}
+        words["references"] = stored.get("references")
         page = findings_of_study(tables, choices | words)
         (made / "findings.md").write_text(page, encoding="utf-8")
 

@@ -13,7 +13,7 @@ from active_rlhf.study.sections import setting
 CHUNK = 256  # pairs of segments compared at once
 
 
-@candidates
+@candidates(flat=True)
 def motion(
     context: Context,
     count: int,

@@ -10,8 +10,6 @@ from active_rlhf.selection.candidates.recent import Episodes, recent_weights
 from active_rlhf.selection.context import Context
 from active_rlhf.study.sections import setting
 
-CHUNK = 1 << 15  # steps evaluated at once
-
 
 @candidates
 def policy_rank(
@@ -56,7 +54,7 @@ def policy_rank(
 def likelihoods(context: Context, ids: np.ndarray) -> np.ndarray:
     """Mean over time of log pi(a_t|o_t) under the current policy, float64 [n], of segments [n]."""
     found = np.empty(len(ids))
-    many = max(1, CHUNK // context.segment_length)
+    many = max(1, context.store.at_once // context.segment_length)
     for begin in range(0, len(ids), many):
         part = slice(begin, begin + many)
         observations, actions = (

@@ -23,7 +23,7 @@ def squared_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.asarray(np.minimum(straight, crossed))
 
 
-@picker
+@picker(flat=True)
 def k_center(
     pool: Pairs,
     batch: int,

@@ -1,0 +1,226 @@
+"""Runs of others: every kind is recognised and read whole, and what cannot be used is refused."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from results.kinds import KINDS, NUMBERED, made
+
+from active_rlhf.analysis.rows import spread, warnings
+from active_rlhf.analysis.study import statistics
+from active_rlhf.analysis.wording import Terms
+from active_rlhf.cli import main
+from active_rlhf.errors import InputError
+from active_rlhf.results.export import ExportError, read_runs
+from active_rlhf.results.imports import convert_of_study, gather, matching
+from active_rlhf.study.loading import load_study
+from active_rlhf.tables.significance import significance
+
+ENV = "Hopper-v5"
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory):
+    """(entry of a study, expected rows, folder) of a kind, made once."""
+    root, known = tmp_path_factory.mktemp("kinds"), {}
+
+    def of(kind: str):
+        if kind not in known:
+            folder = root / kind.replace(" ", "_")
+            known[kind] = (*made(kind, folder), folder)
+        return known[kind]
+
+    return of
+
+
+def loaded(entry, folder: Path, **more):
+    study = {"study": "s", "imported": {ENV: entry}, **more}
+    return load_study(folder / "study.yaml", data=study).as_dict()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_is_recognised_and_read_whole(kind, kinds, tmp_path):
+    entry, expected, folder = kinds(kind)
+    study = loaded(entry, folder, statistics={"design": "unpaired"})
+    source = study["imported"][ENV]
+    assert (source["format"], source["rows"]) == KINDS[kind][1:]
+    assert load_study(folder / "study.yaml", data=study).as_dict() == study  # all is filled in
+    convert_of_study(ENV, study, tmp_path)
+    runs = read_runs({ENV: tmp_path / f"{ENV}.csv"}, design="unpaired")
+    found = [(m, s, t, r) for _, m, s, t, r, *_ in runs.itertuples(index=False)]
+    wanted = sorted(expected, key=lambda row: (row[0], row[1]))
+    assert [row[:3] for row in found] == [row[:3] for row in wanted]
+    assert np.array_equal([r for *_, r in found], [r for *_, r in wanted])
+    if kind == "bpref train":
+        assert runs["labels"].max() == 250
+    again = gather(ENV, source).runs["numbered"]
+    assert again.all() if kind in NUMBERED else not again.any()
+
+
+# --- what is refused, and what is not -----------------------------------------------------------
+
+HEAD = "algo,seed,steps,score\n"
+
+
+def table(*runs: tuple[str, int, list[tuple[int, float]]]) -> str:
+    return HEAD + "".join(f"{m},{s},{t},{r}\n" for m, s, own in runs for t, r in own)
+
+
+def converted(tmp_path: Path, text: str, entry=None, **study) -> pd.DataFrame:
+    """The runs of a study of one file, as everything after the conversion reads them."""
+    (tmp_path / "r.csv").write_text(text)
+    stored = loaded({"files": "r.csv"} | (entry or {}), tmp_path, **study)
+    convert_of_study(ENV, stored, tmp_path / "out")
+    design = stored["statistics"].get("design")
+    keep = [ENV] if stored["imported"][ENV]["equal_rows"] == "keep" else []
+    path = tmp_path / f"out/{ENV}.csv"
+    return read_runs({ENV: path}, untrained=True, design=design, repeated=keep)
+
+
+WHOLE = [(step, step / 3) for step in range(100, 1001, 100)]
+UNEQUAL = [("a", s, WHOLE) for s in range(20)] + [("b", s, WHOLE) for s in range(5)]
+REFUSED = {
+    "a row twice": (
+        table(("a", 1, [*WHOLE, WHOLE[-1]])),
+        {},
+        "line 12 repeats the step",
+    ),
+    "backwards": (table(("a", 1, WHOLE[::-1])), {}, "a seed 1: steps go backwards at line 3"),
+    "a run with a hole": (
+        table(("a", 1, WHOLE), ("a", 2, [WHOLE[0], WHOLE[3], (450, 1.0)])),
+        {},
+        "a seed 2: unfinished: ends at step 450 of 1000, and has holes",
+    ),
+    "20 and 5 seeds": (table(*UNEQUAL), {}, "b lacks 15 of 20 seeds (5, 6, 7 and 12 more); "),
+    "no seed in common": (table(("a", 1, WHOLE), ("b", 2, WHOLE)), {}, "a and b have no seed in"),
+    "two runs of a seed": (
+        "exp_name,seed,charts/episodic_return,global_step\nHopper-v5__a__1__1,1,0,9\n"
+        "Hopper-v5__a__1__2,1,0,9\n",
+        {},
+        "duplicate run: a seed 1 is also Hopper-v5__a__1__2",
+    ),
+    "no number": (
+        HEAD + "a,1,100,1\na,1,200,x\n",
+        {},
+        "not a number in line 3",
+    ),
+    "no name": (HEAD + "a,1,100,1\n,1,200,2\n", {}, "r.csv: line 3 has no algo"),
+    "no seed": (HEAD + "a,one,100,1\n", {}, "seed 'one' is not a whole number"),
+    "no method": ("seed,step,return\n1,2,3\n", {}, "of which method is this run?"),
+    "another environment": (
+        "env,method,seed,step,return\nAnt,a,1,2,3\n",
+        {},
+        "no runs of Hopper-v5 (it holds Ant; `task:` says its name)",
+    ),
+    "two returns": (
+        "method,seed,step,return,reward\na,1,2,3,4\n",
+        {},
+        "return and reward may",
+    ),
+    "no return": ("method,seed,step,loss\na,1,2,3\n", {}, "of no known kind"),
+    "a column that is not there": (HEAD, {"columns": {"return": "r"}}, "column r is missing"),
+    "no rows": (HEAD, {}, "no rows"),
+    "no step": ("algo,seed,score\na,1,2\na,1,3\n", {}, "a seed 1 has several rows, but no step"),
+    "a wildcard": (HEAD, {"files": "{algo}.csv"}, "unknown wildcard {algo}"),
+    "no such file": (HEAD, {"files": "none/{seed}.csv"}, "there is no file none/{seed}.csv"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_refused_is_named_with_file_line_and_remedy(case, tmp_path):
+    text, entry, said = REFUSED[case]
+    with pytest.raises(InputError) as caught:
+        converted(tmp_path, text, entry)
+    message = str(caught.value)
+    assert said in message and len(message.splitlines()) == 1
+    assert "r.csv" in message or "study.yaml" in message
+
+
+def test_what_parallel_environments_write_is_read(tmp_path):
+    """Several rows at a step, whose lengths do not add up to it; alike only where asked for."""
+    rows = [(step, value) for step in range(2000, 20001, 2000) for value in (-340.6, -452.0)]
+    runs = converted(tmp_path, table(("a", 1, rows), ("b", 1, rows)))
+    assert list(runs["step"][:2]) == [2000, 2000] and len(runs) == 40
+    text = "method,seed,step,length,return\n" + "".join(f"a,1,{t},1000,{r}\n" for t, r in rows)
+    assert len(converted(tmp_path, text)) == 20
+    alike = table(("a", 1, [(step, 1.0) for step, _ in rows]))
+    with pytest.raises(ExportError, match="repeats"):
+        converted(tmp_path, alike)
+    assert len(converted(tmp_path, alike, {"equal_rows": "keep"})) == 20
+
+
+def test_seeds_that_differ_are_compared_by_choice(tmp_path):
+    paired = converted(tmp_path, table(*UNEQUAL), statistics={"design": "paired"})
+    unpaired = converted(tmp_path, table(*UNEQUAL), statistics={"design": "unpaired"})
+    assert len(paired) == len(unpaired) == 250
+    tables = statistics(paired, resamples=20)["comparisons"]
+    assert set(tables["n"]) == {5} and set(tables["n_a"]) == {20}
+    terms = Terms.of({"statistics": {"design": "paired"}, "imported": {ENV: {"rows": "means"}}})
+    caption = significance(tables, terms, ENV).caption
+    assert "Only seeds that both methods have" in caption and "logged means" in caption
+    assert significance(tables, terms, ENV).rows[0][1].text == "5 of 20, 5"
+
+
+def test_methods_exclusions_and_length_are_the_studys(tmp_path):
+    text = table(("a", 1, WHOLE), ("a", 2, WHOLE[:2]), ("b", 1, WHOLE), ("c", 9, WHOLE))
+    entry = {"env": ENV, "method": "A", "seed": 2, "reason": "killed"}
+    runs = converted(tmp_path, text, {"until": 700}, methods={"b": "B", "a": "A"}, exclude=[entry])
+    assert set(runs["method"]) == {"a", "b"} and set(runs["seed"]) == {1}
+    assert runs["step"].max() == 700
+    with pytest.raises(ExportError, match=r"exclude: .* no such run"):
+        converted(tmp_path, text, exclude=[entry | {"method": "z"}])
+
+
+def test_what_rows_cover_is_counted_and_said():
+    """Recomputed with plain pandas; `final` of rows at different rates is warned of."""
+    rows = [("E", "often", s, t, 1.0) for s in (1, 2) for t in range(10, 2001, 10)]
+    rows += [("E", "seldom", s, t, 1.0) for s in (1, 2) for t in range(100, 1501, 100)]
+    runs = pd.DataFrame(rows, columns=["env", "method", "seed", "step", "return"])
+    holed = (runs["seed"] == 2) & (runs["method"] == "often")
+    runs = runs[~(holed & runs["step"].between(300, 900))]
+    found = spread(runs).set_index("method")
+    grouped = runs.groupby("method")
+    assert found["rows"].to_dict() == grouped.size().to_dict()
+    last = runs.groupby(["method", "seed"])["step"].last().groupby("method")
+    assert found["shortest"].to_dict() == last.min().to_dict()
+    assert found.loc["often", ["span", "holes", "where"]].tolist() == [100, 1, "seed 2: 290 to 910"]
+    said = " ".join(warnings(spread(runs), Terms(rows="episodes")))
+    assert "span 100 steps in often and 1,000 in seldom" in said and "seed 2: 290 to 910" in said
+    assert "over the steps that all runs have, 100 to 1,500; the longest run has 2,000" in said
+    assert "span" not in " ".join(warnings(spread(runs), Terms(endpoint="last_steps")))
+
+
+def test_paths_say_method_and_seed(tmp_path):
+    for name in ("a/s_1/x.csv", "a/s_22/x.csv", "b/c/s_3/x.csv", "b/s_4/y[1].csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert list(matching(f"{tmp_path}/{{method}}/s_{{seed}}/x.csv", ENV).values()) == [
+        {"method": "a", "seed": "1"},
+        {"method": "a", "seed": "22"},
+    ]
+    deep = matching(f"{tmp_path}/{{method,.+}}/s_{{seed,[0-9]}}/x.csv", ENV)
+    assert [known["method"] for known in deep.values()] == ["a", "b/c"]
+    assert list(matching(f"{tmp_path}/b/s_4/y[1].csv", ENV)) == [f"{tmp_path}/b/s_4/y[1].csv"]
+    assert matching(f"{tmp_path}/*/s_4/y[1].csv", ENV) and not matching(f"{tmp_path}/{{env}}", ENV)
+
+
+def test_the_command_says_what_it_understood_and_writes_a_study_that_loads(
+    kinds, monkeypatch, capsys
+):
+    monkeypatch.chdir(kinds("monitor")[-1])
+    pattern = "logs/{method}/seed_{seed}/monitor.csv"
+    assert main(["import", pattern, "--out", "study.yaml"]) == 0
+    said = capsys.readouterr().out
+    assert "Hopper-v5: 4 files of kind monitor; a row is a training episode" in said
+    assert re.search(r"sac +2 +1, 7 +28 +100 +1,400 +1,400 +0", said)
+    study = load_study("study.yaml")
+    assert study.methods == {"ppo": "ppo", "sac": "sac"}
+    assert main(["import", pattern, "--out", "study.yaml"]) == 2  # it is there
+    monkeypatch.chdir(kinds("rliable npz")[-1])
+    command = ["import", "scores.npz", "--env", ENV, "--task", "0", "--out", "s.yaml"]
+    assert main(command) == 0 and "are numbered" in capsys.readouterr().out
+    assert load_study("s.yaml").statistics.design == "unpaired"
+    assert main([*command[:2], "--out", "t.yaml"]) == 2
+    assert not Path("t.yaml").exists()

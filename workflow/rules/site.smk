@@ -1,0 +1,132 @@
+# The study's own pages: index.html, and those in site/. The record of provenance covers those of
+# the whole study; those of single runs, and that about the record itself, come beside it.
+
+# The run of each method that films show: its first that there is.
+FILMED = {name: {} for name in TRAINED}
+for name, method, seed in study_runs(STUDY):
+    FILMED[name].setdefault(method, [seed, asking([split(method)[0]])])
+
+# What tables call each method, baselines too.
+CALLED = {method: method.replace("_", " ") for method in baselines(STUDY)}
+CALLED |= (shown_methods(STUDY) or {}) if TRAINED else {}
+
+# What the frame of every page depends on.
+FRAME = ("study", "imported", "partial")
+
+# What pages about the whole study depend on; in the config itself, variants hold settings rather than methods.
+PAGES = dict(changes=config["variants"] if VARIANTS else None)
+
+
+def captions(*names):
+    """What stands under the figures of these names."""
+    return {
+        name: Path(workflow.source_path(f"../report/{name}.rst")).read_text(encoding="utf-8")
+        for name in names
+    }
+
+
+def filmed(wildcards):
+    """The results of the runs that films of an environment show."""
+    runs_of = FILMED[environment_of(wildcards.environment)]
+    folder = f"{RESULTS}/runs/{wildcards.environment}"
+    return [f"{folder}/{method}/{seed}/run.json" for method, (seed, _) in runs_of.items()]
+
+
+# The figures on these pages.
+SHOWN = [
+    *(rules.learning_curves, rules.endpoints),
+    *((rules.reward_accuracy,) if ASKING else ()),
+    *((rules.return_limits,) if BASELINES and ASKING else ()),
+    *((rules.run_time,) if TRAINED else ()),
+]
+
+
+rule site:
+    input:
+        **STATISTICS,
+        config=f"{RESULTS}/config.yaml",
+        drawn=[path for rule in SHOWN for path in rule.output if wanted(rule)],
+        tables=[place("tables", f"{name}.md", scope) for scope in TABLES for name in TABLES[scope]],
+        costs=[rules.overhead.output.means, rules.overhead.output.runs] if TRAINED else [],
+    output:
+        f"{RESULTS}/index.html",
+        [f"{RESULTS}/site/{name}.html" for name in ("compare", "config", "methods")],
+        [f"{RESULTS}/site/cost.html"] if TRAINED else [],
+        [f"{RESULTS}/site/site.{suffix}" for suffix in ("css", "js")],
+    log:
+        f"{RESULTS}/logs/site/site.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(
+            *config,
+            **PAGES,
+            captions=captions(
+                *("learning_curves", "endpoints", "reward_accuracy", "return_limits", "overhead")
+            ),
+        ),
+        code=script_code("site/site.py"),
+    script:
+        "../scripts/site/site.py"
+
+
+rule behaviour:
+    input:
+        filmed,
+    output:
+        f"{RESULTS}/site/behaviour/{{environment}}.html",
+    log:
+        f"{RESULTS}/logs/site/behaviour/{{environment}}.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings("study", filmed=FILMED, called=CALLED),
+        code=script_code("site/behaviour.py"),
+    script:
+        "../scripts/site/behaviour.py"
+
+
+rule run_pages:
+    input:
+        runs,
+        [f"{RESULTS}/site/behaviour/{folder_name(name)}.html" for name in TRAINED],
+    output:
+        f"{RESULTS}/site/runs.html",
+        f"{RESULTS}/site/behaviour.html",
+    log:
+        f"{RESULTS}/logs/site/runs.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*FRAME, filmed=FILMED, called=CALLED),
+        code=script_code("site/run_pages.py"),
+    script:
+        "../scripts/site/run_pages.py"
+
+
+# What `active-rlhf page` makes: all that need no record of the whole study.
+rule pages:
+    input:
+        rules.site.output,
+        rules.run_pages.output if TRAINED else [],
+    localrule: True
+
+
+rule provenance_page:
+    input:
+        f"{RESULTS}/provenance.json",
+    output:
+        f"{RESULTS}/site/provenance.html",
+    log:
+        f"{RESULTS}/logs/site/provenance.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*FRAME),
+        code=script_code("site/provenance_page.py"),
+    script:
+        "../scripts/site/provenance_page.py"
