@@ -1,10 +1,17 @@
 """Runs on Seaquest, by its pictures and by its memory: killed and resumed, small, and filmed."""
 
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
 import gymnasium
 import numpy as np
 import pytest
 
 from active_rlhf.behaviour.stacks import Pictures
+from active_rlhf.cli import main
 from active_rlhf.films.recorded import Recorded
 from active_rlhf.labelling.data import read, write
 from active_rlhf.rewards.probe import ProbeSet
@@ -14,7 +21,9 @@ from active_rlhf.run.training import Stopped, train
 from active_rlhf.study.loading import load_study, resolve_run
 from active_rlhf.study.messages import ConfigError
 from active_rlhf.study.probes import probe_for
+from active_rlhf.tasks.atari import AtariOptions
 
+ROOT = Path(__file__).parents[2]
 GAME = "ALE/Seaquest-v5"
 PIXELS = {
     "agent": {"name": "a2c", "network": "cnn", "environments": 4, "rollout_steps": 32},
@@ -114,6 +123,27 @@ def test_a_probe_set_measures_the_model(kind, whole, tmp_path):
     probe.make(probe_for(study_of(kind), GAME, "duo"), path)
     measured = ProbeSet.load(path).measured(load_reward_model(out))
     assert measured.keys() >= {"probe_accuracy"} and measured["probe_loss"] >= 0
+
+
+def test_the_page_on_atari_says_what_is_so(kind, whole, tmp_path, monkeypatch):
+    page = (ROOT / "docs/atari.md").read_text()
+    told = dict(re.findall(r"^\| `(\w+)` \| `?([^`|]+?)`? \|", page, re.MULTILINE))
+    fields = {name: field.default for name, field in AtariOptions.model_fields.items()}
+    assert told.pop("blank") and fields.pop("blank") is None
+    told.pop("options", None)
+    assert told == {name: json.dumps(value) for name, value in fields.items()}
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(whole[1], "results/seaquest/runs/ALE%2FSeaquest-v5/duo/1")
+    for line in re.findall(r"^active-rlhf (?:film|queries) .*$", page, re.MULTILINE):
+        assert main(shlex.split(line)[1:]) == 0
+    assert Path("film.html").exists() and Path("queries.html").exists()
+
+
+@pytest.mark.parametrize("name", ["seaquest", "atari_small"])
+def test_the_shipped_studies_can_run(name):
+    study = load_study(ROOT / f"config/{name}.yaml")
+    for selector in (*study.selectors, "true_reward", "random_policy"):
+        assert resolve_run(study, GAME, selector, 1).total_steps > 0
 
 
 @pytest.mark.slow

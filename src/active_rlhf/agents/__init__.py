@@ -30,7 +30,11 @@ class Learned:
 
 
 class Agent(Protocol):
-    """Acts in a task, and learns from the rewards."""
+    """Acts in a task, and learns from the rewards.
+
+    One with a setting `environments` that is more than 1 acts in a `VectorTask` of as many; its
+    evaluations are in a single task all the same.
+    """
 
     path: str
     """Which of its implementations runs, and why."""
@@ -40,10 +44,11 @@ class Agent(Protocol):
     @property
     def moments(self) -> Any:
         """Statistics of all observations so far (`normalise.Moments`), with which the reward model
-        normalises."""
+        normalises; None for pictures."""
 
     def act(self, task: Task, steps: int, stream: np.random.Generator | None) -> Rollout:
-        """Act for `steps` steps, exploring; without a stream, act greedily and remember nothing."""
+        """Act for `steps` steps, of all environments together, exploring; without a stream, act
+        greedily and remember nothing."""
 
     def learn(
         self, rollout: Rollout, rewards: np.ndarray, progress: float, stream: np.random.Generator

@@ -24,6 +24,7 @@ class TorchAgent:
     optimiser: torch.optim.Optimizer
 
     def __init__(self, task: Any, settings: NetworkSettings, stream: np.random.Generator):
+        torch.set_num_threads(1)  # a run is one
         self.model = actor_critic(task, settings, stream)
         self._bounds = bounds(task.action_space)
 

@@ -116,7 +116,8 @@ def _panels(
     note(
         figure,
         f"Hodges-Lehmann estimate of a − b with its {terms.exact}{terms.level} interval (not "
-        f"corrected for the number of tests; dotted: unbounded). Filled: rejected at α = {terms.alpha:g}. "
+        "corrected for the number of tests; dotted: unbounded). Filled: rejected at α = "
+        f"{terms.alpha:g}. "
         f"{terms.test}; {family(families, terms)}. {shown}",
         *power_notes(families, terms),
         teacher_and_budget(terms, *envs),

@@ -27,6 +27,7 @@ from active_rlhf.rewards.measures import sigmoid
 from active_rlhf.rewards.settings import MLPSettings
 
 CHUNK = 2048  # rows predicted at once
+HEIGHTS = (512, 128)  # what their number is a multiple of: usually, and of a short rollout
 ADAM_EPSILON = 1e-8
 
 Member = namedtuple("Member", "flat weights biases")
@@ -145,7 +146,8 @@ class MLPEnsemble(Ensemble):
         """Unnormalised rewards float32 [E, ...] of raw observations [..., o], actions [..., a]."""
         observations, actions, shape = self.rows(observations, actions)
         out = np.empty((len(self.members), len(actions)), np.float32)
-        for e, part, units in self._last_hidden(observations, actions):
+        short = len(shape) == 1 and len(actions) < HEIGHTS[0]
+        for e, part, units in self._last_hidden(observations, actions, HEIGHTS[short]):
             np.dot(units, self.members[e].weights[-1][:, 0], out=out[e, part])
         for member, rewards in zip(self.members, out, strict=True):
             rewards += member.biases[-1]
@@ -165,7 +167,7 @@ class MLPEnsemble(Ensemble):
         return out
 
     def _last_hidden(
-        self, observations: np.ndarray, actions: np.ndarray
+        self, observations: np.ndarray, actions: np.ndarray, height: int = HEIGHTS[0]
     ) -> Iterator[tuple[int, slice, np.ndarray]]:
         """Yields member, rows and their last hidden units float32 [n, c], for immediate use."""
         inputs, sums, units = self._prediction
@@ -175,7 +177,7 @@ class MLPEnsemble(Ensemble):
             self.inputs(observations[part], actions[part], inputs[:count])
             # Only a few different heights, as code is compiled and kept for each; rows past the end
             # are ignored.
-            rows = min(CHUNK, -(-count // 512) * 512)
+            rows = min(CHUNK, -(-count // height) * height)
             hidden = [h[:rows] for h in units]
             for e, member in enumerate(self.members):
                 network = self._for_products(member)

@@ -5,7 +5,7 @@ In a study:
     parts: [template_name.py]
     agent: {name: template_name, learning_rate: 0.01}
 
-`active_rlhf/agents/ppo/update.py` is PPO in plain torch, to copy.
+`active_rlhf/agents/ppo/update.py` is PPO in plain torch, and `a2c/agent.py` is A2C, to copy.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,9 @@ class TemplateName:
         stream: np.random.Generator,  # draws its initial parameters
         *,
         # Every keyword-only parameter is a setting, with its type, range and a sentence.
-        # A run reads this one: the number of steps that `act` is asked for.
+        # A run reads this one: the number of steps that `act` is asked for. (It also reads
+        # `environments`, if there is one: with more than 1, `act` is given that many in step, a
+        # `tasks.VectorTask`; see `tasks.rollout.collect_in_step`.)
         rollout_steps: Annotated[int, Field(ge=2, description="steps between two updates")] = 2048,
         learning_rate: Annotated[
             float, Field(gt=0, description="step size of the policy gradient")
