@@ -23,13 +23,16 @@ SMALL: dict[str, Any] = {
 }
 
 
-def spec(environment: str) -> Spec:
-    study = load_study("small.yaml", data=SMALL | {"environments": [environment]})
+IN_STEP = {"name": "a2c", "environments": 4, "rollout_steps": ROLLOUT}
+
+
+def spec(environment: str, **changes: Any) -> Spec:
+    study = load_study("small.yaml", data=SMALL | {"environments": [environment]} | changes)
     return resolve_run(study, environment, "random", 1)
 
 
-def stopped(environment: str, out: Path, after: int) -> None:
+def stopped(environment: str, out: Path, after: int, **changes: Any) -> None:
     """A run that is left with a checkpoint after so many rollouts."""
     asked = iter([*[False] * after, True])
     with pytest.raises(Stopped):
-        train(spec(environment), out, stopping=lambda: next(asked))
+        train(spec(environment, **changes), out, stopping=lambda: next(asked))

@@ -6,7 +6,7 @@ import gymnasium
 import mujoco
 import numpy as np
 import pytest
-from film_runs import ROLLOUT, ROLLOUTS, spec, stopped
+from film_runs import IN_STEP, ROLLOUT, ROLLOUTS, SMALL, spec, stopped
 from run_files import assert_same_results
 
 from active_rlhf.behaviour.ledger import Ledger
@@ -22,6 +22,11 @@ from active_rlhf.tasks.gym import ENVIRONMENTS, GymTask
 STEPS, OFFSET = 80, 50
 ROBOTS = [name for name in ENVIRONMENTS if name.endswith("-v5")]
 SEED = 7
+
+IN_STEP_CHANGES = {
+    "agent": IN_STEP,
+    "labels": SMALL["labels"] | {"segment_length": 10, "first_after": 0.2},
+}
 
 
 def acted(name, episodes=2):
@@ -185,11 +190,23 @@ def test_segments_of_a_run_are_shown_while_it_trains_and_later(runs):
     assert len(film) == len(again) and returned == same
 
 
-def test_a_resumed_run_keeps_the_same_replays(tmp_path):
-    train(spec("Dot-v0"), tmp_path / "whole")
+@pytest.mark.parametrize("changes", [{}, IN_STEP_CHANGES], ids=["alone", "in step"])
+def test_a_resumed_run_keeps_the_same_replays(tmp_path, changes):
+    train(spec("Dot-v0", **changes), tmp_path / "whole")
     for rollouts in (3, ROLLOUTS - 8):
-        stopped("Dot-v0", tmp_path / "resumed", rollouts)
-    train(spec("Dot-v0"), tmp_path / "resumed")
+        stopped("Dot-v0", tmp_path / "resumed", rollouts, **changes)
+    going = Recorded(tmp_path / "resumed")
+    known = going.episodes()
+    early = going.queries().ledger.column("pairs").ravel().tolist()
+    films = going.films(early)
+    train(spec("Dot-v0", **changes), tmp_path / "resumed")
+    whole = Recorded(tmp_path / "whole")
+    for now, later in zip(films, whole.films(early), strict=True):
+        np.testing.assert_array_equal(now.pictures, later.pictures)
+    over = whole.episodes()  # of a finished run, those that ended
+    assert len(over) > 8 and len(set(over) & set(known)) > len(known) - 6
+    with pytest.raises(InputError, match="have no step 9999"):
+        going.films([9999])
     assert_same_results(tmp_path / "whole", tmp_path / "resumed")
     with np.load(tmp_path / "whole/labels.npz") as labels:
         assert labels["replay_episodes"].shape == labels["pairs"].shape

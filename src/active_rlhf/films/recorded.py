@@ -177,7 +177,7 @@ class Recorded:
                         f"{self.directory}: episode {number} ends at step {first + known}, so no "
                         f"{length} steps begin at {i}"
                     )
-        if missing := [i for i in ids if not 0 <= i < store.steps]:
+        if missing := [i for i in ids if not any(a <= i < a + k for a, k in self.episodes())]:
             raise InputError(
                 f"{self.directory}: its {store.steps} steps so far have no step {missing[0]}"
             )
