@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from people import person, spec
 from tiny_study import TINY
 
@@ -173,3 +174,33 @@ def test_the_code_of_the_provenance_page_runs(results, monkeypatch):
     names: dict[str, Any] = {"observations": np.zeros((3, 11))}
     run_page(REPOSITORY / "docs/provenance.md", names)
     assert names["actions"].shape == (3, 3) and names["rewards"].shape == (3,)
+
+
+TEXTBOOK = {
+    "cartpole": {"total_steps": 1024, "labels": {"total": 12, "initial": 6, "sessions": 2}},
+    "atari_small": {"total_steps": 1600, "labels": {"total": 4, "initial": 2, "sessions": 2}},
+    "seaquest": {"total_steps": 960, "labels": {"total": 4, "initial": 2, "sessions": 2}},
+}
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_textbook_run(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("ale_py", reason="no ale-py: no Atari")
+    monkeypatch.chdir(tmp_path)
+    Path("config").mkdir()
+    for name, small in TEXTBOOK.items():
+        study = yaml.safe_load((REPOSITORY / f"config/{name}.yaml").read_text())
+        study["labels"] |= small["labels"] | {"probe_pairs": 4, "segment_length": 5}
+        study["labels"]["validation_fraction"] = 0.25
+        study |= {"total_steps": small["total_steps"], "evaluation": {"every": 8000, "episodes": 1}}
+        if name != "cartpole":
+            study["environments"]["ALE/Seaquest-v5"]["options"]["max_episode_steps"] = 40
+        Path(f"config/{name}.yaml").write_text(yaml.safe_dump(study))
+    page = (REPOSITORY / "docs/textbook.md").read_text()
+    lines = "".join(re.findall(r"^```bash\n(.*?)^```", page, re.DOTALL | re.MULTILINE)).splitlines()
+    commands = [shlex.split(line)[1:] for line in lines if line.startswith("active-rlhf")]
+    assert len(commands) == len(lines) - 1  # make cartpole is a study of its own
+    for command in commands:
+        assert main(command) == 0, (command, capsys.readouterr().err)
+    assert "centred" in capsys.readouterr().out
+    assert len(list(Path("runs").glob("*.html"))) == 5

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from active_rlhf.tasks.cartpole import CARTPOLES
+from active_rlhf.tasks.cartpole import CART, CARTPOLES, FLOOR, HEIGHT, PIXELS, POLE, WIDTH
 
 
 @pytest.mark.parametrize("name", CARTPOLES)
@@ -54,3 +54,17 @@ def test_without_an_end_what_fell_stays_there_unrewarded():
     assert 5 < fell < 20 and not rewards[fell:].any()
     assert all((step[0] == steps[fell][0]).all() for step in steps[fell:])
     assert [step[2] or step[3] for step in steps] == [False] * 499 + [True]
+
+
+@pytest.mark.parametrize(("x", "theta"), [(0.0, 0.0), (1.5, 0.2), (-2.0, -0.2)])
+def test_a_picture_shows_where_cart_and_pole_are(x, theta):
+    env = gymnasium.make("CartPoleBalanced-v0", render_mode="rgb_array").unwrapped
+    env.reset(seed=0)
+    env.state = (x, 0.0, theta, 0.0)
+    picture = env.render()
+    assert picture.shape == (HEIGHT, WIDTH, 3) and picture.dtype == np.uint8
+    cart, pole = (np.argwhere((picture == colour).all(-1)) for colour in (CART, POLE))
+    middle = WIDTH / 2 + PIXELS * x
+    assert cart[:, 1].mean() == pytest.approx(middle, abs=3)
+    top = pole[pole[:, 0].argmin()]
+    assert np.arctan2(top[1] - middle, FLOOR - 24 - top[0]) == pytest.approx(theta, abs=0.1)

@@ -79,6 +79,8 @@ def test_home_says_what_was_found_first(visit):
     assert len(images) >= 2 and all(map(all, images))
     page.get_by_text("All findings").click()
     assert page.get_by_text("Compared: random and hybrid").is_visible()
+    page.get_by_role("link", name="what the reward models learned").click()
+    assert "inspection.html" in page.url
 
 
 def test_tables_sort_filter_and_are_taken_along(visit):

@@ -64,7 +64,7 @@ rule reward_inspection:
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings(*ABOUT, **OF_INSPECTIONS),
+        study=settings(*LOOK, **OF_INSPECTIONS),
         code=script_code("figures/reward_inspection.py"),
     script:
         "../scripts/figures/reward_inspection.py"

@@ -47,6 +47,7 @@ rule site:
         config=f"{RESULTS}/config.yaml",
         drawn=[path for rule in SHOWN for path in rule.output if wanted(rule)],
         tables=[place("tables", f"{name}.md", scope) for scope in TABLES for name in TABLES[scope]],
+        learned=rules.inspection_page.output if SESSIONS else [],
         costs=[rules.overhead.output.means, rules.overhead.output.runs] if TRAINED else [],
     output:
         f"{RESULTS}/index.html",

@@ -44,12 +44,14 @@ def write_home(site: Site, tables: Mapping[str, pd.DataFrame], captions: Mapping
             }
         )
     coverage = site.root / "tables" / "coverage.md"
+    learned = "report/inspection.html"
     partial = bool(site.terms().partial) and coverage.exists()
     site.write(
         "index.html",
         "home.html.jinja",
         parts=parts,
         findings=rendered(findings_of_study(tables, site.study)),
+        learned=learned if (site.root / learned).exists() else "",
         test=site.terms().test,
         compared=_compared(site, tables["endpoints"]),
         power=_power(tables["power"], site),

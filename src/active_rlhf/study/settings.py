@@ -388,6 +388,7 @@ Colour = Annotated[
 ]
 FigureName = Literal[
     "learning_curves",
+    "training_progress",
     "endpoints",
     "effects",
     "rankings",

@@ -14,6 +14,12 @@ import numpy as np
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 
 STEPS = 500
+WIDTH, HEIGHT, FLOOR = 360, 200, 170  # pixels of a picture
+PIXELS = 68.0  # a unit of length
+SKY, GROUND, CART, POLE, FALLEN = (
+    np.array(colour, np.uint8)
+    for colour in ((246, 248, 250), (150, 160, 168), (52, 73, 94), (202, 120, 40), (190, 60, 50))
+)
 
 
 class CartPoleStandard(CartPoleEnv):
@@ -42,6 +48,24 @@ class CartPoleStandard(CartPoleEnv):
         assert self.state is not None
         reward = 0.0 if self.failed else self.reward(*map(float, self.state))
         return observation, reward, self.failed and self.terminate, truncated, info
+
+    def render(self) -> Any:
+        """With `render_mode="rgb_array"`, a picture uint8 [HEIGHT, WIDTH, 3], without pygame."""
+        if self.render_mode != "rgb_array" or self.state is None:
+            return super().render()
+        x, _, theta, _ = map(float, self.state)
+        across, down = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))
+        picture = np.broadcast_to(SKY, (HEIGHT, WIDTH, 3)).copy()
+        picture[FLOOR : FLOOR + 2] = GROUND
+        middle = WIDTH / 2 + PIXELS * x
+        picture[(abs(across - middle) < 22) & (abs(down - FLOOR + 12) < 12)] = CART
+        # The pole is what lies near the line from its axle to its tip.
+        tip = 2 * self.length * PIXELS * np.array([np.sin(theta), -np.cos(theta)])
+        place = np.stack([across - middle, down - (FLOOR - 24)], -1)
+        along = np.clip(place @ tip / (tip @ tip), 0, 1)
+        off = np.linalg.norm(place - along[..., None] * tip, axis=-1)
+        picture[off < 4] = FALLEN if self.failed else POLE
+        return picture
 
 
 class CartPoleBalanced(CartPoleStandard):

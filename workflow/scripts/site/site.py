@@ -20,7 +20,7 @@ with logged(snakemake.log[0]):
     tables = {
         name: read_table(path)
         for name, path in snakemake.input.items()
-        if name not in ("config", "drawn", "tables", "costs")
+        if name not in ("config", "drawn", "tables", "learned", "costs")
     }
     if site.trained:
         means, runs = snakemake.input.costs
