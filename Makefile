@@ -75,8 +75,10 @@ lint: $(READY)  ## style and types of the package, style and checks of the workf
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 
+# REFERENCE=PYTHON: a Python with stable-baselines3, to measure Atari against.
 benchmark: $(READY)  ## measure training and planning against their references, on an idle machine
 	python benchmarks/training.py
+	python benchmarks/atari.py $(if $(REFERENCE),--reference $(REFERENCE))
 
 clean:  ## remove the demo's results and the tools' caches
 	rm -rf results/demo .cache .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -153,9 +153,10 @@ def reward_model(a2c_steps_per_s: float, steps: int) -> dict[str, float]:
     sessions = []
     for count in (LABELS[0], asked - LABELS[0]):
         sessions.append(seconds(lambda n=count: learner.session(run.agent, [0.0], n, n // 10)))
-    seen, actions = run.behaviour.gather(run.behaviour.draw(np.random.default_rng(0), 80, 25), 25)
-    shown = np.asarray(seen[:16])
-    predicting = seconds(lambda: learner.model.rewards(shown, actions[:16])) / actions[:16].size
+    rows = np.arange(run.plan.size)  # as many as in a rollout
+    shown, actions = np.asarray(run.behaviour.observations[rows]), run.behaviour.actions[rows]
+    times = [seconds(lambda: learner.model.rewards(shown, actions)) for _ in range(2 * TURNS)]
+    predicting = median(times) / len(rows)
     # A session costs a + b x (labels so far); the first has few of them.
     slope = (sessions[1] - sessions[0]) / (asked - LABELS[0])
     plan = Plan.of(spec("random"))

@@ -4,7 +4,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
 SIDE = 36  # pixels
 
@@ -40,6 +40,14 @@ class Identity(gymnasium.Env):
         return self._shown(), reward, False, False, {}
 
 
+class Both(Identity):
+    """With two choices at once, which no agent makes."""
+
+    def __init__(self):
+        super().__init__()
+        self.action_space = MultiDiscrete([2, 2])
+
+
 PICTURES = {
     "IdentityPlanes-v0": (2, SIDE, SIDE),
     "IdentityGray-v0": (SIDE, SIDE),
@@ -52,3 +60,4 @@ for name, shape in PICTURES.items():
 gymnasium.register(
     "IdentityTiny-v0", Identity, max_episode_steps=10, kwargs={"picture": (20, 40, 3)}
 )
+gymnasium.register("IdentityBoth-v0", Both, max_episode_steps=10)

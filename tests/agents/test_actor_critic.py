@@ -5,10 +5,14 @@ import numpy as np
 import pytest
 import torch
 
+from active_rlhf.agents.a2c.settings import A2CSettings
 from active_rlhf.agents.actor_critic import Convolutional, Perceptrons, actor_critic
 from active_rlhf.agents.normalise import count, count_all, empty_moments
 from active_rlhf.agents.pictures import picture_shape
 from active_rlhf.agents.settings import NetworkSettings
+from active_rlhf.compute import modules
+from active_rlhf.study.loading import load_study
+from active_rlhf.study.messages import ConfigError
 from active_rlhf.tasks.gym import GymTask
 
 CNN = NetworkSettings(network="cnn", hidden=(24, 16))
@@ -49,6 +53,31 @@ def test_what_is_recalled_has_the_values_and_gradients_of_computing_it_again(nam
     for mine, theirs in zip(*gradients, strict=True):
         assert theirs.abs().max() > 0
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_in_bfloat16_outputs_and_gradients_are_nearly_those_of_float32():
+    """Also after the parameters were changed, by an optimiser or by loading others."""
+    rounded = A2CSettings(network="cnn", hidden=(24, 16), precision="bfloat16")
+    one, other = made("IdentityPlanes-v0", CNN), made("IdentityPlanes-v0", rounded)
+    for seed in (7, 8):
+        fresh = actor_critic(GymTask("IdentityPlanes-v0", 0), CNN, np.random.default_rng(seed))
+        optimisers = [torch.optim.SGD(model.parameters(), lr=1e-3) for model in (one, other)]
+        found = []
+        for model, optimiser in zip((one, other), optimisers, strict=True):
+            modules.load_state(model, optimiser, modules.arrays(fresh))
+            observations = model.see(seen("IdentityPlanes-v0", 12))
+            for _ in range(2):
+                with torch.no_grad():
+                    model.remember(observations, slice(0, 12), 12)
+                outputs, values = model.recall()
+                optimiser.zero_grad()
+                (outputs.sin().mean() + values.cos().mean()).backward()
+                optimiser.step()
+            gradient = torch.cat([p.grad.ravel() for p in model.parameters() if p.grad is not None])
+            found.append((values.detach(), gradient))
+        (a, exact), (b, near) = found
+        np.testing.assert_allclose(a, b, rtol=0.05, atol=0.02)
+        assert torch.cosine_similarity(exact, near, dim=0) > 0.99 and not torch.equal(exact, near)
 
 
 def test_channels_may_come_first_or_last():
@@ -109,3 +138,32 @@ def test_moments_of_many_at_once_are_those_of_one_by_one():
 def test_a_network_that_cannot_see_what_there_is_is_refused(name, settings, why):
     with pytest.raises(ValueError, match=f"{name}: {why}"):
         made(name, settings)
+
+
+@pytest.mark.parametrize(
+    ("environment", "agent", "said"),
+    [
+        ("IdentityGray-v0", {}, r"agent.network: mlp cannot see pictures (36, 36); use cnn"),
+        ("IdentityTiny-v0", {"network": "cnn"}, "agent.network: cnn needs at least 36 x 36 pixels"),
+        ("Identity-v0", {"network": "cnn"}, "agent.network: cnn needs pictures (uint8, height x w"),
+        (
+            "CartPoleStandard-v0",
+            {"network": "cnn"},
+            "agent.network: cnn needs pictures, not number",
+        ),
+        ("CartPoleStandard-v0", {"environments": 7}, "agent.environments: 7 does not divide rollo"),
+        (
+            "CartPoleStandard-v0",
+            {},
+            "labels.segment_length: 50 must be less than the 10 steps that",
+        ),
+        ("Taxi-v4", {}, "needs a Box observation space, not Discrete"),
+        ("IdentityBoth-v0", {}, "needs a flat Box or a Discrete action space, not MultiDiscrete"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_training(environment, agent, said):
+    study = {"study": "s", "seeds": [1], "environments": [environment], "selectors": ["random"]}
+    study |= {"agent": {"name": "a2c"} | agent, "total_steps": 8000}
+    with pytest.raises(ConfigError) as refused:
+        load_study("s.yaml", data=study)
+    assert said in str(refused.value) and "\n" not in str(refused.value)

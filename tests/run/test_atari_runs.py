@@ -27,7 +27,8 @@ from active_rlhf.tasks.atari import AtariOptions
 ROOT = Path(__file__).parents[2]
 GAME = "ALE/Seaquest-v5"
 PIXELS = {
-    "agent": {"name": "a2c", "network": "cnn", "environments": 4, "rollout_steps": 32},
+    "agent": {"name": "a2c", "network": "cnn", "environments": 4, "rollout_steps": 32}
+    | {"precision": "bfloat16"},
     "reward_model": {"name": "cnn", "members": 2, "units": 8, "epochs": 1, "batch_size": 4},
     "selectors": {"duo": {"candidates": {"episodes": 5}}, "disagreement": {}, "random": {}},
 }

@@ -114,7 +114,10 @@ def test_neutral_modules_import_nothing_that_could_matter_unseen():
         reached = place.reached([PACKAGE / neutral])
         unseen = {
             file
-            for file in set(reached) - used - parts_of_the_package - set(identity.ENVIRONMENTS)
+            for file in set(reached)
+            - used
+            - parts_of_the_package
+            - {*identity.ENVIRONMENTS, *identity.GAMES}
             if not any(file == name or file.startswith(name) for name in identity.NEUTRAL)
         }
         assert not unseen, neutral
@@ -125,6 +128,9 @@ def test_the_file_of_an_environment_counts_there_alone():
         assert "tasks/cartpole.py" not in run_files(spec)
         here = spec.model_copy(update={"environment": "CartPoleBalanced-v0"})
         assert "tasks/cartpole.py" in run_files(here)
+        assert not {*identity.GAMES, "environment: ale-py"} & run_files(spec).keys()
+        game = spec.model_copy(update={"environment": "ALE/Seaquest-v5"})
+        assert {*identity.GAMES, "environment: ale-py"} <= run_files(game).keys()
 
 
 def test_every_part_that_a_study_may_name_has_its_files():

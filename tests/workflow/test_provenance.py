@@ -41,7 +41,8 @@ def test_every_file_of_the_study_is_recorded_with_its_hash(results, record):
         "provenance.json",
         "precision.json",
     }
-    names = {name for name in names if not name.startswith(("runs/", "logs/"))}
+    of_runs = ("runs/", "logs/", "site/runs", "site/behaviour", "site/provenance")
+    names = {name for name in names if not name.startswith(of_runs)}
     assert record["artefacts"].keys() == names
     for name, entry in record["artefacts"].items():
         assert entry["sha256"] == digest(results / name)
@@ -105,7 +106,7 @@ def test_a_mark_depends_on_content_alone(tmp_path):
 def test_the_same_files_give_the_same_record(study, results):
     before = (results / "provenance.json").read_bytes()
     (results / "provenance.json").unlink()
-    assert study.plan() == {"provenance": 1}
+    assert study.plan() == {"provenance": 1, "provenance_page": 1}
     assert study.snakemake().returncode == 0
     assert (results / "provenance.json").read_bytes() == before
 

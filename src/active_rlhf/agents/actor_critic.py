@@ -172,9 +172,16 @@ class _Known(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, out: Any, stride: int
+        ctx: Any,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor,
+        used: torch.Tensor,
+        out: Any,
+        stride: int,
     ) -> torch.Tensor:
-        ctx.save_for_backward(x, weight, out)
+        # `used` is the weight in the number type of x.
+        ctx.save_for_backward(x, used, out)
         ctx.stride = stride
         return out.view_as(out)
 
@@ -185,20 +192,22 @@ class _Known(torch.autograd.Function):
         wanted = ctx.needs_input_grad[0]
         if weight.ndim == 2:
             below = above @ weight if wanted else None
-            return below, above.T @ x, above.sum(0), None, None
+            return below, (above.T @ x).float(), above.float().sum(0), None, None, None
         stride, none = [ctx.stride] * 2, [0, 0]
-        found = torch.ops.aten.convolution_backward(
+        below, *found = torch.ops.aten.convolution_backward(
             *(above, x, weight, [len(weight)], stride, none, [1, 1], False, none, 1),
             [wanted, True, True],
         )
-        return *found, None, None
+        return below, *(gradient.float() for gradient in found), None, None, None
 
 
 class Convolutional(_ActorCritic):
     """Policy and value function of pictures, on the network of Mnih et al. (2015).
 
     Three convolutions and dense layers, rectified, are shared. Pictures stay uint8 until they enter
-    it, where they are scaled to [0, 1]; nothing is normalised by moments.
+    it, where they are scaled to [0, 1]; nothing is normalised by moments. With precision
+    `bfloat16`, what these layers take, give and pass back is rounded to it; parameters and both
+    outputs are float32.
     """
 
     moments, at_once = None, 256
@@ -230,6 +239,10 @@ class Convolutional(_ActorCritic):
         self.actor = layer(0.01 * orthogonal((widths[-1], self.head.outputs), stream))
         self.critic = layer(orthogonal((widths[-1], 1), stream))
         self._memory: list[torch.Tensor] = []
+        rounds = getattr(settings, "precision", "float32") == "bfloat16"
+        self._type = torch.bfloat16 if rounds else torch.float32
+        self._rounded: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._versions: list[int] = []  # of the parameters that were rounded
 
     def see(self, observations: np.ndarray) -> torch.Tensor:
         """Raw observations [n, ...] as uint8 [n, channels, height, width]."""
@@ -243,20 +256,34 @@ class Convolutional(_ActorCritic):
     def uncounted(self) -> bool:
         return False
 
+    def _used(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Weight and bias of each layer, in the number type of products."""
+        layers: list[Any] = [*self.convolutions, *self.dense]
+        if self._type == torch.float32:
+            return [(one.weight, one.bias) for one in layers]
+        versions = [one.weight._version for one in layers]
+        if torch.is_grad_enabled() or versions != self._versions:
+            rounded = [(one.weight.to(self._type), one.bias.to(self._type)) for one in layers]
+            if torch.is_grad_enabled():
+                return rounded
+            self._rounded, self._versions = rounded, versions
+        return self._rounded
+
     def _layers(self, seen: torch.Tensor) -> Any:
         """The scaled pictures, and then what each rectified layer makes of them."""
-        x = torch.empty(seen.shape, memory_format=torch.channels_last)
+        x = torch.empty(seen.shape, dtype=self._type, memory_format=torch.channels_last)
         x.copy_(seen).mul_(1 / 255)
         yield x
-        for convolution in self.convolutions:
-            yield (x := torch.relu(convolution(x)))
+        used = iter(self._used())
+        for stride, (weight, bias) in zip(STRIDES, used, strict=False):
+            yield (x := torch.relu(torch.conv2d(x, weight, bias, stride)))
         x = x.flatten(1)
-        for dense in self.dense:
-            yield (x := torch.relu(dense(x)))
+        for weight, bias in used:
+            yield (x := torch.relu(nn.functional.linear(x, weight, bias)))
 
     def _features(self, seen: torch.Tensor) -> torch.Tensor:
         *_, features = self._layers(seen)
-        return features
+        return features.float()
 
     def policy(self, seen: torch.Tensor) -> torch.Tensor:
         """The policy's outputs [n, k]."""
@@ -281,18 +308,21 @@ class Convolutional(_ActorCritic):
             ]
         for kept, x in zip(self._memory, layers, strict=True):
             kept[place] = x
-        return self.actor(layers[-1])
+        return self.actor(layers[-1].float())
 
     def recall(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Outputs [n, k] and values [n] of what was remembered, with gradients; the parameters must
         be those of then."""
         x, *known = self._memory
         outs = iter(known)
-        for one, stride in zip(self.convolutions, STRIDES, strict=True):
-            x = _Known.apply(x, one.weight, one.bias, next(outs), stride)
+        with torch.no_grad():
+            used = iter(self._used())
+        for one, stride, (weight, _) in zip(self.convolutions, STRIDES, used, strict=False):
+            x = _Known.apply(x, one.weight, one.bias, weight, next(outs), stride)
         x = x.flatten(1)
-        for one in self.dense:
-            x = _Known.apply(x, one.weight, one.bias, next(outs), 1)
+        for one, (weight, _) in zip(self.dense, used, strict=True):
+            x = _Known.apply(x, one.weight, one.bias, weight, next(outs), 1)
+        x = x.float()
         return self.actor(x), self.critic(x)[:, 0]
 
     def arrays(self) -> dict[str, np.ndarray]:

@@ -26,8 +26,8 @@ def load_state(
     module: nn.Module, optimiser: torch.optim.Optimizer, saved: Mapping[str, np.ndarray]
 ) -> None:
     """Take over the `state` of another module of the same kind."""
-    for name, array in arrays(module).items():
-        array[...] = saved[name]
+    for name, tensor in module.state_dict().items():
+        tensor.copy_(torch.from_numpy(np.asarray(saved[name], order="C")))
     parameters = dict(module.named_parameters())
     for name, moment in saved.items():
         if name.startswith("optimiser."):
