@@ -55,8 +55,8 @@ def _of_environment(comparisons: pd.DataFrame, terms: Terms, env: str, metric_ty
         f"significance {env} {metric_type}",
         f"Differences (a − b) in {terms.metric(metric_type, True)} on {env}; {_seeds(rows)}. "
         f"{terms.test}; {family(families, terms)}, α = {terms.alpha:g}. HL: "
-        f"Hodges-Lehmann estimate, with its {terms.exact}interval, the dual of the uncorrected test. "
-        f"{terms.effect_defined}. P(a {sign} b): how often a run of a is {side} one of b, "
+        f"Hodges-Lehmann estimate, with its {terms.exact}interval, the dual of the uncorrected "
+        f"test. {terms.effect_defined}. P(a {sign} b): how often a run of a is {side} one of b, "
         "unpaired. "
         "Bold: rejected.",
         columns,

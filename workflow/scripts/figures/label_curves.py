@@ -1,0 +1,17 @@
+import json
+
+from active_rlhf.analysis.files import read_table
+from active_rlhf.analysis.variants import about
+from active_rlhf.errors import logged
+from active_rlhf.figures.curves import label_curves
+from active_rlhf.figures.style import save
+from active_rlhf.results.marks import mark
+
+with logged(snakemake.log[0]):
+    study, code = json.loads(snakemake.params.study), snakemake.params.code
+    made_from = mark(study["study"], snakemake.input, snakemake.params.study, code)
+    curves = read_table(snakemake.input.curves)
+    paths = zip(snakemake.output[::2], snakemake.output[1::2], strict=True)
+    for scope, drawn in zip(study["scopes"], paths, strict=True):
+        env, terms, (own,) = about(study, scope, curves)
+        save(label_curves(own, terms, env), drawn, made_from)
