@@ -1,6 +1,7 @@
 """Runs of others: every kind is recognised and read whole, and what cannot be used is refused."""
 
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -212,19 +213,19 @@ def test_the_command_says_what_it_understood_and_writes_a_study_that_loads(
     kinds, monkeypatch, capsys
 ):
     monkeypatch.chdir(kinds("monitor")[-1])
-    pattern = "logs/{method}/seed_{seed}/monitor.csv"
-    assert main(["import", pattern, "--out", "study.yaml"]) == 0
+    (command,) = re.findall(r"```sh\nactive-rlhf (import .*)\n```", PAGE)
+    assert main(shlex.split(command)) == 0
     said = capsys.readouterr().out
     assert "Hopper-v5: 4 files of kind monitor; a row is a training episode" in said
     assert re.search(r"sac +2 +1, 7 +28 +100 +1,400 +1,400 +0", said)
     study = load_study("study.yaml")
     assert study.methods == {"ppo": "ppo", "sac": "sac"}
-    assert main(["import", pattern, "--out", "study.yaml"]) == 2  # it is there
+    assert main(shlex.split(command)) == 2  # it is there
     monkeypatch.chdir(kinds("rliable npz")[-1])
-    command = ["import", "scores.npz", "--env", ENV, "--task", "0", "--out", "s.yaml"]
-    assert main(command) == 0 and "are numbered" in capsys.readouterr().out
+    numbered = ["import", "scores.npz", "--env", ENV, "--task", "0", "--out", "s.yaml"]
+    assert main(numbered) == 0 and "are numbered" in capsys.readouterr().out
     assert load_study("s.yaml").statistics.design == "unpaired"
-    assert main([*command[:2], "--out", "t.yaml"]) == 2
+    assert main([*numbered[:2], "--out", "t.yaml"]) == 2
     assert not Path("t.yaml").exists()
 
 

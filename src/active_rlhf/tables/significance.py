@@ -9,6 +9,7 @@ from active_rlhf.analysis.wording import (
     excluded_runs,
     family,
     number,
+    of_seeds,
     p_value,
     power_notes,
     seeds,
@@ -99,7 +100,7 @@ def _seeds(rows: pd.DataFrame) -> str:
     """'n = 10 seeds', or 'n = 5 to 20 runs of a method'."""
     if is_unpaired(rows):
         return f"{seeds([*rows['n_a'], *rows['n_b']])} runs of a method"
-    return f"{seeds(rows['n'])} seeds"
+    return f"{of_seeds(rows['n'])}"
 
 
 def _numbers_of_runs(rows: pd.DataFrame) -> list[str]:
