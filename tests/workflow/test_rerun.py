@@ -168,7 +168,9 @@ USED = {
     "study/reading.py": {"config"},
     "tables/cells.py": {*TABLES - {"document"}, *TABLES_OF_SOME},
     "figures/rankings.py": {"rankings"},
-    "figures/style.py": {*FIGURES, "budgets", "profiles", "return_limits", "variants"},
+    "figures/style.py": {
+        *(*FIGURES, "budgets", "label_curves", "profiles", "return_limits", "variants"),
+    },
     "analysis/findings.py": {"findings"},
     "results/verify/recomputed.py": set(),
     "cli/watch.py": set(),
