@@ -214,7 +214,7 @@ USED = {
     "figures/rankings.py": {"rankings"},
     "figures/style.py": {
         *(*FIGURES, "reward_inspection"),
-        *("budgets", "profiles", "return_limits", "variants"),
+        *("budgets", "label_curves", "profiles", "return_limits", "variants"),
     },
     "analysis/findings.py": {"findings", "site"},
     "results/verify/recomputed.py": set(),

@@ -134,6 +134,10 @@ AT_THE_END = REWARD[::2]  # without their means over labels
 
 # Where each environment's returns are: exported by this study, or made elsewhere.
 EXPORTS = {name: f"{RESULTS}/exports/{folder_name(name)}.csv" for name in environments(STUDY)}
+# Whether imported runs say how many labels had been asked.
+LABELLED = bool(STUDY.imported) and all(
+    "labels" in source.columns for source in STUDY.imported.values()
+)
 # The files of imported runs, by environment.
 IMPORTED = {
     name: list(files_of(name, source.as_dict())) for name, source in (STUDY.imported or {}).items()
@@ -160,6 +164,7 @@ STATISTICS = {
         *("endpoints", "summary", "comparisons", "power", "improvement", "ranks", "bayes"),
         *("aggregates", "profiles", "efficiency", "curves", "quality", "limits"),
         *(("rows",) if IMPORTED else ()),
+        *(("label_curves",) if LABELLED else ()),
         *(("variants",) if VARIANTS else ()),
         *(("budgets", "labels_needed") if BUDGETS else ()),
     )
@@ -278,6 +283,14 @@ def settings(*keys, **more):
     text = json.dumps({key: known.get(key) for key in keys} | more)
     text = text.replace("<", "\\u003c")  # reports embed it in a <script>, which it must not end
     return lambda wildcards: text  # Snakemake does not expand wildcards in what a function returns
+
+
+def settings_of_imported(environment):
+    """What the conversion of imported runs depends on: of its own environment alone."""
+    keys = ("methods", "exclude", "references")
+    source, design = config["imported"][environment], config["statistics"].get("design")
+    own = {key: config.get(key) for key in keys} | {"imported": {environment: source}}
+    return json.dumps(own | {"statistics": {"design": design}})
 
 
 def script_code(name):

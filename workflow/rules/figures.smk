@@ -40,6 +40,24 @@ rule training_progress:
         "../scripts/figures/training_progress.py"
 
 
+# Of imported runs that say how many labels had been asked.
+rule label_curves:
+    input:
+        curves=STATISTIC.format("label_curves"),
+    output:
+        figures("label_curves", SCOPES),
+    log:
+        f"{RESULTS}/logs/figures/label_curves.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*LOOK, scopes=SCOPES),
+        code=script_code("figures/label_curves.py"),
+    script:
+        "../scripts/figures/label_curves.py"
+
+
 rule endpoints:
     input:
         endpoints=STATISTICS["endpoints"],

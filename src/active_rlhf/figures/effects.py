@@ -117,8 +117,7 @@ def _panels(
         figure,
         f"Hodges-Lehmann estimate of a − b with its {terms.exact}{terms.level} interval (not "
         "corrected for the number of tests; dotted: unbounded). Filled: rejected at α = "
-        f"{terms.alpha:g}. "
-        f"{terms.test}; {family(families, terms)}. {shown}",
+        f"{terms.alpha:g}. {terms.test}; {family(families, terms)}. {shown}",
         *power_notes(families, terms),
         teacher_and_budget(terms, *envs),
         excluded_runs(terms, envs),
