@@ -449,3 +449,34 @@ def tables_of(scope):
     """Markdown tables that the report's page about a scope shows; costs have their own page."""
     scope = re.sub("^all(?=@|$)", "", scope)
     return [place("tables", f"{name}.md", scope) for name in TABLES[scope] if name != "overhead"]
+
+
+# The rules of figures, by their names in the setting `figures.only`.
+DRAWN = get_args(FigureName)
+
+
+def wanted(rule):
+    """Whether a study is to have what one makes, as some want not all figures."""
+    only, name = STUDY.figures.only, rule.rule.name
+    return only is None or name not in DRAWN or name in only
+
+
+# The run of each method that films show: its first that there is.
+FILMED = {name: {} for name in TRAINED}
+for name, method, seed in study_runs(STUDY):
+    FILMED[name].setdefault(method, [seed, asking([split(method)[0]])])
+
+
+def filmed(wildcards):
+    """The results of the runs that films of an environment show."""
+    runs_of = FILMED[environment_of(wildcards.environment)]
+    folder = f"{RESULTS}/runs/{wildcards.environment}"
+    return [f"{folder}/{method}/{seed}/run.json" for method, (seed, _) in runs_of.items()]
+
+
+def captions(*names):
+    """What stands under the figures of these names."""
+    return {
+        name: Path(workflow.source_path(f"../report/{name}.rst")).read_text(encoding="utf-8")
+        for name in names
+    }

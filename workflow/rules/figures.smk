@@ -274,13 +274,3 @@ rule run_time:
         code=script_code("figures/run_time.py"),
     script:
         "../scripts/figures/run_time.py"
-
-
-# The rules of figures, by their names in the setting `figures.only`.
-DRAWN = get_args(FigureName)
-
-
-def wanted(rule):
-    """Whether a study is to have what a rule makes: some want not all figures."""
-    only, name = STUDY.figures.only, rule.rule.name
-    return only is None or name not in DRAWN or name in only
