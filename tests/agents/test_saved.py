@@ -8,6 +8,7 @@ import torch
 from active_rlhf.agents import ppo
 from active_rlhf.agents.ppo.settings import PPOSettings
 from active_rlhf.agents.saved import SavedPolicy
+from active_rlhf.parts import part
 from active_rlhf.tasks.gym import GymTask
 
 KINDS = [
@@ -100,6 +101,33 @@ def test_other_arrays_are_refused(change, message):
     change(arrays)
     with pytest.raises(ValueError, match=message):
         SavedPolicy(arrays)
+
+
+TAKEN_OVER = [
+    ("ppo", "HalfCheetah-v5", {}),
+    ("ppo", "Pendulum-v1", {"hidden": [8]}),
+    ("a2c", "CartPole-v1", {}),
+    ("a2c", "IdentityPlanes-v0", {"network": "cnn"}),
+]
+
+
+@pytest.mark.parametrize(("name", "environment", "settings"), TAKEN_OVER)
+def test_an_agent_takes_over_the_policy_of_another(name, environment, settings):
+    """As runs do that start from a finished one."""
+    task = GymTask(environment, 1)
+    one, other = (
+        part("agent", name).build(settings, task, np.random.default_rng(seed)) for seed in (0, 1)
+    )
+    rollout = one.act(task, 64, np.random.default_rng(2))
+    seen, acted = rollout.observations, rollout.actions
+    assert (one.log_probabilities(seen, acted) != other.log_probabilities(seen, acted)).any()
+    saved = {key: array.copy() for key, array in one.arrays().items()}
+    for key, array in other.arrays().items():
+        array[...] = saved[key]
+    for agent in (one, other):
+        assert all(np.array_equal(array, saved[key]) for key, array in agent.arrays().items())
+    found = (agent.log_probabilities(seen, acted) for agent in (one, other))
+    np.testing.assert_array_equal(*found)
 
 
 def test_torch_agrees_on_the_networks():

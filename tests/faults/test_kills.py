@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import yaml
 from run_files import assert_same_results
-from small_runs import ROLLOUT, SMALL, spec
+from small_runs import IN_STEP, ROLLOUT, SMALL, spec
 
 from active_rlhf.run.checkpoint import LATEST, PREVIOUS
 from active_rlhf.run.tracking import event_folder
@@ -31,8 +31,14 @@ pytestmark = pytest.mark.slow  # by the many tries
 
 REPOSITORY = Path(__file__).parents[2]
 PENDULUM = spec("Pendulum-v1", "random")
-# Compiled and with a VAE; through gymnasium; through gymnasium with episodes that end early.
-RUNS = [("Hopper-v5", "hybrid"), ("Pendulum-v1", "random"), ("InvertedPendulum-v5", "true_reward")]
+# Compiled and with a VAE; through gymnasium; through gymnasium with episodes that end early; in
+# several environments in step.
+RUNS: list[tuple[str, str, dict[str, Any]]] = [
+    ("Hopper-v5", "hybrid", {}),
+    ("Pendulum-v1", "random", {}),
+    ("InvertedPendulum-v5", "true_reward", {}),
+    ("Pendulum-v1", "duo", IN_STEP),
+]
 
 
 # --- processes -----------------------------------------------------------------------------------
@@ -120,11 +126,12 @@ def assert_nothing_is_left(out: Path) -> None:
 # --- SIGKILL -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("environment", "selector"), RUNS)
+@pytest.mark.parametrize(("environment", "selector", "changes"), RUNS)
 def test_a_run_killed_at_random_moments_ends_as_if_nothing_had_been(
-    environment, selector, tmp_path, undisturbed
+    environment, selector, changes, tmp_path, undisturbed
 ):
-    chance, wanted = random.Random(f"{environment} {selector}"), spec(environment, selector)
+    wanted = spec(environment, selector, **changes)
+    chance = random.Random(f"{environment} {selector}")
     reference = undisturbed(wanted)
     started = time.monotonic()
     complete(tmp_path / "timed", spec=wanted)

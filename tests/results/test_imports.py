@@ -1,20 +1,23 @@
 """Runs of others: every kind is recognised and read whole, and what cannot be used is refused."""
 
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from results.kinds import KINDS, NUMBERED, made
 
 from active_rlhf.analysis.rows import spread, warnings
-from active_rlhf.analysis.study import statistics
+from active_rlhf.analysis.study import statistics, statistics_of_exports
 from active_rlhf.analysis.wording import Terms
 from active_rlhf.cli import main
 from active_rlhf.errors import InputError
 from active_rlhf.results.export import ExportError, read_runs
 from active_rlhf.results.imports import convert_of_study, gather, matching
+from active_rlhf.results.readers import READERS
 from active_rlhf.study.loading import load_study
 from active_rlhf.tables.significance import significance
 
@@ -210,17 +213,70 @@ def test_the_command_says_what_it_understood_and_writes_a_study_that_loads(
     kinds, monkeypatch, capsys
 ):
     monkeypatch.chdir(kinds("monitor")[-1])
-    pattern = "logs/{method}/seed_{seed}/monitor.csv"
-    assert main(["import", pattern, "--out", "study.yaml"]) == 0
+    (command,) = re.findall(r"```sh\nactive-rlhf (import .*)\n```", PAGE)
+    assert main(shlex.split(command)) == 0
     said = capsys.readouterr().out
     assert "Hopper-v5: 4 files of kind monitor; a row is a training episode" in said
     assert re.search(r"sac +2 +1, 7 +28 +100 +1,400 +1,400 +0", said)
     study = load_study("study.yaml")
     assert study.methods == {"ppo": "ppo", "sac": "sac"}
-    assert main(["import", pattern, "--out", "study.yaml"]) == 2  # it is there
+    assert main(shlex.split(command)) == 2  # it is there
     monkeypatch.chdir(kinds("rliable npz")[-1])
-    command = ["import", "scores.npz", "--env", ENV, "--task", "0", "--out", "s.yaml"]
-    assert main(command) == 0 and "are numbered" in capsys.readouterr().out
+    numbered = ["import", "scores.npz", "--env", ENV, "--task", "0", "--out", "s.yaml"]
+    assert main(numbered) == 0 and "are numbered" in capsys.readouterr().out
     assert load_study("s.yaml").statistics.design == "unpaired"
-    assert main([*command[:2], "--out", "t.yaml"]) == 2
+    assert main([*numbered[:2], "--out", "t.yaml"]) == 2
     assert not Path("t.yaml").exists()
+
+
+# --- the recipes of the documentation -----------------------------------------------------------
+
+PAGE = (Path(__file__).parents[2] / "docs/imports.md").read_text()
+RECIPES = {
+    kind: text
+    for kinds, text in re.findall(r"```yaml\n# ([\w, ]+)\n(.*?)```", PAGE, re.DOTALL)
+    for kind in kinds.split(", ")
+}
+
+
+def test_every_kind_has_a_recipe_and_a_row():
+    assert RECIPES.keys() - {"numbers", "methods"} == KINDS.keys()
+    assert set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)) == READERS.keys()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_recipe_reads_all_rows_of_its_kind(kind, kinds, tmp_path):
+    _, expected, folder = kinds(kind)
+    study = {"study": "s", **yaml.safe_load(RECIPES[kind])}
+    stored = load_study(folder / "study.yaml", data=study).as_dict()
+    assert len(gather(ENV, stored["imported"][ENV]).rows) == len(expected)
+    convert_of_study(ENV, stored, tmp_path)
+    assert sum(1 for _ in (tmp_path / f"{ENV}.csv").open()) == len(expected) + 1
+
+
+@pytest.mark.parametrize("ends", ["numbers", "methods"])
+def test_returns_are_normalised_between_numbers_or_methods(ends, tmp_path):
+    rng = np.random.default_rng(0)
+    runs = [
+        (m, s, [(100 * k, mean + rng.normal()) for k in range(1, 13)])
+        for m, mean in (("random", 20), ("sac", 3000), ("mine", 1500), ("other", 700))
+        for s in range(4)
+    ]
+    (tmp_path / "r.csv").write_text(table(*runs))
+    stored = loaded("r.csv", tmp_path, **yaml.safe_load(RECIPES[ends]))
+    convert_of_study(ENV, stored, tmp_path / "out")
+    named = [stored["references"][end] for end in ("low", "high")] if ends == "methods" else []
+    files = {"exports": "", "baselines": ".baselines"} if named else {"exports": ""}
+    given = {key: {ENV: tmp_path / f"out/{ENV}{kind}.csv"} for key, kind in files.items()}
+    nothing = {"methods": None, "exclude": [], "total_steps": {}, "baselines": {}}
+    nothing |= {"evaluations": {}, "sessions": {}, "references": named}
+    tables = statistics_of_exports(stored | nothing | given)
+    final = pd.DataFrame([(m, np.mean([r for _, r in own[-10:]])) for m, _, own in runs])
+    means = final.groupby(0)[1].mean()
+    low, high = (means["random"], means["sac"]) if named else (20, 3000)
+    found = tables["aggregates"].query("statistic == 'mean' and metric_type == 'endpoint'")
+    wanted = {m: (means[m] - low) / (high - low) for m in found["method"]}
+    assert found.set_index("method")["value"].to_dict() == pytest.approx(wanted)
+    assert set(found["method"]) == ({"mine", "other"} if named else set(means.index))
+    said = Terms.of(stored).ends
+    assert "0 is random, 1 is sac" in said if named else "two numbers" in said

@@ -14,6 +14,7 @@ from active_rlhf.behaviour.stacks import Pictures
 from active_rlhf.cli import main
 from active_rlhf.films.recorded import Recorded
 from active_rlhf.labelling.data import read, write
+from active_rlhf.results.inspection import inspect_run, scene_of, shown_segments
 from active_rlhf.rewards.probe import ProbeSet
 from active_rlhf.run import probe
 from active_rlhf.run.saved import load_reward_model
@@ -116,6 +117,17 @@ def test_labels_are_saved_small_and_read_as_they_were(whole, tmp_path):
         assert (out / "labels.npz").stat().st_size < np.asarray(seen).nbytes / 20
     model = load_reward_model(out)
     assert np.isfinite(model.preferences(seen, labels.columns["actions"])).all()
+
+
+def test_what_the_model_learned_is_told_as_far_as_it_can_be(whole):
+    """Of pictures too; the rewards of steps by repeating the game."""
+    _, out = whole
+    where = scene_of(out)
+    found = inspect_run(out, where)
+    assert np.isnan(found["epic"]) and "no distance" in found["missing"][0]
+    assert all(0 <= kind["accuracy"] <= 1 for kind in found["agreement"].values() if kind["n"])
+    for query in shown_segments(out, where):
+        np.testing.assert_array_equal(query["true"].sum(-1), query["returns"])
 
 
 def test_a_probe_set_measures_the_model(kind, whole, tmp_path):

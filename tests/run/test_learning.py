@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
-from trivial import STEPS, true_reward
+from trivial import STEPS, STUDY, true_reward
 
 from active_rlhf.run.loop import Run
 from active_rlhf.run.state import restore, state_of
@@ -24,21 +24,6 @@ TEACHERS: dict[str, dict[str, Any]] = {
     "bpref myopic": {"gamma": 0.9},
     "bpref equal": {"eps_equal": 0.1},
     "human_simulated": {},
-}
-STUDY: dict[str, Any] = {
-    "study": "trivial",
-    "seeds": [1],
-    "environments": ["Trivial-v0"],
-    "parts": ["trivial.py"],
-    "total_steps": 14 * 160,
-    "agent": {"rollout_steps": 160, "epochs": 8, "minibatches": 4, "learning_rate": 3e-3},
-    "labels": {
-        **{"total": 60, "initial": 20, "sessions": 5, "first_after": 0.02},
-        **{"segment_length": 5, "oversampling": 5, "probe_pairs": 10},
-    },
-    "reward_model": {"hidden": [16], "learning_rate": 1e-2, "epochs": 20, "precision": "float32"},
-    "vae": {"latent": 2, "channels": [4], "segments": 64, "batch_size": 32, "epochs": 1},
-    "evaluation": {"every": 10_000, "episodes": 1},
 }
 
 
@@ -82,9 +67,11 @@ def test_learns_what_a_teacher_wants_and_the_opposite_from_its_opposite(selector
     assert right[1] > 1.4 * STEPS and wrong[1] < 0.6 * STEPS  # a random policy earns 1 a step
 
 
-def test_a_perfect_reward_model_is_the_true_reward():
-    perfect = finished("duo", reward_model={"name": "perfect"})
-    true = finished("true_reward")
+@pytest.mark.parametrize("environments", [1, 4])
+def test_a_perfect_reward_model_is_the_true_reward(environments):
+    agent = STUDY["agent"] | {"environments": environments}
+    perfect = finished("duo", reward_model={"name": "perfect"}, agent=agent)
+    true = finished("true_reward", agent=agent)
     assert perfect.episodes[-1]["labels"] == 60 and true.labels == 0
     assert [e["return"] for e in perfect.episodes] == [e["return"] for e in true.episodes]
     learned = [e["learned_return"] for e in perfect.episodes]

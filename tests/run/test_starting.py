@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from run_files import assert_same_results
-from test_learning import STUDY
-from trivial import STEPS
+from trivial import STEPS, STUDY
 
 from active_rlhf.files import sha256
 from active_rlhf.results.provenance import write_record

@@ -11,6 +11,21 @@ from active_rlhf.rewards.ensemble import Ensemble
 from active_rlhf.teachers import Answers, History, Question
 
 STEPS = 20  # an episode
+STUDY: dict[str, Any] = {
+    "study": "trivial",
+    "seeds": [1],
+    "environments": ["Trivial-v0"],
+    "parts": ["trivial.py"],
+    "total_steps": 14 * 160,
+    "agent": {"rollout_steps": 160, "epochs": 8, "minibatches": 4, "learning_rate": 3e-3},
+    "labels": {
+        **{"total": 60, "initial": 20, "sessions": 5, "first_after": 0.02},
+        **{"segment_length": 5, "oversampling": 5, "probe_pairs": 10},
+    },
+    "reward_model": {"hidden": [16], "learning_rate": 1e-2, "epochs": 20, "precision": "float32"},
+    "vae": {"latent": 2, "channels": [4], "segments": 64, "batch_size": 32, "epochs": 1},
+    "evaluation": {"every": 10_000, "episodes": 1},
+}
 
 
 class Trivial(gymnasium.Env):

@@ -46,8 +46,9 @@ def test_a_wrong_imported_file_is_named_last_even_if_snakemake_is_quiet(tmp_path
     result = Study(tmp_path).snakemake("--quiet", "all")
     assert result.returncode == 1
     todo, reason = last_lines(result)
-    assert "job statistics failed" in todo and "run the same command again" in todo
-    assert reason == "error: runs.csv: column global_step is missing"
+    assert "job convert Hopper-v5 failed" in todo and "run the same command again" in todo
+    said = "which column is the step? Say `columns: {step: ...}`; it has exp_name, seed"
+    assert reason == f"error: runs.csv: {said}"
 
 
 @pytest.mark.parametrize("target", ["report", "figures"])

@@ -64,9 +64,8 @@ def test_a_change_trains_the_runs_that_it_is_about(case, study):
 
 def test_a_plot_style_redraws_and_trains_nothing(study):
     study.configure(figures={"interval": "sd"})
-    learned = {"reward_inspection", "inspection_page"}
-    config = {"config", "config_page"}
-    assert study.plan().keys() == FIGURES | RECORD | learned | config | {"site"}
+    drawn = {"reward_inspection", "inspection_page", *FIGURES}
+    assert study.plan().keys() == drawn | RECORD | {"config", "config_page", "site"}
 
 
 def test_a_statistics_setting_computes_again_and_trains_nothing(study):
@@ -215,7 +214,7 @@ USED = {
     "figures/rankings.py": {"rankings"},
     "figures/style.py": {
         *(*FIGURES, "reward_inspection"),
-        *("budgets", "profiles", "return_limits", "variants"),
+        *("budgets", "label_curves", "profiles", "return_limits", "variants"),
     },
     "analysis/findings.py": {"findings", "site"},
     "results/verify/recomputed.py": set(),

@@ -134,6 +134,10 @@ AT_THE_END = REWARD[::2]  # without their means over labels
 
 # Where each environment's returns are: exported by this study, or made elsewhere.
 EXPORTS = {name: f"{RESULTS}/exports/{folder_name(name)}.csv" for name in environments(STUDY)}
+# Whether imported runs say how many labels had been asked.
+LABELLED = bool(STUDY.imported) and all(
+    "labels" in source.columns for source in STUDY.imported.values()
+)
 # The files of imported runs, by environment.
 IMPORTED = {
     name: list(files_of(name, source.as_dict())) for name, source in (STUDY.imported or {}).items()
@@ -160,6 +164,7 @@ STATISTICS = {
         *("endpoints", "summary", "comparisons", "power", "improvement", "ranks", "bayes"),
         *("aggregates", "profiles", "efficiency", "curves", "quality", "limits"),
         *(("rows",) if IMPORTED else ()),
+        *(("label_curves",) if LABELLED else ()),
         *(("variants",) if VARIANTS else ()),
         *(("budgets", "labels_needed") if BUDGETS else ()),
     )
@@ -278,6 +283,14 @@ def settings(*keys, **more):
     text = json.dumps({key: known.get(key) for key in keys} | more)
     text = text.replace("<", "\\u003c")  # reports embed it in a <script>, which it must not end
     return lambda wildcards: text  # Snakemake does not expand wildcards in what a function returns
+
+
+def settings_of_imported(environment):
+    """What the conversion of imported runs depends on: of its own environment alone."""
+    keys = ("methods", "exclude", "references")
+    source, design = config["imported"][environment], config["statistics"].get("design")
+    own = {key: config.get(key) for key in keys} | {"imported": {environment: source}}
+    return json.dumps(own | {"statistics": {"design": design}})
 
 
 def script_code(name):
@@ -436,3 +449,34 @@ def tables_of(scope):
     """Markdown tables that the report's page about a scope shows; costs have their own page."""
     scope = re.sub("^all(?=@|$)", "", scope)
     return [place("tables", f"{name}.md", scope) for name in TABLES[scope] if name != "overhead"]
+
+
+# The rules of figures, by their names in the setting `figures.only`.
+DRAWN = get_args(FigureName)
+
+
+def wanted(rule):
+    """Whether a study is to have what one makes, as some want not all figures."""
+    only, name = STUDY.figures.only, rule.rule.name
+    return only is None or name not in DRAWN or name in only
+
+
+# The run of each method that films show: its first that there is.
+FILMED = {name: {} for name in TRAINED}
+for name, method, seed in study_runs(STUDY):
+    FILMED[name].setdefault(method, [seed, asking([split(method)[0]])])
+
+
+def filmed(wildcards):
+    """The results of the runs that films of an environment show."""
+    runs_of = FILMED[environment_of(wildcards.environment)]
+    folder = f"{RESULTS}/runs/{wildcards.environment}"
+    return [f"{folder}/{method}/{seed}/run.json" for method, (seed, _) in runs_of.items()]
+
+
+def captions(*names):
+    """What stands under the figures of these names."""
+    return {
+        name: Path(workflow.source_path(f"../report/{name}.rst")).read_text(encoding="utf-8")
+        for name in names
+    }

@@ -14,7 +14,7 @@ rule convert:
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings("imported", "methods", "exclude", "statistics", "references"),
+        study=lambda wildcards: settings_of_imported(environment_of(wildcards.environment)),
         code=script_code("convert.py"),
     script:
         "../scripts/convert.py"

@@ -40,6 +40,24 @@ rule training_progress:
         "../scripts/figures/training_progress.py"
 
 
+# Of imported runs that say how many labels had been asked.
+rule label_curves:
+    input:
+        curves=STATISTIC.format("label_curves"),
+    output:
+        figures("label_curves", SCOPES),
+    log:
+        f"{RESULTS}/logs/figures/label_curves.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*LOOK, scopes=SCOPES),
+        code=script_code("figures/label_curves.py"),
+    script:
+        "../scripts/figures/label_curves.py"
+
+
 rule endpoints:
     input:
         endpoints=STATISTICS["endpoints"],
@@ -256,13 +274,3 @@ rule run_time:
         code=script_code("figures/run_time.py"),
     script:
         "../scripts/figures/run_time.py"
-
-
-# The rules of figures, by their names in the setting `figures.only`.
-DRAWN = get_args(FigureName)
-
-
-def wanted(rule):
-    """Whether a study is to have what a rule makes: some want not all figures."""
-    only, name = STUDY.figures.only, rule.rule.name
-    return only is None or name not in DRAWN or name in only

@@ -18,6 +18,7 @@ MADE = {
             if REWARD
             else ()
         ),
+        *((rules.label_curves,) if LABELLED else ()),
         *((rules.coverage,) if COVERAGE else ()),
         *((rules.people,) if PEOPLE else ()),
         *((rules.variants, rules.variant_differences) if VARIANTS else ()),

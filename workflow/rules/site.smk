@@ -1,11 +1,6 @@
 # The study's own pages: index.html, and those in site/. The record of provenance covers those of
 # the whole study; those of single runs, and that about the record itself, come beside it.
 
-# The run of each method that films show: its first that there is.
-FILMED = {name: {} for name in TRAINED}
-for name, method, seed in study_runs(STUDY):
-    FILMED[name].setdefault(method, [seed, asking([split(method)[0]])])
-
 # What tables call each method, baselines too.
 CALLED = {method: method.replace("_", " ") for method in baselines(STUDY)}
 CALLED |= (shown_methods(STUDY) or {}) if TRAINED else {}
@@ -13,23 +8,9 @@ CALLED |= (shown_methods(STUDY) or {}) if TRAINED else {}
 # What the frame of every page depends on.
 FRAME = ("study", "imported", "partial")
 
-# What pages about the whole study depend on; in the config itself, variants hold settings rather than methods.
+# What pages about the whole study depend on; in the config itself, variants hold settings rather than
+# methods.
 PAGES = dict(changes=config["variants"] if VARIANTS else None)
-
-
-def captions(*names):
-    """What stands under the figures of these names."""
-    return {
-        name: Path(workflow.source_path(f"../report/{name}.rst")).read_text(encoding="utf-8")
-        for name in names
-    }
-
-
-def filmed(wildcards):
-    """The results of the runs that films of an environment show."""
-    runs_of = FILMED[environment_of(wildcards.environment)]
-    folder = f"{RESULTS}/runs/{wildcards.environment}"
-    return [f"{folder}/{method}/{seed}/run.json" for method, (seed, _) in runs_of.items()]
 
 
 # The figures on these pages.

@@ -215,9 +215,14 @@ def improvements(
             values = values.assign(value=-values["value"])
         for env, group in values.groupby("env", sort=False):
             runs = {method: scores[str(env)] for method, scores in by_environment(group).items()}
-            counts = {m: resampled([scores], resamples, rng)[0] for m, scores in runs.items()}
+            # Small, as there may be thousands of runs, and those of all methods are kept.
+            counts = {
+                m: resampled([scores], resamples, rng)[0].astype(np.int16)
+                for m, scores in runs.items()
+            }
             for a, b in combinations(runs, 2):
-                draws = improvement(runs[a], runs[b], counts[a], counts[b])
+                of_a, of_b = counts[a].astype(float), counts[b].astype(float)
+                draws = improvement(runs[a], runs[b], of_a, of_b)
                 pooled[a, b] = pooled.get((a, b), 0.0) + draws
                 shared[a, b] += 1
                 rows.append((metric_type, env, a, b, *estimated(draws, alpha)))

@@ -22,6 +22,7 @@ from active_rlhf.analysis.intervals import (
     signed_rank_null,
     t_interval,
     untied,
+    untied_null,
     welch,
 )
 from active_rlhf.analysis.power import EFFECT, power, seeds_needed
@@ -61,7 +62,10 @@ def wilcoxon(differences: np.ndarray) -> tuple[float, float]:
     """
     positive, negative, ranks = signed_ranks(differences)
     w = min(positive, negative)
-    below = signed_rank_null(ranks)[: round(2 * w) + 1].sum()
+    if len(np.unique(ranks)) == len(ranks):
+        below = untied_null(len(ranks))[: round(w) + 1].sum()
+    else:
+        below = signed_rank_null(ranks)[: round(2 * w) + 1].sum()
     return w, float(min(1.0, 2 * below))
 
 

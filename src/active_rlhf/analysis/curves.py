@@ -65,3 +65,39 @@ def curves(runs: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_000) -> 
         columns = "env method step n mean iqm sd ci_low ci_high"
         frames = [pd.DataFrame(columns=columns.split(), dtype=float).astype({"env": str})]
     return pd.concat(frames, ignore_index=True).astype({"method": runs["method"].dtype})
+
+
+@needs(runs=f"{RUNS} labels")
+def label_curves(runs: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_000) -> pd.DataFrame:
+    """The same against labels: what each run's running mean is when its next labels are asked.
+
+    A learning curve of one budget, as more labels come with more training. None of an environment
+    where no two numbers of labels are common to all runs.
+    """
+    last = runs.duplicated(["env", "method", "seed", "labels"], keep="last")
+    means = runs.assign(
+        **{
+            "return": runs.groupby(["env", "method", "seed"], sort=False, observed=True)["return"]
+            .rolling(WINDOW, min_periods=1)
+            .mean()
+            .to_numpy()
+        }
+    )[~last]
+    frames = []
+    for env, group in means.groupby("env", sort=False):
+        ends = group.groupby(["method", "seed"], observed=True)["labels"].agg(["first", "last"])
+        low, high = float(ends["first"].max()), float(ends["last"].min())
+        if low >= high:
+            continue
+        labels = np.linspace(low, high, POINTS)
+        for method, members in group.groupby("method", sort=False, observed=True):
+            values = [
+                np.interp(labels, run["labels"], run["return"])
+                for _, run in members.groupby("seed", sort=False)
+            ]
+            keys = {"env": env, "method": method, "labels": labels}
+            frames.append(pd.DataFrame(keys | band(np.stack(values), alpha, resamples)))
+    if not frames:
+        columns = "env method labels n mean iqm sd ci_low ci_high"
+        frames = [pd.DataFrame(columns=columns.split(), dtype=float).astype({"env": str})]
+    return pd.concat(frames, ignore_index=True).astype({"method": runs["method"].dtype})

@@ -72,11 +72,10 @@ def findings(
         f"{listed(metrics)}."
         + (
             f" {terms.test}; {family(of_returns, terms)}, α = {terms.alpha:g}. Differences, first "
-            f"named minus second, are Hodges-Lehmann estimates with {terms.exact}{terms.level} intervals "
-            "(HL); "
-            "the intervals are not corrected for the number of tests, the p-values are. "
-            f"{terms.effect_defined}. A difference that was not shown may "
-            "still exist: its interval holds the values that the data do not exclude."
+            f"named minus second, are Hodges-Lehmann estimates with {terms.exact}{terms.level} "
+            "intervals (HL); the intervals are not corrected for the number of tests, the p-values "
+            f"are. {terms.effect_defined}. A difference that was not shown may still exist: its "
+            "interval holds the values that the data do not exclude."
             if len(comparisons)
             else ""
         ),

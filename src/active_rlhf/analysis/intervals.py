@@ -1,6 +1,7 @@
 """Confidence intervals for a location, each a pair (low, high)."""
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import scipy
@@ -23,6 +24,12 @@ def signed_rank_null(ranks: np.ndarray) -> np.ndarray:
     return mass
 
 
+@cache
+def untied_null(n: int) -> np.ndarray:
+    """P(W+ = w) for w = 0, 1, ... of n differences without ties."""
+    return signed_rank_null(np.arange(1, n + 1))[::2]
+
+
 def walsh_averages(differences: np.ndarray) -> np.ndarray:
     """The n(n+1)/2 means of two differences (each is also paired with itself), ascending."""
     first, second = np.triu_indices(len(differences))
@@ -41,7 +48,7 @@ def hodges_lehmann_interval(differences: np.ndarray, level: float = 0.95) -> Int
     rank c + 1 from below and from above (n = 10, 95%: the 9th and 47th of 55). If no W is that rare
     (n < 6 at 95%), the test rejects nothing, and the interval is the whole line.
     """
-    null = signed_rank_null(np.arange(1, len(differences) + 1))[::2]
+    null = untied_null(len(differences))
     rejected = int(np.sum(2 * np.cumsum(null) <= 1 - level + 1e-12))
     if rejected == 0:
         return -np.inf, np.inf

@@ -18,7 +18,7 @@ from active_rlhf.analysis.aggregate import (
 from active_rlhf.analysis.bayes import ROPE, bayes
 from active_rlhf.analysis.budgets import budgets, labels_needed
 from active_rlhf.analysis.comparisons import PAIRED, UNPAIRED, comparisons, summary
-from active_rlhf.analysis.curves import curves
+from active_rlhf.analysis.curves import curves, label_curves
 from active_rlhf.analysis.endpoints import common_range, endpoints, methods_of
 from active_rlhf.analysis.frames import FrameError, require_runs
 from active_rlhf.analysis.labels import read_sessions
@@ -206,6 +206,9 @@ def statistics_of_exports(study: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         )
         if study.get("imported"):
             tables[variant]["rows"] = spread(runs)
+            if "labels" in runs:
+                curve = label_curves(runs, choices["alpha"], choices["bootstrap"])
+                tables[variant]["label_curves"] = curve
     if not study.get("variants"):
         return tables[""]
     whole = joined(tables)

@@ -257,6 +257,12 @@ def seeds(counts: Iterable[float]) -> str:
     return f"n = {ns[0]}" if len(ns) == 1 else f"n = {ns[0]} to {ns[-1]}"
 
 
+def of_seeds(counts: Iterable[float]) -> str:
+    """'n = 10 seeds', 'n = 1 seed'."""
+    text = seeds(counts)
+    return f"{text} seed" if text == "n = 1" else f"{text} seeds"
+
+
 def capital(text: str) -> str:
     """The text with a capital first letter and the rest unchanged."""
     return text[:1].upper() + text[1:]

@@ -51,7 +51,9 @@ def run(args: Namespace) -> int:
     names = [args.env] if args.env else environments_in(source)
     if "" in names:
         raise InputError("--env: the files do not say of which environment all of their runs are")
-    imported, methods, designs = {}, {}, set()
+    imported: dict[str, Any] = {}
+    methods: dict[str, str] = {}
+    designs = set()
     for name in names:
         key = re.sub(r"[^A-Za-z0-9_./:-]+", "-", name)
         entry = given | ({"task": name} if key != name else {})

@@ -35,27 +35,51 @@ def learning_curves(curves: pd.DataFrame, terms: Terms, env: str = "") -> Figure
 
     Takes the statistic `curves`.
     """
+    about = (
+        f"Line: mean over runs (one per seed) of the running mean of 10 {terms.plural} "
+        f"({terms.value})."
+    )
+    nothing = "Each run has one row, so there are no curves."
+    return _curves(curves, terms, env, ("step", "environment steps"), about, nothing)
+
+
+@needs(curves="env method labels n mean sd ci_low ci_high")
+@styled
+def label_curves(curves: pd.DataFrame, terms: Terms, env: str = "") -> Figure:
+    """The same against the labels asked by then. Takes the statistic `label_curves`."""
+    about = (
+        f"Line: mean over runs (one per seed) of the running mean of 10 {terms.plural} "
+        f"({terms.value}) when the next labels are asked. More labels come with more training, so "
+        "this is a learning curve and not what a budget of so many labels would lead to."
+    )
+    nothing = "Runs have no two numbers of labels in common."
+    return _curves(curves, terms, env, ("labels", "labels asked"), about, nothing)
+
+
+def _curves(
+    curves: pd.DataFrame, terms: Terms, env: str, x: tuple[str, str], about: str, nothing: str
+) -> Figure:
+    """A panel for each environment, or for `env`; x: a column and what it is called."""
     if env:
         curves = curves[curves["env"] == env]
     if curves.empty:
-        return blank("Each run has one row, so there are no curves.")
+        return blank(nothing)
     envs = list(curves["env"].unique())
     styles = method_styles(curves, terms)
     figure, all_axes = panels(len(envs))
     for axes, (name, rows) in zip(all_axes, curves.groupby("env", sort=False), strict=True):
         for method, curve in by_method(rows, styles):
             low, high = band(curve, terms)
-            line(axes, styles[method], curve["step"], curve["mean"], low, high)
+            line(axes, styles[method], curve[x[0]], curve["mean"], low, high)
         title(axes, str(name), rows["n"], across(len(envs)))
-        axes.set_xlabel("environment steps")
+        axes.set_xlabel(x[1])
         axes.set_ylabel("return")
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.margins(x=0)
     legend(figure, styles)
     note(
         figure,
-        f"Line: mean over runs (one per seed) of the running mean of 10 {terms.plural} "
-        f"({terms.value}). {band_note(curves['n'], terms)} No test.",
+        f"{about} {band_note(curves['n'], terms)} No test.",
         teacher_and_budget(terms, *envs),
         excluded_runs(terms, envs),
     )

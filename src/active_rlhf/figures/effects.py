@@ -115,9 +115,9 @@ def _panels(
     families = comparisons[comparisons["family"].isin(rows["family"])]
     note(
         figure,
-        f"Hodges-Lehmann estimate of a − b with its {terms.exact}{terms.level} interval (not corrected "
-        f"for the number of tests; dotted: unbounded). Filled: rejected at α = {terms.alpha:g}. "
-        f"{terms.test}; {family(families, terms)}. {shown}",
+        f"Hodges-Lehmann estimate of a − b with its {terms.exact}{terms.level} interval (not "
+        "corrected for the number of tests; dotted: unbounded). Filled: rejected at α = "
+        f"{terms.alpha:g}. {terms.test}; {family(families, terms)}. {shown}",
         *power_notes(families, terms),
         teacher_and_budget(terms, *envs),
         excluded_runs(terms, envs),

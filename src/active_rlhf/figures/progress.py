@@ -6,7 +6,14 @@ from matplotlib.ticker import EngFormatter
 
 from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.progress import QUANTITIES
-from active_rlhf.analysis.wording import Terms, capital, excluded_runs, seeds, teacher_and_budget
+from active_rlhf.analysis.wording import (
+    Terms,
+    capital,
+    excluded_runs,
+    listed,
+    seeds,
+    teacher_and_budget,
+)
 from active_rlhf.figures.curves import band, band_note, by_method, line
 from active_rlhf.figures.style import blank, legend, method_styles, note, panels, styled
 
@@ -36,14 +43,14 @@ def training_progress(progress: pd.DataFrame, terms: Terms, env: str) -> Figure:
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.set_xlim(0, own["step"].max())
     legend(figure, styles)
-    missing = "Runs of earlier versions recorded no learned returns." if absent else ""
+    missing = f"Not recorded by any run: {listed(absent)}." if absent else ""
     note(
         figure,
         f"{env}: means over runs (one per seed). Returns: running means of 10 training episodes, "
-        "true ones and those by the reward that the policy learned from, whose mean 0 and sd 1 are "
-        "over all behaviour so far: it measures progress against the past, not from session to "
-        "session. Agreement: share of held-out answers, or of those it learned from if none are "
-        f"held out, that the reward model gives too. {band_note(own['n'], terms)} No test.",
+        "true ones and those by the reward that the policy learned from. That is another one after "
+        "each session, with mean 0 and sd 1 over all behaviour so far, so its returns compare "
+        "behaviour with the past. Agreement: share of held-out answers, or of those it learned "
+        f"from if none are held out, that it gives too. {band_note(own['n'], terms)} No test.",
         missing,
         teacher_and_budget(terms, env),
         excluded_runs(terms, [env]),

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from active_rlhf.analysis.frames import needs
-from active_rlhf.analysis.wording import Terms, excluded_runs, p_value, seeds, teacher_and_budget
+from active_rlhf.analysis.wording import Terms, excluded_runs, of_seeds, p_value, teacher_and_budget
 from active_rlhf.figures.style import (
     blank,
     figure_width,
@@ -78,7 +78,7 @@ def improvement_matrix(
     note(
         figure,
         f"Probability that a run of a has the {side} {terms.metric(metric_type)}, unpaired; "
-        f"{where}; {seeds(runs['n'])} seeds. Interval: {terms.level} percentile bootstrap, "
+        f"{where}; {of_seeds(runs['n'])}. Interval: {terms.level} percentile bootstrap, "
         "stratified by environment. No test.",
         teacher_and_budget(terms, *([] if env == "all" else [env])),
         excluded_runs(terms, None if env == "all" else [env]),

@@ -50,7 +50,10 @@ class Faults:
 
 def faulty(frame: pd.DataFrame, rows: Any, fault: str) -> Iterator[tuple[str, str]]:
     """A fault for each run with a marked row; `{row}` is the first such row's place."""
-    bad = frame.loc[np.asarray(rows), "run"].drop_duplicates()
+    marked = np.asarray(rows)
+    if not marked.any():
+        return
+    bad = frame.loc[marked, "run"].drop_duplicates()
     word = "line" if frame.attrs.get("lines", True) else "row"
     for place, run in zip(bad.index, bad, strict=True):
         yield str(run), fault.format(row=f"{word} {place}")

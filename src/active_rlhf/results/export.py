@@ -118,8 +118,9 @@ def read_runs(
     method may be called differently in each file. None takes all methods, in the order of their
     names. Each entry of `exclude` (`env, method, seed, reason`, the method by either name) removes
     one run, which must be there unless `untrained`: a study does not train what it excludes. Rows
-    are ordered by environment, method (an ordered Categorical), seed and step. Steps,
-    lengths and labels are counts; returns are sums of rewards over an episode.
+    are ordered by environment, method (an ordered Categorical), seed and step. Steps, lengths and
+    labels are counts (the latter two if every environment has them); returns are sums of rewards
+    over an episode.
 
     Raises ExportError for files and runs that cannot be compared: unreadable or missing columns,
     missing or non-finite values, steps that go backwards, rows that are equal in step and return
@@ -140,7 +141,8 @@ def read_runs(
         excluded = excluded_runs(left_out, methods or {})
         require_comparable(path, rows, runs, goal, design, excluded, env in repeated)
         frames.append(long_form(env, rows, runs))
-    return _joined(frames, methods, ["seed"])
+    shared = [name for name in frames[0] if all(name in frame for frame in frames)]
+    return _joined([frame[shared] for frame in frames], methods, ["seed"])
 
 
 def require_comparable(

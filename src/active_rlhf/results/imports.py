@@ -323,9 +323,9 @@ def gather(
     if source["rows"] == "scores":
         twice = rows["run"].duplicated()
         if twice.any():
-            run = rows["run"][twice].iloc[0]
-            said = "has several rows, but no step; which column is it? Say `columns: {step: ...}`"
-            raise ExportError(f"{where}: {run} {said}")
+            name = rows["run"][twice].astype(str).iloc[0]
+            told = "has several rows, but no step; which column is it? Say `columns: {step: ...}`"
+            raise ExportError(f"{where}: {name} {told}")
     rows.attrs["lines"] = reader.lines
     runs = runs.loc[rows["run"].cat.categories]
     runs = runs.assign(method=[(methods or {}).get(part, part) for part in runs["part"]])

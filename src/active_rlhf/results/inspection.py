@@ -20,6 +20,7 @@ from active_rlhf import parts, tasks
 from active_rlhf.analysis.epic import Coverage, canonical, pearson_distance
 from active_rlhf.analysis.inspection import plain, reliability
 from active_rlhf.behaviour.replays import Replays
+from active_rlhf.behaviour.stacks import from_file
 from active_rlhf.errors import InputError, line
 from active_rlhf.files import atomic, environment_of, sha256
 from active_rlhf.rewards import RewardModel, measures
@@ -43,7 +44,7 @@ class Behaviour:
     """Pairs of segments: raw observations [n, 2, H, ...], actions as sampled [n, 2, H, ...], true
     returns float64 [n, 2]; and what they are."""
 
-    observations: np.ndarray
+    observations: Any
     actions: np.ndarray
     returns: np.ndarray
     name: str
@@ -213,7 +214,8 @@ def read_behaviour(path: Path, name: str) -> Behaviour:
     """The pairs in a probe set, or in a run's labels. Raises InputError."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            return Behaviour(file["observations"], file["actions"], file["returns"], name)
+            kept = from_file(file)
+        return Behaviour(kept["observations"], kept["actions"], kept["returns"], name)
     except (OSError, ValueError, LookupError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: holds no pairs of segments ({line(error)})") from error
 
@@ -272,6 +274,11 @@ def look(
         missing.append(
             f"An observation of {scene.spec.environment} does not tell the simulator's state, so "
             "the true reward is known only of steps that were taken: there is no distance to it."
+        )
+    elif np.ptp(true) == 0:
+        missing.append(
+            "The true reward is the same at all steps that were looked at, so there is no "
+            "correlation with it, and no distance."
         )
     if labels is not None and not labels.held_out.any():
         missing.append("No answers were held out, so agreement is only known on what it learned.")

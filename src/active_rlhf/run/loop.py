@@ -33,18 +33,19 @@ class Run:
             self.judge = tasks.build(spec, self.streams["evaluation"])
             self.agent = agents.build(spec, self.task, self.streams["initial_policy"])
             self.started_from = start(self.agent, spec) if spec.start_from else None
-            self.behaviour = SegmentStore(self.plan.steps, schema(self.task), len(origins), origins)
+            many = len(origins)
+            self.behaviour = SegmentStore(self.plan.steps, schema(self.task), many, origins)
             # One for each kind of reward: true returns may be of any size, and after the swap their
             # statistics would keep learned rewards small for as long as they had been gathered.
-            gamma, several = self.agent.discount, len(origins)
-            self.scales = {kind: RewardScale.of(gamma, several) for kind in ("true", "learned")}
+            discount = self.agent.discount
+            self.scales = {kind: RewardScale.of(discount, many) for kind in ("true", "learned")}
             self.learner = (
                 PreferenceLearner(spec, self.task, self.behaviour, self.streams, self.clock, probe)
                 if spec.labels
                 else None
             )
         self.done = 0  # rollouts
-        self.earned = 0.0  # learned rewards of the current episode so far
+        self.earned = [0.0] * many  # learned rewards of the current episode of each environment
         self.episodes: list[dict[str, Any]] = []
         self.evaluations: list[dict[str, Any]] = []
 
@@ -104,7 +105,7 @@ class Run:
         """
         source = self.learner.source if self.learner else "true_reward"
         if self.learner and source in ("true_reward", "none"):
-            self._earn(rollout.ended, np.full(len(rollout.ended), np.nan))
+            self._earn(rollout, np.full(len(rollout.ended), np.nan))
         if source == "none":
             return None
         with self.clock.stage("prediction"):
@@ -112,19 +113,25 @@ class Run:
             if self.learner and source != "true_reward":
                 rewards = self.learner.model.rewards(seen, rollout.actions)
                 scale = self.scales["learned"]
-                self._earn(rollout.ended, rewards)
+                self._earn(rollout, rewards)
             check(self.behaviour.steps, "prediction", rewards=rewards, inputs=seen)
             return scale(rewards, rollout.ended)
 
-    def _earn(self, ended: np.ndarray, rewards: np.ndarray) -> None:
+    def _earn(self, rollout: Rollout, rewards: np.ndarray) -> None:
         """Note the learned return of each episode that ended in a rollout of learned rewards [T];
         NaN where some of them are missing, as the policy learned from others."""
-        ends = np.flatnonzero(ended) + 1
-        finished = self.episodes[len(self.episodes) - len(ends) :]
-        for part, episode in zip(np.split(rewards, ends), finished, strict=False):
-            episode["learned_return"] = self.earned + float(part.sum())
-            self.earned = 0.0
-        self.earned += float(rewards[ends[-1] if len(ends) else 0 :].sum())
+        found, each = [], len(rewards) // rollout.lanes
+        for lane in range(rollout.lanes):
+            mine = slice(lane * each, (lane + 1) * each)
+            ends = np.flatnonzero(rollout.ended[mine]) + 1
+            *whole, rest = np.split(rewards[mine], ends)
+            for end, part in zip(ends, whole, strict=True):
+                found.append((end, lane, self.earned[lane] + float(part.sum())))
+                self.earned[lane] = 0.0
+            self.earned[lane] += float(rest.sum())
+        ended = self.episodes[len(self.episodes) - len(found) :]  # in the order of time
+        for (*_, value), episode in zip(sorted(found), ended, strict=True):
+            episode["learned_return"] = value
 
     def _improve(self, rollout: Rollout, rewards: np.ndarray) -> dict[str, float]:
         """Let the agent learn; returns its losses."""

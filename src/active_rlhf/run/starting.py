@@ -33,12 +33,17 @@ def start(agent: Agent, spec: Spec) -> Source:
         one, other = saved[name].shape, array.shape
         if one != other or saved[name].dtype != array.dtype:
             raise refuse(f"{name} has the shape {list(one)} there, and {list(other)} here")
-        if name in BOUNDS and not np.array_equal(saved[name], array):
+        if not _is_learned(name, array) and not np.array_equal(saved[name], array):
             raise refuse(f"{name} is {saved[name].tolist()} there, and {array.tolist()} here")
     for name, array in own.items():
-        if name not in BOUNDS:
+        if _is_learned(name, array):
             array[...] = saved[name]
     for name, array in agent.arrays().items():
         if not np.array_equal(saved[name], array):
             raise refuse(f"writing into its arrays() does not change {name}")
     return found
+
+
+def _is_learned(name: str, array: np.ndarray) -> bool:
+    """Whether it is part of the policy, and not of the spaces that it is for."""
+    return name not in BOUNDS and array.dtype.kind == "f"

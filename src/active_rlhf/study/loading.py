@@ -71,7 +71,7 @@ from active_rlhf.study.settings import (
     Study,
     Variant,
 )
-from active_rlhf.study.starting import is_own, source, started
+from active_rlhf.study.starting import is_own, source_for, started
 
 RANDOM_ROLLOUTS = 20  # it does not learn, so a few are enough to know its return
 PAIRING = ("pairing", "clusters")
@@ -619,7 +619,7 @@ def _check_start(
         why = "is of this study itself, whose runs do not wait for each other"
         sources.fail(("start_from",), f"{show(run)} {why}; name a run of another study")
     try:
-        source(run, environment, selector, seed, settings.agent)
+        source_for(run, environment, selector, seed, settings.agent)
     except InputError as error:
         sources.fail(("start_from",), line(error))
 

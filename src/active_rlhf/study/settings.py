@@ -389,6 +389,7 @@ Colour = Annotated[
 FigureName = Literal[
     "learning_curves",
     "training_progress",
+    "label_curves",
     "endpoints",
     "effects",
     "rankings",

@@ -58,7 +58,7 @@ def folder_of(run: str, environment: str, selector: str, seed: int) -> Path:
     return Path(run.format(environment=folder_name(environment), selector=selector, seed=seed))
 
 
-def source(run: str, environment: str, selector: str, seed: int, agent: Choice) -> Source:
+def source_for(run: str, environment: str, selector: str, seed: int, agent: Choice) -> Source:
     """The run that a run of this environment, selector, seed and agent starts from.
 
     Raises InputError, without the name of the setting, if there is none that it can start from.
@@ -94,7 +94,7 @@ def source_of(spec: Spec) -> Source:
     """The same for a spec that has `start_from`; the policy must be the one whose hash it holds."""
     assert spec.start_from is not None
     run, wanted = spec.start_from.run, spec.start_from.policy
-    found = source(run, spec.environment, spec.selector, spec.seed, spec.agent)
+    found = source_for(run, spec.environment, spec.selector, spec.seed, spec.agent)
     if wanted not in (None, found.policy):
         raise InputError(f"{found.folder / POLICY} has the hash {found.policy}, not {wanted}")
     return found
@@ -103,7 +103,7 @@ def source_of(spec: Spec) -> Source:
 def started(spec: Spec) -> Spec:
     """The spec with the hash of the policy that it starts from, if it starts from any.
 
-    Raises InputError as `source`.
+    Raises InputError as `source_for`.
     """
     if spec.start_from is None:
         return spec

@@ -14,7 +14,7 @@ from active_rlhf.analysis.wording import (
     excluded_runs,
     interval,
     number,
-    seeds,
+    of_seeds,
     teacher_and_budget,
 )
 from active_rlhf.study.endpoints import OVER_LABELS, lower_is_better
@@ -58,7 +58,7 @@ def reward_model(summary: pd.DataFrame, terms: Terms, env: str) -> Table:
     return table(
         f"reward model {env}",
         f"Reward models on the probe set of {env}, {OF_SESSIONS} and over labels ({OF_LABELS}); "
-        f"{seeds(counts)} seeds. {''.join(better)}Interval: t interval of the mean. Bold: "
+        f"{of_seeds(counts)}. {''.join(better)}Interval: t interval of the mean. Bold: "
         "best of a measure, with ties at the precision shown.",
         list(zip(heads, texts, strict=True)),
         [
@@ -111,7 +111,7 @@ def limits(limits: pd.DataFrame, terms: Terms, env: str) -> Table:
     return table(
         f"limits {env}",
         f"What limits the return on {env}: returns beside those of the same agent on the "
-        f"environment's own reward; {seeds(own['n_pairs'])} seeds. Mean: t interval. HL: "
+        f"environment's own reward; {of_seeds(own['n_pairs'])}. Mean: t interval. HL: "
         "Hodges-Lehmann estimate of the difference, paired by seed, with its exact interval, not "
         "corrected for the number of methods. Correlation: bootstrap of whole seeds. Labels limit "
         "the return "

@@ -9,6 +9,7 @@ from active_rlhf.analysis.wording import (
     excluded_runs,
     family,
     number,
+    of_seeds,
     p_value,
     power_notes,
     seeds,
@@ -55,8 +56,8 @@ def _of_environment(comparisons: pd.DataFrame, terms: Terms, env: str, metric_ty
         f"significance {env} {metric_type}",
         f"Differences (a − b) in {terms.metric(metric_type, True)} on {env}; {_seeds(rows)}. "
         f"{terms.test}; {family(families, terms)}, α = {terms.alpha:g}. HL: "
-        f"Hodges-Lehmann estimate, with its {terms.exact}interval, the dual of the uncorrected test. "
-        f"{terms.effect_defined}. P(a {sign} b): how often a run of a is {side} one of b, "
+        f"Hodges-Lehmann estimate, with its {terms.exact}interval, the dual of the uncorrected "
+        f"test. {terms.effect_defined}. P(a {sign} b): how often a run of a is {side} one of b, "
         "unpaired. "
         "Bold: rejected.",
         columns,
@@ -99,7 +100,7 @@ def _seeds(rows: pd.DataFrame) -> str:
     """'n = 10 seeds', or 'n = 5 to 20 runs of a method'."""
     if is_unpaired(rows):
         return f"{seeds([*rows['n_a'], *rows['n_b']])} runs of a method"
-    return f"{seeds(rows['n'])} seeds"
+    return f"{of_seeds(rows['n'])}"
 
 
 def _numbers_of_runs(rows: pd.DataFrame) -> list[str]:

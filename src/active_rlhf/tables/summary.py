@@ -7,7 +7,7 @@ from active_rlhf.analysis.wording import (
     capital,
     decimals,
     excluded_runs,
-    seeds,
+    of_seeds,
     teacher_and_budget,
 )
 from active_rlhf.tables.cells import (
@@ -56,7 +56,7 @@ def _of_environment(frame: pd.DataFrame, terms: Terms, env: str) -> Table:
         f"summary {env}",
         f"{capital(terms.metric('endpoint', True))} on {env}"
         + (f", and AUC, the {terms.metric('auc', True)}" if area is not None else "")
-        + f"; {seeds(main['n'])} seeds. {''.join(others_defined)}"
+        + f"; {of_seeds(main['n'])}. {''.join(others_defined)}"
         "Interval: t interval of the mean. IQM: interquartile mean. Bold: best of a column, with "
         "ties at the precision shown.",
         [("Method", plain(main.index)), *columns],
@@ -104,7 +104,7 @@ def _of_all(frame: pd.DataFrame, terms: Terms) -> Table:
     defined = capital("; ".join(terms.metric(name, True) for name in shown))
     return table(
         "summary endpoint",
-        f"{defined}: mean ± sd over {seeds(main['n'])} seeds. "
+        f"{defined}: mean ± sd over {of_seeds(main['n'])}. "
         "Bold: best mean on an environment, with ties at the precision shown.",
         columns,
         [

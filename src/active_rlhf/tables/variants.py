@@ -9,9 +9,9 @@ from active_rlhf.analysis.wording import (
     decimals,
     excluded_runs,
     number,
+    of_seeds,
     p_value,
     power_notes,
-    seeds,
 )
 from active_rlhf.tables.cells import Cell, Table, emphasised, intervals, mean_sd, plain, table
 
@@ -58,7 +58,7 @@ def variants(
         f"variants {env} {metric_type}",
         f"{capital(terms.metric(metric_type, True))} of each selector under each variant on "
         f"{env}, mean ± sd, and its difference to the selector's first variant; "
-        f"{seeds(means['n'])} seeds. {terms.test}; Holm within selector × environment × endpoint, "
+        f"{of_seeds(means['n'])}. {terms.test}; Holm within selector × environment × endpoint, "
         f"α = {terms.alpha:g}. HL: Hodges-Lehmann estimate with its exact interval. dz: mean "
         "difference over its sd. Bold: rejected.",
         [

@@ -62,7 +62,7 @@ class CartPole:
         self.task, self.env = task, env
         self.ends = np.array([env.x_threshold, np.inf, env.theta_threshold_radians, np.inf])
         x, angle = env.x_threshold, env.theta_threshold_radians
-        self.grid = np.linspace(-x, x, 41), np.linspace(-angle, angle, 41)
+        self.grid = np.linspace(-x, x, 43)[1:-1], np.linspace(-angle, angle, 43)[1:-1]  # within
 
     def states(self) -> dict[str, np.ndarray]:
         x, angle = self.ends[[0, 2]]

@@ -1,0 +1,60 @@
+"""A study of runs made elsewhere, from two kinds of files to findings, with Snakemake."""
+
+import pytest
+import yaml
+from results.kinds import made
+from studies import Study
+
+from active_rlhf.analysis.files import read_table
+from active_rlhf.results.verify import verify
+
+KEYS = ["study", "imported", "methods", "exclude", "scale", "statistics", "figures"]
+
+
+@pytest.mark.slow
+def test_a_study_of_two_kinds_of_files(tmp_path):
+    study = Study(tmp_path)
+    made("monitors", tmp_path / "a")
+    made("wandb panel", tmp_path / "b")
+    config = {
+        "study": "others",
+        "imported": {
+            "Hopper-v5": "a/{method}-{seed}/*.monitor.csv",
+            "Ant-v5": {"files": "b/wandb.csv", "runs": "{method}-s{seed}"},
+        },
+        "methods": {"sac": "SAC", "ppo": "PPO"},
+        "scale": {"Ant-v5": {"low": 0, "high": 20}, "Hopper-v5": {"low": 0, "high": 20}},
+        "statistics": {"design": "unpaired", "bootstrap": 100},
+    }
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    done = study.snakemake()
+    assert done.returncode == 0, done.stderr
+    results = tmp_path / "results/others"
+    stored = yaml.safe_load((results / "config.yaml").read_text())
+    assert set(stored) <= {*KEYS, "published", "references"}  # nothing of training
+    said = (results / "findings.md").read_text()
+    assert "Mann-Whitney" in said and "last 10 rows" in said and "true return" not in said
+    assert (results / "tables/aggregates.md").exists() and not (results / "runs").exists()
+    assert verify(results) == [] and study.plan() == {}
+    table = tmp_path / "b/wandb.csv"
+    table.write_text(table.read_text().replace("Step", "global_step", 1))
+    assert study.plan()["convert"] == 1
+
+
+@pytest.mark.slow
+def test_a_study_whose_files_count_labels(tmp_path):
+    study = Study(tmp_path)
+    _, rows = made("bpref train", tmp_path)
+    config = {"study": "others", "imported": {"Hopper-v5": "exp/{method}/seed{seed}/train.csv"}}
+    text = yaml.safe_dump(config | {"statistics": {"bootstrap": 100}})
+    (tmp_path / "study.yaml").write_text(text)
+    goal = "results/others/figures/label_curves.png"
+    done = study.snakemake("--cores", "2", goal)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / goal).stat().st_size > 5000
+    curves = read_table(tmp_path / "results/others/statistics/label_curves.parquet")
+    own = [[r for m, s, _, r in rows if (m, s) == ("sac", seed)] for seed in (1, 7)]
+    assert curves["labels"].min() == 0 and curves["labels"].max() == 250
+    sac = curves[curves["method"] == "sac"]["mean"]
+    assert sac.iloc[0] == pytest.approx(sum(run[0] for run in own) / 2)
+    assert sac.iloc[-1] == pytest.approx(sum(sum(run[-10:]) / 10 for run in own) / 2)
