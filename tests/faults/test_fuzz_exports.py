@@ -27,6 +27,7 @@ from active_rlhf.errors import InputError
 from active_rlhf.results.export import METRIC, ExportError, read_records, read_runs
 from active_rlhf.study.endpoints import beside
 from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.study.settings import Figures
 
 pytestmark = pytest.mark.slow  # by the many tries
 
@@ -433,7 +434,7 @@ def odd_studies(draw: Any) -> tuple[dict[str, str], dict[str, Any]]:
             "bootstrap": 100,
             "rope": 0.05,
         },
-        "figures": {"interval": "bootstrap"},
+        "figures": Figures().as_dict(),
         "total_steps": None,
         "baselines": {},
         "evaluations": judged_files,
