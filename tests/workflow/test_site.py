@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from urllib.parse import unquote
 from urllib.request import urlopen
 
 import pandas as pd
@@ -17,7 +18,17 @@ from tiny_study import TINY
 
 pytestmark = pytest.mark.slow
 SERIOUS = ("serious", "critical")
-PAGES = ("index", "compare", "behaviour", "runs", "cost", "config", "provenance", "methods")
+PAGES = (
+    "index",
+    "compare",
+    "figures",
+    "behaviour",
+    "runs",
+    "cost",
+    "config",
+    "provenance",
+    "methods",
+)
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +110,20 @@ def test_tables_sort_filter_and_are_taken_along(visit):
     assert sorted(float(row["mean"]) for row in rows) == pytest.approx(sorted(own["mean"]))
     assert visit.taken("summary", "Markdown").count("\n") == len(own) + 2
     assert visit.taken("summary", "LaTeX").count(r" \\") == len(own) + 1
+
+
+def test_every_figure_has_a_caption_and_its_files(visit):
+    page = visit.open("figures")
+    drawn = {
+        path.relative_to(visit.results / "figures").with_suffix("").as_posix()
+        for path in (visit.results / "figures").rglob("*.png")
+    }
+    shown = page.locator("figure img").evaluate_all("all => all.map(one => one.src)")
+    assert {unquote(src).split("/figures/")[1].removesuffix(".png") for src in shown} == drawn
+    for caption in page.locator("figcaption").all():
+        assert len(caption.locator("p").first.inner_text()) > 40
+        assert caption.get_by_role("link", name="PDF").count() == 1
+    assert "{%" not in page.content()
 
 
 def test_two_methods_are_compared_seed_by_seed(visit):

@@ -13,7 +13,10 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
+from types import SimpleNamespace
 from typing import get_args
+
+import jinja2
 
 from active_rlhf.compute.products import decide
 from active_rlhf.errors import InputError, explained
@@ -23,6 +26,7 @@ from active_rlhf.results.sources import code_of
 from active_rlhf.run.identity import code_fingerprint, probe_fingerprint
 from active_rlhf.run.machine import library_versions
 from active_rlhf.run.schedule import steps_of_runs
+from active_rlhf.site.titles import FIGURES
 from active_rlhf.study.asked import answered_by_people, asked_within
 from active_rlhf.study.ending import failure, stopped, was_begun
 from active_rlhf.study.endpoints import (
@@ -475,8 +479,10 @@ def filmed(wildcards):
 
 
 def captions(*names):
-    """What stands under the figures of these names."""
-    return {
-        name: Path(workflow.source_path(f"../report/{name}.rst")).read_text(encoding="utf-8")
-        for name in names
-    }
+    """What stands under the figures of these names, as in the report."""
+    about = SimpleNamespace(config=config)
+    texts = {}
+    for name in names:
+        text = Path(workflow.source_path(f"../report/{name}.rst")).read_text(encoding="utf-8")
+        texts[name] = jinja2.Template(text).render(snakemake=about)
+    return texts

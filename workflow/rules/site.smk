@@ -15,9 +15,15 @@ PAGES = dict(changes=config["variants"] if VARIANTS else None)
 
 # The figures on these pages.
 SHOWN = [
-    *(rules.learning_curves, rules.endpoints),
-    *((rules.reward_accuracy,) if ASKING else ()),
+    *(rules.learning_curves, rules.endpoints, rules.effects, rules.rankings),
+    *((rules.label_curves,) if LABELLED else ()),
+    *((rules.profiles,) if BASELINES else ()),
+    *((rules.reward_accuracy, rules.reward_measures) if ASKING else ()),
+    *((rules.reward_model_endpoints, rules.reward_model_effects) if REWARD else ()),
+    *((rules.training_progress, rules.reward_inspection) if SESSIONS else ()),
     *((rules.return_limits,) if BASELINES and ASKING else ()),
+    *((rules.variants,) if VARIANTS else ()),
+    *((rules.budgets,) if BUDGETS else ()),
     *((rules.run_time,) if TRAINED else ()),
 ]
 
@@ -32,7 +38,7 @@ rule site:
         costs=[rules.overhead.output.means, rules.overhead.output.runs] if TRAINED else [],
     output:
         f"{RESULTS}/index.html",
-        [f"{RESULTS}/site/{name}.html" for name in ("compare", "config", "methods")],
+        [f"{RESULTS}/site/{name}.html" for name in ("compare", "figures", "config", "methods")],
         [f"{RESULTS}/site/cost.html"] if TRAINED else [],
         [f"{RESULTS}/site/site.{suffix}" for suffix in ("css", "js")],
     log:
@@ -44,9 +50,8 @@ rule site:
         study=settings(
             *config,
             **PAGES,
-            captions=captions(
-                *("learning_curves", "endpoints", "reward_accuracy", "return_limits", "overhead")
-            ),
+            captions=captions(*FIGURES),
+            places=list(EXPORTS),
         ),
         code=script_code("site/site.py"),
     script:

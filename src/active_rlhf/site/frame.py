@@ -19,6 +19,7 @@ ASSETS = ("site.css", "site.js")
 PAGES = {
     "index.html": "Home",
     "site/compare.html": "Compare",
+    "site/figures.html": "Figures",
     "site/behaviour.html": "Behaviour",
     "site/runs.html": "Runs",
     "site/cost.html": "Cost",
@@ -117,7 +118,7 @@ class Figure:
     """A figure of the study on a page.
 
     files: by format, relative to the study's folder; the first is shown. caption: HTML; numbers:
-    what it shows.
+    what it shows; source: the file that has them.
     """
 
     title: str
@@ -125,10 +126,16 @@ class Figure:
     caption: Markup
     size: tuple[int, int]
     numbers: Listing | None = None
+    source: str = ""
 
 
 def figure(
-    root: Path, name: str, title: str, caption: str, numbers: Listing | None = None
+    root: Path,
+    name: str,
+    title: str,
+    caption: str,
+    numbers: Listing | None = None,
+    source: str = "",
 ) -> Figure | None:
     """A figure by its path below figures/, without suffix; None if the study has none.
 
@@ -149,4 +156,5 @@ def figure(
         rendered(caption),
         (width // 2, height // 2),
         numbers,
+        source,
     )

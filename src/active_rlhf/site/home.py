@@ -24,6 +24,7 @@ from active_rlhf.site.listing import (
     numbers,
     pairs,
 )
+from active_rlhf.study.endpoints import REWARD_MODEL
 
 TENTHS = 10  # of training, at which a curve's numbers are listed
 
@@ -67,8 +68,8 @@ def _figures(
     named = (
         ("learning_curves", "Learning curves", _curves(tables["curves"], variant)),
         ("endpoints", "The endpoint of every seed", _endpoints(tables["endpoints"], site, variant)),
-        ("reward_accuracy", "Reward models", None),
-        ("return_limits", "What limits the return", None),
+        ("reward_accuracy", "Reward models", _reward(tables["summary"], site, variant)),
+        ("return_limits", "What limits the return", _limits(tables["limits"], site, variant)),
     )
     found = (
         figure(site.root, folder + name, title, captions.get(name, ""), shown)
@@ -114,6 +115,55 @@ def _endpoints(endpoints: pd.DataFrame, site: Site, variant: str) -> Listing:
             numbers("value", shown["value"], digits(shown, ["env"], ["value"])),
         ],
         source="statistics/endpoints.csv",
+    )
+
+
+def _reward(summary: pd.DataFrame, site: Site, variant: str) -> Listing:
+    """The reward model's measures after the last session, of each method."""
+    shown = summary[summary["metric_type"].isin(REWARD_MODEL)]
+    places = digits(shown, ["env", "metric_type"], ["mean", "sd"])
+    terms = site.terms(variant)
+    return listing(
+        f"reward models {variant}".strip(),
+        "On the probe set after the last session: mean over runs, sd and "
+        f"{terms.level} t interval.",
+        [
+            choices("environment", shown["env"]),
+            choices("measure", [terms.metric(str(name)) for name in shown["metric_type"]]),
+            choices("method", shown["method"]),
+            numbers("n", shown["n"], 0),
+            *(
+                numbers(name, shown[column], places)
+                for name, column in (
+                    *(("mean", "mean"), ("sd", "sd"), ("lower", "ci_low"), ("upper", "ci_high")),
+                )
+            ),
+        ],
+        source="statistics/summary.csv",
+    )
+
+
+def _limits(limits: pd.DataFrame, site: Site, variant: str) -> Listing:
+    """The return on the true reward, how far it exceeds each method's, and the correlation."""
+    places = digits(limits, ["env", "metric_type"], ["mean_true", "gap"]) if len(limits) else []
+    terms = site.terms(variant)
+    return listing(
+        f"limits {variant}".strip(),
+        "Return on the true reward, by how much it exceeds each method's (Hodges-Lehmann, with its "
+        f"{terms.level} interval), and Spearman's correlation of reward quality and return over "
+        "runs.",
+        [
+            choices("environment", limits["env"]),
+            choices("endpoint", [terms.metric(str(name)) for name in limits["metric_type"]]),
+            choices("method", limits["method"]),
+            numbers("n", limits["n_pairs"], 0),
+            numbers("true reward", limits["mean_true"], places),
+            numbers("exceeds by", limits["gap"], places),
+            numbers("lower", limits["ci_gap_low"], places),
+            numbers("upper", limits["ci_gap_high"], places),
+            numbers("correlation", limits["spearman"], 2),
+        ],
+        source="statistics/limits.csv",
     )
 
 

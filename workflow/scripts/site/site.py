@@ -8,6 +8,7 @@ from active_rlhf.errors import logged
 from active_rlhf.results.marks import mark
 from active_rlhf.site.compare import write_compare
 from active_rlhf.site.cost import write_cost
+from active_rlhf.site.figures import write_figures
 from active_rlhf.site.frame import Site
 from active_rlhf.site.home import write_home
 from active_rlhf.site.methods import write_methods
@@ -28,5 +29,6 @@ with logged(snakemake.log[0]):
     write_config(site)
     write_methods(site)
     write_compare(site, tables)
+    write_figures(site, study["places"], study["captions"])
     write_home(site, tables, study["captions"])
     site.write_assets()
