@@ -178,7 +178,7 @@ DAMAGE = {
     ),
     "an edited export": (
         "results/tiny/exports/Hopper-v5.csv",
-        reword(",8\n", ",9\n"),
+        reword(",8,", ",9,"),
         "statistics",
         "changed since it was made",
     ),
