@@ -44,7 +44,7 @@ def test_markup_in_names_and_reasons_stays_text(study):
     assert done.returncode == 0, done.stderr
     results = study.folder / "results/tiny"
     pages = list(results.glob("report/**/*.html"))
-    assert len(pages) == 5
+    assert len(pages) == 6
     for page in pages:
         assert Elements(page.read_text()).active() == []
     assert "&lt;script&gt;" in (results / "report/tables/all.html").read_text()

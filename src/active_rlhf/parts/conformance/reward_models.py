@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from active_rlhf.agents.normalise import count, empty_moments
+from active_rlhf.errors import InputError
 from active_rlhf.parts.conformance.made_up import ACTIONS, LENGTH, OBSERVATIONS
 from active_rlhf.parts.conformance.subject import Check, Subject, expect
 from active_rlhf.run.checkpoint import pack, unpack
@@ -22,6 +23,11 @@ def _labels(count_of: int, seed: int = 3) -> tuple[np.ndarray, np.ndarray, np.nd
 
 def _model(subject: Subject, settings: Mapping[str, Any], sessions: int = 0) -> Any:
     assert subject.part is not None
+    if subject.part.has("pictures", settings):
+        raise InputError(
+            f"{subject.name}: sees pictures, and what parts are checked on has none; a run on a task "
+            "of pictures tries it"
+        )
     model = subject.part.build(settings, OBSERVATIONS, ACTIONS, np.random.default_rng(1))
     moments = empty_moments(OBSERVATIONS)
     for row in _labels(20)[0].reshape(-1, OBSERVATIONS):
