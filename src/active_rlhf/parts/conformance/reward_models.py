@@ -25,8 +25,8 @@ def _model(subject: Subject, settings: Mapping[str, Any], sessions: int = 0) -> 
     assert subject.part is not None
     if subject.part.has("pictures", settings):
         raise InputError(
-            f"{subject.name}: sees pictures, and what parts are checked on has none; a run on a task "
-            "of pictures tries it"
+            f"{subject.name}: sees pictures, and what parts are checked on has none; a run on a "
+            "task of pictures tries it"
         )
     model = subject.part.build(settings, OBSERVATIONS, ACTIONS, np.random.default_rng(1))
     moments = empty_moments(OBSERVATIONS)
