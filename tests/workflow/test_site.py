@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 from browsing import browser
-from serving import served
+from page_servers import served
 from tiny_study import TINY
 
 pytestmark = pytest.mark.slow
