@@ -101,7 +101,8 @@ def test_a_damaged_file_is_read_whole_or_refused(kind, tmp_path):
 def test_a_folder_or_nothing_in_place_of_a_file(tmp_path):
     (tmp_path / "x").mkdir()
     (tmp_path / "empty").touch()
-    for name in ("x", "empty", "none"):
+    (tmp_path / "long").write_text('"' + "a," * 200_000)  # csv refuses such a value
+    for name in ("x", "empty", "none", "long"):
         study = {"study": "s", "imported": {ENV: name}}
         with pytest.raises(InputError):
             stored = load_study(Path(tmp_path, "s.yaml"), data=study).as_dict()

@@ -73,7 +73,10 @@ def head_of(path: Path) -> Head:
     lines = start.decode("utf-8-sig", "replace").splitlines()
     before = next((i for i, text in enumerate(lines) if text and not text.startswith("#{")), 0)
     first = lines[before] if lines else ""
-    rows = {d: next(csv.reader([first], delimiter=d), []) if first else [] for d in DELIMITERS}
+    try:
+        rows = {d: next(csv.reader([first], delimiter=d), []) if first else [] for d in DELIMITERS}
+    except csv.Error:  # such as a value longer than any name
+        return Head(path, start)
     delimiter = max(DELIMITERS, key=lambda d: len(rows[d]))
     if b"\0" in start or not first.replace("\t", "").isprintable():
         return Head(path, start)
