@@ -147,6 +147,7 @@ def test_a_run_killed_at_random_moments_ends_as_if_nothing_had_been(
             if process.exitcode == 0:  # done already; there are kills left
                 assert_same_results(out, reference)
                 shutil.rmtree(out)
+                duration *= 0.7  # the machine was slower when that was measured
                 continue
             process.kill()
             process.join()
