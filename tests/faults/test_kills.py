@@ -231,7 +231,7 @@ def modified(path: Path) -> int:
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
-LONG = spec("Pendulum-v1", "random", rollouts=1000)
+LONG = spec("Pendulum-v1", "random", rollouts=2500)
 
 
 def test_a_run_told_to_stop_says_where_and_goes_on_from_there(tmp_path, undisturbed):
