@@ -21,9 +21,9 @@ from torch import nn
 from active_rlhf.agents.normalise import Moments
 from active_rlhf.errors import InputError
 from active_rlhf.parts import reward_model
-from active_rlhf.rewards.ensemble import Ensemble, bootstrap
+from active_rlhf.rewards.ensemble import Ensemble
 from active_rlhf.rewards.settings import CNNSettings
-from active_rlhf.rewards.torch_mlp import TorchMLP, bradley_terry
+from active_rlhf.rewards.torch_mlp import TorchMLP, adams
 
 CONVOLUTIONS = ((7, 3), (5, 2), (3, 1), (3, 1))  # side and stride
 FILTERS, SLOPE = 16, 0.01
@@ -118,14 +118,7 @@ class CNN(TorchMLP):
         self.networks = nn.ModuleList(
             Network(observations, actions, settings) for _ in range(settings.members)
         ).eval()
-        self.optimisers = [
-            torch.optim.Adam(
-                member.parameters(),
-                lr=settings.learning_rate,
-                weight_decay=settings.weight_decay,
-            )
-            for member in self.networks
-        ]
+        self.optimisers = adams(self.networks, settings)
 
     def observe(self, moments: Moments) -> None:
         """Pixels are not normalised."""
@@ -145,32 +138,20 @@ class CNN(TorchMLP):
         importance: np.ndarray | None = None,
     ) -> float:
         """Train every member for `epochs` epochs on its own sample of the labels."""
-        settings, (_, _, length) = self.settings, actions.shape[:3]
-        answers = torch.from_numpy(preferences).float()
-        losses: list[list[float]] = []
-        for member, optimiser in zip(self.networks.train(), self.optimisers, strict=True):
-            for epoch in bootstrap(
-                *(len(preferences), settings.batch_size, settings.epochs, self.generator),
-                *(settings.bootstrap, importance),
-            ):
-                bits = np.random.default_rng(self.generator.integers(2**63))
-                for layer in member.modules():
-                    if isinstance(layer, Dropout):
-                        layer.bits = bits
-                last_epoch = []
-                for pairs, weights in epoch:
-                    given = self._given(observations[pairs], actions[pairs])
-                    rewards = member(*given).reshape(-1, 2, length)
-                    each = bradley_terry(rewards, answers[pairs])
-                    loss = each @ torch.from_numpy(weights).float()
-                    optimiser.zero_grad()
-                    loss.backward()
-                    nn.utils.clip_grad_norm_(member.parameters(), settings.max_grad_norm)
-                    optimiser.step()
-                    last_epoch.append(loss.item())
-            losses.append(last_epoch)
-        self.networks.eval()
-        return float(np.mean(losses))
+        length = actions.shape[2]
+
+        def rewards(member: nn.Module, pairs: np.ndarray) -> torch.Tensor:
+            given = self._given(observations[pairs], actions[pairs])
+            found: torch.Tensor = member(*given).reshape(-1, 2, length)
+            return found
+
+        return self._train(rewards, preferences, importance)
+
+    def _begin_epoch(self, member: nn.Module) -> None:
+        bits = np.random.default_rng(self.generator.integers(2**63))
+        for layer in member.modules():
+            if isinstance(layer, Dropout):
+                layer.bits = bits
 
     @torch.no_grad()
     def member_rewards(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ It is slower than `mlp` and computes the same. Any module that gives a reward [.
 it in a study's `parts`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,12 @@ def bradley_terry(rewards: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
     return functional.binary_cross_entropy_with_logits(first - second, answers, reduction="none")
 
 
+def adams(networks: Iterable[nn.Module], settings: Any) -> list[torch.optim.Adam]:
+    """An optimiser for each member."""
+    rates = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    return [torch.optim.Adam(member.parameters(), **rates) for member in networks]
+
+
 @reward_model(name="torch_mlp")
 class TorchMLP(Ensemble):
     """Multilayer perceptrons in plain torch: slower than `mlp`, a file to copy and change."""
@@ -54,14 +60,7 @@ class TorchMLP(Ensemble):
         self.networks = nn.ModuleList(
             network(observations + actions, settings) for _ in range(settings.members)
         ).eval()
-        self.optimisers = [
-            torch.optim.Adam(
-                member.parameters(),
-                lr=settings.learning_rate,
-                weight_decay=settings.weight_decay,
-            )
-            for member in self.networks
-        ]
+        self.optimisers = adams(self.networks, settings)
 
     def _seed(self) -> None:
         """Seed torch from the run's own stream, so that a resumed run draws the same."""
@@ -75,8 +74,25 @@ class TorchMLP(Ensemble):
         importance: np.ndarray | None = None,
     ) -> float:
         """Train every member for `epochs` epochs on its own sample of the labels."""
-        settings = self.settings
         inputs = torch.from_numpy(self.inputs(observations, actions))
+
+        def rewards(member: nn.Module, pairs: np.ndarray) -> torch.Tensor:
+            found: torch.Tensor = member(inputs[pairs])[..., 0]
+            return found
+
+        return self._train(rewards, preferences, importance)
+
+    def _begin_epoch(self, member: nn.Module) -> None:
+        self._seed()
+
+    def _train(
+        self,
+        rewards: Callable[[nn.Module, np.ndarray], torch.Tensor],
+        preferences: np.ndarray,
+        importance: np.ndarray | None,
+    ) -> float:
+        """Train on answers [n]; rewards: a member's [b, 2, H] for the pairs at these positions."""
+        settings = self.settings
         answers = torch.from_numpy(preferences).float()
         losses: list[list[float]] = []
         for member, optimiser in zip(self.networks.train(), self.optimisers, strict=True):
@@ -88,10 +104,10 @@ class TorchMLP(Ensemble):
                 settings.bootstrap,
                 importance,
             ):
-                self._seed()
+                self._begin_epoch(member)
                 last_epoch = []
                 for pairs, weights in epoch:
-                    each = bradley_terry(member(inputs[pairs])[..., 0], answers[pairs])
+                    each = bradley_terry(rewards(member, pairs), answers[pairs])
                     loss = each @ torch.from_numpy(weights).float()
                     optimiser.zero_grad()
                     loss.backward()
