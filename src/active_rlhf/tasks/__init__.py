@@ -69,6 +69,19 @@ class Task(Protocol):
         """
 
 
+def replay(task: Task, state: Mapping[str, Any], actions: np.ndarray, rewards: np.ndarray) -> None:
+    """Take an episode's actions again, in a task at its start, to what `Task.state_dict` gave.
+
+    Raises NotReproducible if rewards or the last observation are not the same to the bit.
+    """
+    same = True
+    for action, expected in zip(actions, rewards, strict=True):
+        reward, *_ = task.step(action)
+        same = same and reward == expected
+    if not same or not np.array_equal(task.observation, state["observation"]):
+        raise NotReproducible(f"{task.name} does not repeat an episode bit for bit")
+
+
 class VectorTask(Protocol):
     """n environments of one kind that are stepped together, each in an episode of its own."""
 

@@ -20,7 +20,7 @@ from pydantic import field_validator
 from active_rlhf.errors import InputError
 from active_rlhf.parts.settings import complete
 from active_rlhf.study.sections import Section, setting
-from active_rlhf.tasks import NotReproducible
+from active_rlhf.tasks import replay
 from active_rlhf.tasks.screens import areas, shrink
 
 PREFIX, SUFFIX = "ALE/", "-v5"
@@ -247,12 +247,7 @@ class AtariTask:
     ) -> None:
         self.stream.bit_generator.state = state["origin"]
         self.reset()
-        same = True
-        for action, expected in zip(actions, rewards, strict=True):
-            reward, *_ = self.step(action)
-            same = same and reward == expected
-        if not same or not np.array_equal(self.observation, state["observation"]):
-            raise NotReproducible(f"{self.name} does not repeat an episode bit for bit")
+        replay(self, state, actions, rewards)
 
 
 def _blanked(game: str, options: AtariOptions, screen: tuple[int, int]) -> Any:

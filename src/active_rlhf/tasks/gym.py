@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from active_rlhf.tasks import NotReproducible
+from active_rlhf.tasks import replay
 
 _ALWAYS_RUN = {"terminate_when_unhealthy": False}
 
@@ -207,9 +207,4 @@ class GymTask:
         if state["origin"] is not None:
             self.stream.bit_generator.state = state["origin"]
             self.reset()
-        same = True
-        for action, expected in zip(actions, rewards, strict=True):
-            reward, *_ = self.step(action)
-            same = same and reward == expected
-        if not same or not np.array_equal(self.observation, state["observation"]):
-            raise NotReproducible(f"{self.name} does not repeat an episode bit for bit")
+        replay(self, state, actions, rewards)
