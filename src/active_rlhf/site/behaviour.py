@@ -32,8 +32,7 @@ def write_environment(root: Path, environment: str, methods: Mapping[str, Shown]
     """Write the films of one environment: site/behaviour/<environment>.html, and a page of queries
     for each method that asks, <method>/<seed>.html in a folder of that name.
 
-    Where a task cannot be filmed, the page says why, and there are
-    no queries.
+    Where a task cannot be filmed, the page says why, and there are no queries.
     """
     place = root / "site" / "behaviour"
     page = place / f"{folder_name(environment)}.html"

@@ -39,7 +39,6 @@ class Listing:
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
-    notes: tuple[str, ...] = ()
     source: str = ""
 
 
@@ -47,13 +46,12 @@ def listing(
     name: str,
     caption: str,
     columns: Sequence[tuple[Column, Sequence[Cell]]],
-    notes: Iterable[str] = (),
     source: str = "",
 ) -> Listing:
     """A listing from its columns, all of one length."""
     heads = tuple(column for column, _ in columns)
     rows = tuple(zip(*(cells for _, cells in columns), strict=True))
-    return Listing(name, caption, heads, rows, tuple(filter(None, notes)), source)
+    return Listing(name, caption, heads, rows, source)
 
 
 def texts(name: str, values: Iterable[Any], **more: Any) -> tuple[Column, list[Cell]]:

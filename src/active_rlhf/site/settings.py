@@ -1,6 +1,7 @@
 """How a study, or a run, was set: what differs from the defaults first."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from active_rlhf import parts
@@ -93,6 +94,7 @@ def changed(spec: Mapping[str, Any]) -> Listing:
     )
 
 
+@cache  # every run asks for them
 def _defaults(kind: str, name: str) -> dict[str, Any]:
     try:
         model = parts.part(kind, name).complete({})
