@@ -125,7 +125,9 @@ class Workflow:
         """What `find` returns as soon as that is true; an error if Snakemake ends before."""
         deadline = time.monotonic() + PATIENCE
         while not (found := find()):
-            assert self.process.poll() is None and time.monotonic() < deadline, self.output
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                jobs = slurm("scontrol", "--oneliner", "show", "job")
+                pytest.fail(f"{self.output}\n{jobs}", pytrace=False)
             time.sleep(0.02)
         return found
 
@@ -251,6 +253,9 @@ class LoneRun:
         process = workflow.wait_for(
             lambda: not (former and former.is_running()) and training(self.path)
         )
+        # The file of its lock is there a moment before it is locked.
+        since = process.cpu_times().user
+        workflow.wait_for(lambda: process.cpu_times().user > since + 0.2)
         process.suspend()
         return process
 
@@ -350,8 +355,8 @@ def test_jobs_can_be_cancelled_without_snakemake(node, tmp_path):
     sleeping = ("--hold", "--output=/dev/null", "--wrap=true")
     names = {slurm("sbatch", "--parsable", f"--job-name={n}", *sleeping).strip(): n for n in NAMES}
     Study.create(tmp_path / "study").start(CANCEL).succeed()
-    left = {names.get(job) for job in slurm("squeue", "--noheader", "--format=%i").split()}
-    assert left == {"other_active-rlhf_1"}
+    queue = slurm("squeue", "--noheader", "--format=%i").split()
+    assert [names[job] for job in queue if job in names] == ["other_active-rlhf_1"]
     slurm("scancel", "--user=root")
 
 
