@@ -31,6 +31,7 @@ SHOWN = [
 rule site:
     input:
         **STATISTICS,
+        **({"tuning": f"{SWEEP}/outcome.parquet"} if STUDY.sweep else {}),
         config=f"{RESULTS}/config.yaml",
         drawn=[path for rule in SHOWN for path in rule.output if wanted(rule)],
         tables=[place("tables", f"{name}.md", scope) for scope in TABLES for name in TABLES[scope]],

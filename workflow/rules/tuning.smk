@@ -1,0 +1,98 @@
+# What a sweep came to: tables, figures and a page of trials, default and tuned settings on the study's
+# own seeds, and the tuned settings as files for config/environments/.
+
+from active_rlhf.tuning.ready import overridden
+
+OUTCOME = f"{SWEEP}/outcome.parquet"
+TUNED = ("best", "typical")
+
+# The files of the study's environments, which those of tuned settings add to.
+BESIDE_THE_STUDY = [
+    path
+    for name in TRAINED
+    for path in [
+        Path(workflow.configfiles[0]).parent / "environments" / f"{folder_name(name)}.yaml"
+    ]
+    if path.is_file()
+]
+
+
+def given_by_the_study():
+    """The tuned settings that the study file gives itself, by environment and selector."""
+    study = read_yaml(os.path.relpath(workflow.configfiles[0]))
+    return {
+        environment: {
+            selector: overridden(study, environment, selector, list(STUDY.sweep.space_of(selector)))
+            for selector in STUDY.selectors
+        }
+        for environment in TRAINED
+    }
+
+
+rule outcome:
+    input:
+        choices=f"{SWEEP}/choices.json",
+        trials=f"{SWEEP}/trials.parquet",
+        summary=STATISTICS["summary"],
+        variants=STATISTICS["variants"],
+    output:
+        OUTCOME,
+        OUTCOME.replace(".parquet", ".csv"),
+    log:
+        f"{RESULTS}/logs/sweep/outcome.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings("methods", "statistics", "sweep"),
+        code=script_code("sweep/outcome.py"),
+    script:
+        "../scripts/sweep/outcome.py"
+
+
+rule tuned:
+    input:
+        choices=f"{SWEEP}/choices.json",
+        stages=[f"{SWEEP}/{name}/{next(iter(STAGES))}.json" for name in STUDY.selectors],
+        existing=BESIDE_THE_STUDY,
+    output:
+        [
+            f"{SWEEP}/tuned/{selector}/{which}/{folder_name(name)}.yaml"
+            for selector in STUDY.selectors
+            for which in TUNED
+            for name in TRAINED
+        ],
+    log:
+        f"{RESULTS}/logs/sweep/tuned.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(
+            *("study", "statistics", "sweep"),
+            environments=list(TRAINED),
+            given=given_by_the_study(),
+        ),
+        code=script_code("sweep/tuned.py"),
+    script:
+        "../scripts/sweep/tuned.py"
+
+
+rule tuning_tables:
+    input:
+        outcome=OUTCOME,
+        variants=STATISTICS["variants"],
+        choices=f"{SWEEP}/choices.json",
+        trials=f"{SWEEP}/trials.parquet",
+    output:
+        **tables(TUNING_TABLES, [""]),
+    log:
+        f"{RESULTS}/logs/tables/tuning.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*WORDS, "sweep", environments=list(TRAINED)),
+        code=script_code("tables/tuning.py"),
+    script:
+        "../scripts/tables/tuning.py"
