@@ -182,8 +182,8 @@ def best_trials(
     return table(
         "trials",
         f"{which}, best first. Objective: {objective_in_words(sweep, terms, envs)}, on tuning "
-        f"seeds alone. No interval, no test.{stopped} –: not a setting of this selector. All trials are in "
-        "sweep/trials.csv.",
+        f"seeds alone. No interval, no test.{stopped} –: not a setting of this selector. All "
+        "trials are in sweep/trials.csv.",
         [
             ("Selector", plain(names[selector] for selector in top["selector"])),
             ("Trial", [Cell(str(number)) for number in top["trial"]]),

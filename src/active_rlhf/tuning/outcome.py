@@ -5,6 +5,7 @@ too high. Only the second, which no trial has seen, tell what tuning is worth.
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -170,3 +171,25 @@ def shown(value: Any) -> str:
         digits, _, power = f"{value:.4g}".partition("e")
         return f"{digits}e{int(power)}" if power else digits
     return str(value)
+
+
+def best_so_far(trials: pd.DataFrame) -> pd.Series:
+    """The largest value up to each trial of one selector, by number; those that were stopped early
+    do not count."""
+    ordered = trials.sort_values("trial")
+    return ordered["value"].where(ordered["complete"].astype(bool)).cummax().ffill()
+
+
+def place(dimension: Dimension, value: Any) -> float:
+    """Where a value lies in what was searched: 0 at the lowest or first, 1 at the highest or last,
+    by logarithms where these were searched. A value outside lies below 0 or above 1."""
+    if dimension.choices is not None:
+        known = [as_text(choice) for choice in dimension.choices]
+        text = as_text(value)
+        return known.index(text) / (len(known) - 1) if text in known else math.nan
+    ends, number = dimension.range, float(value)
+    if dimension.log:
+        low, high, number = (math.log(x) if x > 0 else -math.inf for x in (*ends, number))
+    else:
+        low, high = ends
+    return (number - low) / (high - low)
