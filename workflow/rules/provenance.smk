@@ -24,6 +24,7 @@ MADE = {
         *((rules.variants, rules.variant_differences) if VARIANTS else ()),
         *((rules.budgets, rules.labels_needed) if BUDGETS else ()),
         *((rules.outcome, rules.tuned, rules.tuning_tables) if STUDY.sweep else ()),
+        *((rules.tuning, rules.tuning_page) if STUDY.sweep else ()),
         # Only with baselines.
         *((rules.profiles, rules.aggregates) if NORMALISED else ()),
         *((rules.limits, rules.return_limits) if BASELINES and ASKING else ()),

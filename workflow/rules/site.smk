@@ -6,7 +6,7 @@ CALLED = {method: method.replace("_", " ") for method in baselines(STUDY)}
 CALLED |= (shown_methods(STUDY) or {}) if TRAINED else {}
 
 # What the frame of every page depends on.
-FRAME = ("study", "imported", "partial")
+FRAME = ("study", "imported", "partial", *(("sweep",) if STUDY.sweep else ()))
 
 # What pages about the whole study depend on; in the config itself, variants hold settings rather than
 # methods.
@@ -25,6 +25,7 @@ SHOWN = [
     *((rules.variants,) if VARIANTS else ()),
     *((rules.budgets,) if BUDGETS else ()),
     *((rules.run_time,) if TRAINED else ()),
+    *((rules.tuning,) if STUDY.sweep else ()),
 ]
 
 
@@ -100,6 +101,7 @@ rule pages:
     input:
         rules.site.output,
         rules.run_pages.output if TRAINED else [],
+        rules.tuning_page.output if STUDY.sweep else [],
     localrule: True
 
 

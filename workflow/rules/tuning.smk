@@ -96,3 +96,53 @@ rule tuning_tables:
         code=script_code("tables/tuning.py"),
     script:
         "../scripts/tables/tuning.py"
+
+
+rule tuning:
+    input:
+        outcome=OUTCOME,
+        choices=f"{SWEEP}/choices.json",
+        trials=f"{SWEEP}/trials.parquet",
+        importance=f"{SWEEP}/importance.parquet",
+    output:
+        progress=figure("tuning_progress", category="Tuning"),
+        importance=figure("tuning_importance", category="Tuning"),
+        slices=figure("tuning_slices", category="Tuning"),
+        parallel=figure("tuning_parallel", category="Tuning"),
+    log:
+        f"{RESULTS}/logs/figures/tuning.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(*LOOK, "sweep"),
+        code=script_code("figures/tuning.py"),
+    script:
+        "../scripts/figures/tuning.py"
+
+
+rule tuning_page:
+    input:
+        outcome=OUTCOME,
+        choices=f"{SWEEP}/choices.json",
+        trials=f"{SWEEP}/trials.parquet",
+        drawn=rules.tuning.output,
+        tuned=rules.tuned.output,
+    output:
+        f"{RESULTS}/site/tuning.html",
+    log:
+        f"{RESULTS}/logs/site/tuning.log",
+    localrule: True
+    conda:
+        "../envs/active-rlhf.yaml"
+    params:
+        study=settings(
+            *(*WORDS, "sweep"),
+            environments=list(TRAINED),
+            captions=captions(
+                *("tuning_progress", "tuning_importance", "tuning_slices", "tuning_parallel")
+            ),
+        ),
+        code=script_code("site/tuning.py"),
+    script:
+        "../scripts/site/tuning.py"

@@ -45,6 +45,8 @@ Names = Mapping[str, str]
 LINES = {DEFAULT: ("#000000", "--"), BEST: ("#D55E00", "-"), TYPICAL: ("#0072B2", ":")}
 CALLED = {DEFAULT: "default", BEST: "best trial", TYPICAL: "typical of the best tenth"}
 TRIAL, STOPPED = "#0072B2", "#888888"
+# of trials in their order; without the palest, which are hard to see
+SHADES = mpl.colors.ListedColormap(mpl.colormaps["cividis"](np.linspace(0, 0.9, 256)))
 MEASURES = {"fanova": ("fANOVA", "#0072B2"), "ped_anova": ("PED-ANOVA", "#E69F00")}
 ALL_TRIALS = "tuning seeds alone, of which the best of many is optimistic. No interval, no test."
 EARLY = "Hollow: stopped early, so of fewer or shorter runs than the others."
@@ -149,13 +151,21 @@ def tuning_slices(
     terms: Terms,
 ) -> Figure:
     """The objective against each setting of each selector; a panel for each."""
-    shown_ones = [(selector, key) for selector in names for key in sweep.space_of(selector)]
     short = short_names(sweep.space)
-    columns = fitting(min(len(shown_ones), 4))
-    figure, grid = panels(len(shown_ones), 1.75, columns)
+    spaces = {selector: list(sweep.space_of(selector)) for selector in names}
+    columns = fitting(min(max(map(len, spaces.values())), 4))
+    shown_ones, places = [], []  # each selector begins a row
+    for selector, keys in spaces.items():
+        first = -(-(places[-1] + 1) // columns) * columns if places else 0
+        shown_ones += [(selector, key) for key in keys]
+        places += [first + i for i in range(len(keys))]
+    rows = places[-1] // columns + 1
+    width = figure_width(len(places) > 1)
+    figure = Figure(figsize=(width, 1.75 * rows + 0.5), layout="constrained")
+    grid = [figure.add_subplot(rows, columns, at + 1) for at in places]
     last = max(1, int(trials["trial"].max()))
-    colours = mpl.cm.ScalarMappable(mpl.colors.Normalize(0, last), "cividis")
-    for i, (axes, (selector, key)) in enumerate(zip(grid, shown_ones, strict=True)):
+    colours = mpl.cm.ScalarMappable(mpl.colors.Normalize(0, last), SHADES)
+    for axes, at, (selector, key) in zip(grid, places, shown_ones, strict=True):
         own = trials[trials["selector"] == selector]
         dimension, choice = sweep.space[key], choices[selector]
         x = np.array([place(dimension, value) for value in own[key]])
@@ -178,9 +188,11 @@ def tuning_slices(
             if -0.05 <= where <= 1.05:
                 axes.axvline(where, color=colour, linestyle=line, linewidth=1)
         _ticks(axes, dimension, columns)
-        axes.set_xlim(-0.08, 1.08)
+        beyond = 0.2 if dimension.choices is not None else 0.08
+        axes.set_xlim(-beyond, 1 + beyond)
+        axes.margins(y=0.1)
         axes.yaxis.set_major_locator(MaxNLocator(4))
-        axes.set_ylabel("objective" if i % columns == 0 else "")
+        axes.set_ylabel("objective" if at % columns == 0 else "")
         axes.set_title(f"{wrap(names[selector], 20)}\n{wrap(short[key], 20)}")
     figure.colorbar(
         *(colours,),
@@ -228,7 +240,6 @@ def tuning_parallel(
     ]
     widest = max(len(keys) for _, keys in rows)
     figure, grid = panels(len(rows), 2.2, 1)
-    figure.set_figwidth(figure_width(widest > 3 or len(rows) > 1))
     for axes, (selector, keys) in zip(grid, rows, strict=True):
         own, top = trials[trials["selector"] == selector], set(choices[selector].top)
         low, high = own["value"].min(), own["value"].max()
@@ -238,14 +249,16 @@ def tuning_parallel(
             y.append((row["value"] - low) / span)
             axes.plot(y, **_line(row["trial"] in top, bool(row["complete"])))
         places = decimals([low, high])
+        texts = [shown(one) for key in keys for one in sweep.space[key].choices or ()]
+        beyond = 0.08 + 0.08 * max([wrap(text, 10).count("\n") for text in texts], default=0)
         for x, key in enumerate(keys):
             _scale(axes, x, sweep.space[key])
         for y, value in ((0, low), (1, high)):
             _end(axes, len(keys), y, number(value, places))
         for x in range(len(keys) + 1):
-            axes.axvline(x, 0.12, 0.88, color="black", linewidth=0.6)
+            axes.plot([x, x], [0, 1], color="black", linewidth=0.6)
         axes.set_xlim(-0.5, widest + 0.5)
-        axes.set_ylim(-0.16, 1.16)  # ends of scales stand above and below
+        axes.set_ylim(-beyond, 1 + beyond)  # ends of scales stand above and below
         labels = [*(wrap(short[key], 11) for key in keys), "objective"]
         axes.set_xticks(range(len(labels)), labels)
         axes.tick_params(axis="x", length=0)
@@ -315,7 +328,8 @@ def _ticks(axes: Axes, dimension: Dimension, columns: int) -> None:
         tens = [10.0**power for power in range(*_powers(low, high))]
         values: Sequence[float] = tens[:: 1 + len(tens) // 4] if len(tens) > 1 else (low, high)
     else:
-        found = MaxNLocator(3, integer=bool(dimension.whole)).tick_values(low, high)
+        steps = [1, 2, 5, 10]
+        found = MaxNLocator(4, steps=steps, integer=bool(dimension.whole)).tick_values(low, high)
         values = [value for value in found if low <= value <= high] or [low, high]
     axes.set_xticks(
         [place(dimension, value) for value in values], [shown(float(value)) for value in values]
