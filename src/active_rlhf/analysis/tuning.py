@@ -1,6 +1,6 @@
 """What tuning did, in sentences that claim no more than the runs on fresh seeds show."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,15 +10,14 @@ from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.text import markdown_text
 from active_rlhf.analysis.wording import (
     Terms,
-    capital,
     decimals,
     interval,
-    listed,
     number,
     p_value,
 )
 
-BEST, TYPICAL = "best", "typical"
+DEFAULT, BEST, TYPICAL = "default", "best", "typical"
+CALLED = {BEST: "settings of the best trial", TYPICAL: "settings typical of the best tenth"}
 
 
 @needs(
@@ -47,56 +46,32 @@ def about_tuning(outcome: pd.DataFrame, terms: Terms) -> str:
 
 
 def _of_selector(rows: pd.DataFrame, terms: Terms) -> str:
-    name = markdown_text(str(rows["selector"].iloc[0]))
-    envs = dict.fromkeys(rows["env"])
-    first = rows[rows["env"] == next(iter(envs))].to_dict("records")
-    one = {str(row["settings"]): row for row in first}
-    said = [f"**{name}.** {_chosen(one)}"]
-    for settings in (BEST, TYPICAL):
-        same = one[settings]["same_as"]
+    """First what fresh seeds say, then what was seen while tuning."""
+    records = rows.to_dict("records")
+    of_first = {str(row["settings"]): row for row in records if row["env"] == records[0]["env"]}
+    said = []
+    for settings, called in CALLED.items():
+        same = of_first[settings]["same_as"]
         if not same:
-            tests = rows[rows["settings"] == settings].to_dict("records")
-            said += _tested(settings, tests, terms)
-        elif settings == TYPICAL:
-            said.append(f"The settings typical of the best tenth are those of the {_called(same)}.")
-    return " ".join(said)
+            tests = [row for row in records if row["settings"] == settings]
+            said.append(_tested(called, tests, terms))
+        elif settings == BEST:
+            said.append(
+                f"The default itself was the best of {of_first[BEST]['trials']} trials, so there "
+                "was nothing to gain."
+            )
+        else:
+            said.append(f"The {called} are the {CALLED.get(same, same)}.")
+    name = markdown_text(str(records[0]["selector"]))
+    return " ".join([f"**{name}.**", *said, _while_tuning(of_first)])
 
 
-def _called(settings: str) -> str:
-    return "best trial" if settings == BEST else settings
-
-
-def _chosen(one: Mapping[str, Mapping[Any, Any]]) -> str:
-    """What the tuning seeds said, and that this is optimistic."""
-    best, default = one[BEST], one["default"]
-    places = decimals([best["objective"], default["objective"]])
-    value, trials = number(best["objective"], places), int(best["trials"])
-    if best["same_as"]:
-        return (
-            f"The default itself was the best of {trials} trials (objective {value} on the tuning "
-            "seeds), so tuning gained nothing."
-        )
-    if default["trial"] < 0:
-        against = "the default was not among the trials"
-    elif not default["complete"]:
-        against = "the default did not get through every stage"
-    else:
-        against = f"the default reached {number(default['objective'], places)}"
-    return (
-        f"On the tuning seeds its best trial (number {int(best['trial'])}) reached an objective of "
-        f"{value}; {against}. That value is optimistic: it was chosen as the largest of {trials}."
-    )
-
-
-def _tested(settings: str, tests: list[dict[Any, Any]], terms: Terms) -> Iterator[str]:
+def _tested(called: str, tests: Sequence[Mapping[Any, Any]], terms: Terms) -> str:
     """The differences to default on fresh seeds, and whether anything was gained."""
-    places = decimals([abs(row["hodges_lehmann"]) for row in tests])
     metric = terms.metric(tests[0]["metric_type"])
-    which = "settings of the best trial" if settings == BEST else "settings typical of the best"
-    which += "" if settings == BEST else " tenth"
+    places = decimals([row["hodges_lehmann"] for row in tests], tests[0]["metric_type"])
     effects = "; ".join(_effect(row, places, terms) for row in tests)
-    yield f"On fresh seeds, the {which} minus default in {metric}: {effects}."
-    yield _verdict(tests)
+    return f"On fresh seeds, the {called} minus the default in {metric}: {effects}."
 
 
 def _effect(row: Mapping[Any, Any], places: int, terms: Terms) -> str:
@@ -107,28 +82,34 @@ def _effect(row: Mapping[Any, Any], places: int, terms: Terms) -> str:
     ends = interval(row["ci_low"], row["ci_high"], places)
     effect = f"{number(row['hodges_lehmann'], places, sign=True)} [{terms.level} HL {ends[1:]}"
     p = p if p.startswith("<") else f"= {p}"
-    return f"{effect}, Holm p {p}, n = {row['n']} on {where}"
-
-
-def _verdict(tests: list[dict[Any, Any]]) -> str:
-    """Whether anything was gained: in one sentence, which names environments if there are many."""
-    found: dict[str, list[str]] = {}
-    for row in tests:
-        found.setdefault(_gained(row), []).append(markdown_text(str(row["env"])))
-    parts = [
-        said + (f" on {listed(where)}" if len(tests) > 1 else "") for said, where in found.items()
-    ]
-    return f"{capital('; '.join(parts))}."
+    return f"{effect}, Holm p {p}, n = {row['n']} on {where}, {_gained(row)}"
 
 
 def _gained(row: Mapping[Any, Any]) -> str:
     low, high = row["ci_low"], row["ci_high"]
-    if np.isnan(low) or np.isnan(high):
-        return "it is not known whether anything was gained"
     if low <= 0 <= high:
-        return "no gain was shown: the interval covers 0"
+        return "so no gain was shown (the interval covers 0)"
     if not row["reject_null"]:
         return (
-            "no gain was shown: the interval leaves out 0, but the corrected test does not reject"
+            "so no gain was shown (the interval leaves out 0, but the corrected test does not "
+            "reject)"
         )
-    return "tuning gained" if low > 0 else "tuning lost"
+    return "a gain" if low > 0 else "a loss"
+
+
+def _while_tuning(rows: Mapping[str, Mapping[Any, Any]]) -> str:
+    """The best trial's value, and that it is optimistic."""
+    best, default = rows[BEST], rows[DEFAULT]
+    places = decimals([best["objective"], default["objective"]])
+    if default["trial"] < 0:
+        against = "the default was not tried"
+    elif not default["complete"]:
+        against = "the default was stopped early"
+    else:
+        against = f"the default {number(default['objective'], places)}"
+    against = "" if best["same_as"] else f"; {against}"
+    return (
+        f"On the tuning seeds the best trial (number {best['trial']}) reached "
+        f"{number(best['objective'], places)}{against}. That is optimistic, as the largest of "
+        f"{best['trials']} values."
+    )

@@ -1,7 +1,6 @@
 """Trials of a sweep: how it went on, which settings mattered, and where good values lie."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
 from typing import Any
 
 import matplotlib as mpl
@@ -42,7 +41,11 @@ Choices = Mapping[str, Choice]
 Names = Mapping[str, str]
 
 # Of settings; each has a line of its own too, for those who do not see colours.
-LINES = {DEFAULT: ("#000000", "--"), BEST: ("#D55E00", "-"), TYPICAL: ("#0072B2", ":")}
+LINES: dict[str, tuple[str, Any]] = {
+    DEFAULT: ("#000000", "--"),
+    BEST: ("#D55E00", "-"),
+    TYPICAL: ("#0072B2", ":"),
+}
 CALLED = {DEFAULT: "default", BEST: "best trial", TYPICAL: "typical of the best tenth"}
 TRIAL, STOPPED = "#0072B2", "#888888"
 # of trials in their order; without the palest, which are hard to see
@@ -154,7 +157,8 @@ def tuning_slices(
     short = short_names(sweep.space)
     spaces = {selector: list(sweep.space_of(selector)) for selector in names}
     columns = fitting(min(max(map(len, spaces.values())), 4))
-    shown_ones, places = [], []  # each selector begins a row
+    shown_ones: list[tuple[str, str]] = []
+    places: list[int] = []  # each selector begins a row
     for selector, keys in spaces.items():
         first = -(-(places[-1] + 1) // columns) * columns if places else 0
         shown_ones += [(selector, key) for key in keys]
@@ -253,8 +257,8 @@ def tuning_parallel(
         beyond = 0.08 + 0.08 * max([wrap(text, 10).count("\n") for text in texts], default=0)
         for x, key in enumerate(keys):
             _scale(axes, x, sweep.space[key])
-        for y, value in ((0, low), (1, high)):
-            _end(axes, len(keys), y, number(value, places))
+        for end, value in enumerate((low, high)):
+            _end(axes, len(keys), end, number(value, places))
         for x in range(len(keys) + 1):
             axes.plot([x, x], [0, 1], color="black", linewidth=0.6)
         axes.set_xlim(-0.5, widest + 0.5)
@@ -360,14 +364,14 @@ def _line(best: bool, complete: bool) -> dict[str, Any]:
 def _scale(axes: Axes, x: int, dimension: Dimension) -> None:
     """The ends of a setting's scale, or each of its choices."""
     if dimension.choices is None:
-        for y, value in zip((0, 1), dimension.ends, strict=True):
-            _end(axes, x, y, shown(value))
+        for end, value in enumerate(dimension.ends):
+            _end(axes, x, end, shown(value))
         return
-    for choice, i in zip(dimension.choices, count()):
+    for i, choice in enumerate(dimension.choices):
         y = i / (len(dimension.choices) - 1)
         text = wrap(shown(choice), 10)
         if y in (0, 1):
-            _end(axes, x, y, text)
+            _end(axes, x, int(y), text)
         else:
             axes.text(
                 *(x, y, text),

@@ -1,6 +1,7 @@
 """The page of a sweep: what tuning was worth on fresh seeds, then trials, and settings to copy."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -103,13 +104,17 @@ def _compared(site: Site, outcome: pd.DataFrame) -> Listing:
     """Default, best and typical settings on both kinds of seeds."""
     terms = site.terms()
     places = digits(outcome, ["env", "metric_type"], ["mean", "sd", "hodges_lehmann"])
-    objectives = decimals(outcome["objective"])
+    about = "on tuning seeds"
+    objective, cells = numbers(
+        "objective", outcome["objective"], decimals(outcome["objective"]), about
+    )
+    values = [
+        cell if done or cell.value is None else replace(cell, text=f"({cell.text})")
+        for cell, done in zip(cells, outcome["complete"], strict=True)
+    ]
     rejected = outcome["reject_null"].astype(bool)
     column, cells = numbers("minus default", outcome["hodges_lehmann"], places, "Hodges-Lehmann")
-    strong = [
-        Cell(cell.text, cell.value, strong=bool(mark))
-        for cell, mark in zip(cells, rejected, strict=True)
-    ]
+    strong = [replace(cell, strong=bool(mark)) for cell, mark in zip(cells, rejected, strict=True)]
     same = [
         f"{settings} (= {other})" if other else settings
         for settings, other in zip(outcome["settings"], outcome["same_as"], strict=True)
@@ -119,7 +124,8 @@ def _compared(site: Site, outcome: pd.DataFrame) -> Listing:
         "On the study's own seeds, which no trial has seen. Difference to default: Hodges-Lehmann "
         f"estimate with its {terms.exact}{terms.level} interval. {terms.test}; Holm within "
         f"selector × environment × endpoint, α = {terms.alpha:g}. Bold: rejected. The objective is "
-        "that of the trial on tuning seeds; the best is the largest of many, and so optimistic.",
+        "that of the trial on tuning seeds; the best is the largest of many, and so optimistic; in "
+        "brackets: of a trial that was stopped early.",
         [
             choices("selector", outcome["selector"]),
             choices("environment", outcome["env"]),
@@ -136,7 +142,7 @@ def _compared(site: Site, outcome: pd.DataFrame) -> Listing:
                 show=lambda p, _: p_value(p, terms.alpha),
             ),
             numbers("trial", outcome["trial"].where(outcome["trial"] >= 0, np.nan), 0),
-            numbers("objective", outcome["objective"], objectives, "on tuning seeds"),
+            (objective, values),
         ],
         source="sweep/outcome.csv",
     )

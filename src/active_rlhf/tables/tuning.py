@@ -62,7 +62,7 @@ def tuning(outcome: pd.DataFrame, variants: pd.DataFrame, sweep: Sweep, terms: T
 
     Takes `tuning.outcome.outcome` and the statistic `variants`, whole.
     """
-    places = decimals([*outcome["objective"]])
+    objectives = _objectives(outcome)
     of_rows = {
         key: decimals([*rows["mean"], *rows["sd"], *rows["hodges_lehmann"].abs()], str(key[1]))
         for key, rows in outcome.groupby(["env", "metric_type"], sort=False)
@@ -82,7 +82,7 @@ def tuning(outcome: pd.DataFrame, variants: pd.DataFrame, sweep: Sweep, terms: T
         ("Endpoint", plain(endpoints)),
         ("Settings", plain(map(_settings, outcome["settings"], outcome["same_as"]))),
         ("Trial", plain("–" if trial < 0 else str(trial) for trial in outcome["trial"])),
-        ("Objective, tuning seeds", plain(_objectives(outcome, places))),
+        ("Objective, tuning seeds", plain(objectives)),
         ("n", plain(n or "–" for n in outcome["n"])),
         ("Mean ± sd, test seeds", plain(means)),
         (
@@ -107,7 +107,8 @@ def tuning(outcome: pd.DataFrame, variants: pd.DataFrame, sweep: Sweep, terms: T
         f"study's own seeds ({of_seeds(outcome.loc[outcome['n'] > 0, 'n'])}), of which no trial "
         "has seen one, as tuning seeds and test seeds have none in common. HL: Hodges-Lehmann "
         f"estimate of the difference to default, with its exact interval. {terms.test}; Holm "
-        f"within selector × environment × endpoint, α = {terms.alpha:g}. Bold: rejected.",
+        f"within selector × environment × endpoint, α = {terms.alpha:g}. Bold: rejected."
+        + (" In brackets: stopped early." if "(" in "".join(objectives) else ""),
         columns,
         [*(power_notes(tests, terms) if len(tests) else []), excluded_runs(terms, envs)],
         left=4,
@@ -118,8 +119,9 @@ def _settings(settings: str, same_as: str) -> str:
     return settings + (f" (= {same_as})" if same_as else "")
 
 
-def _objectives(outcome: pd.DataFrame, places: int) -> list[str]:
+def _objectives(outcome: pd.DataFrame) -> list[str]:
     """Trials' values; in brackets where they are of fewer seeds than the others."""
+    places = decimals(outcome["objective"])
     texts = [number(value, places) for value in outcome["objective"]]
     partial = ~outcome["complete"].astype(bool) & outcome["objective"].notna()
     return [f"({text})" if few else text for text, few in zip(texts, partial, strict=True)]
