@@ -78,9 +78,9 @@ try:
         STUDY = load_study(os.path.relpath(workflow.configfiles[0]), data=config)
         STUDY, PRODUCTS = settled_study(STUDY, Path("results", STUDY.study))
         if STUDY.sweep:
-            from active_rlhf.tuning.choice import tested
+            from active_rlhf.tuning.choice import tuned
 
-            STUDY = tested(STUDY, Path("results", STUDY.study)) or STUDY
+            STUDY = tuned(STUDY, Path("results", STUDY.study)) or STUDY
             if not TRAINING and not STUDY.variants:
                 raise InputError(f"the sweep of {STUDY.study} has not ended; train it to its end")
         missing = [] if TRAINING else unfinished(STUDY, Path("results", STUDY.study))
@@ -420,10 +420,10 @@ def require_code_of_trials():
 def test_the_choice():
     """Start over if the sweep has led to a choice that was not known at the start: the runs that
     test it, and all that is made from them, are jobs like any other."""
-    from active_rlhf.tuning.choice import tested
+    from active_rlhf.tuning.choice import tuned
 
     base = STUDY.model_copy(update={"variants": None})
-    if tested(base, Path(RESULTS)) == STUDY or workflow.dag_settings.targets:
+    if tuned(base, Path(RESULTS)) == STUDY or workflow.dag_settings.targets:
         return
     workflow.persistence.unlock()
     os.execv(sys.executable, [sys.executable, "-m", "snakemake", *sys.argv[1:]])

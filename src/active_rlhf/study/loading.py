@@ -445,6 +445,13 @@ def _imported(
 # --- the settings of one environment ------------------------------------------------------------
 
 
+def environment_file(study: Path, environment: str) -> Path:
+    """Where the values tuned for an environment are: `environments/<id>.yaml` beside the study, or
+    beside the folder `sweeps` that it is in."""
+    folder = study.parent.parent if study.parent.name == "sweeps" else study.parent
+    return folder / "environments" / f"{folder_name(environment)}.yaml"
+
+
 def _environment(
     environment: str,
     study: Mapping[str, Any],
@@ -458,7 +465,7 @@ def _environment(
     from active_rlhf.selection.presets import PRESETS
 
     label = str(path)
-    file = path.parent / "environments" / f"{folder_name(environment)}.yaml"
+    file = environment_file(path, environment)
     document = read_document(file) if file.is_file() else Document({})
     tuned = Layer(str(file), document.data, document.lines)
     check_tree(tuned.tree, Sources(str(file), [tuned]))

@@ -73,7 +73,7 @@ def identity(study: Study) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def tested_study(study: Study, choices: Mapping[str, Mapping[str, Values]]) -> Study:
+def tuned_study(study: Study, choices: Mapping[str, Mapping[str, Values]]) -> Study:
     """The study that compares default and tuned settings on the study's own seeds.
 
     choices: variant -> selector -> values that differ from the default's.

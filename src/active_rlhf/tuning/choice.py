@@ -5,7 +5,6 @@ other setting, over the tenth of the trials with the highest objective.
 """
 
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from active_rlhf.errors import InputError, line
 from active_rlhf.files import atomic
 from active_rlhf.study.settings import Study
 from active_rlhf.study.sweep import Dimension, Sweep
-from active_rlhf.study.tuning import identity, tested_study
+from active_rlhf.study.tuning import identity, tuned_study
 from active_rlhf.tuning.records import History
 
 TOP = 0.1  # share of the trials that the typical values are of
@@ -50,7 +49,7 @@ def chosen(sweep: Sweep, selector: str, history: History, own: Mapping[str, Any]
     found = [result for stage, _, results in history if stage.rung == last for result in results]
     ranked = sorted(found, key=lambda result: (-result.value, result.trial))
     values = {trial.number: trial.values for _, content, _ in history for trial in content.trials}
-    top = [result.trial for result in ranked[: math.ceil(TOP * len(values))]]
+    top = [result.trial for result in ranked[: max(1, int(TOP * len(values)))]]
     best = ranked[0]
     typical = typical_values(sweep.space_of(selector), [values[number] for number in top])
     return Choice(
@@ -104,13 +103,13 @@ def variants(choices: Mapping[str, Choice]) -> dict[str, dict[str, dict[str, Any
     return found
 
 
-def tested(study: Study, results: Path) -> Study | None:
+def tuned(study: Study, results: Path) -> Study | None:
     """The study that tests what its sweep led to, None before its end.
 
     results: the study's folder. Raises InputError if what was chosen is damaged.
     """
     choices = read_choices(results / "sweep" / "choices.json", identity(study))
-    return tested_study(study, variants(choices)) if choices else None
+    return tuned_study(study, variants(choices)) if choices else None
 
 
 def write_choices(made_for: str, choices: Mapping[str, Choice], path: str | Path) -> None:

@@ -107,7 +107,7 @@ def suggested(
             except ConfigError as error:
                 refused.append({"values": values, "why": str(error)})
         if specs is None:
-            study.tell(asked, state=TrialState.FAIL)
+            storage.set_trial_state_values(asked._trial_id, TrialState.FAIL)
             continue
         attributes = study.get_trials(deepcopy=False)[asked.number].system_attrs
         slot = len(trials)
