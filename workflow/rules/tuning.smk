@@ -1,25 +1,22 @@
 # What a sweep came to: tables, figures and a page of trials, default and tuned settings on the study's
 # own seeds, and the tuned settings as files for config/environments/.
 
+from active_rlhf.study.loading import environment_file
 from active_rlhf.tuning.ready import overridden
 
 OUTCOME = f"{SWEEP}/outcome.parquet"
 TUNED = ("best", "typical")
 
+STUDY_FILE = Path(os.path.relpath(workflow.configfiles[0]))
 # The files of the study's environments, which those of tuned settings add to.
-BESIDE_THE_STUDY = [
-    path
-    for name in TRAINED
-    for path in [
-        Path(workflow.configfiles[0]).parent / "environments" / f"{folder_name(name)}.yaml"
-    ]
-    if path.is_file()
+EXISTING = [
+    file for name in TRAINED for file in [environment_file(STUDY_FILE, name)] if file.is_file()
 ]
 
 
 def given_by_the_study():
     """The tuned settings that the study file gives itself, by environment and selector."""
-    study = read_yaml(os.path.relpath(workflow.configfiles[0]))
+    study = read_yaml(STUDY_FILE)
     return {
         environment: {
             selector: overridden(study, environment, selector, list(STUDY.sweep.space_of(selector)))
@@ -54,7 +51,7 @@ rule tuned:
     input:
         choices=f"{SWEEP}/choices.json",
         stages=[f"{SWEEP}/{name}/{next(iter(STAGES))}.json" for name in STUDY.selectors],
-        existing=BESIDE_THE_STUDY,
+        existing=EXISTING,
     output:
         [
             f"{SWEEP}/tuned/{selector}/{which}/{folder_name(name)}.yaml"

@@ -57,8 +57,8 @@ def _of_selector(rows: pd.DataFrame, terms: Terms) -> str:
             said.append(_tested(called, tests, terms))
         elif settings == BEST:
             said.append(
-                f"The default itself was the best of {of_first[BEST]['trials']} trials, so there "
-                "was nothing to gain."
+                f"The default itself was the best of {of_first[BEST]['trials']} trials, so tuning "
+                "led to nothing better."
             )
         else:
             said.append(f"The {called} are the {CALLED.get(same, same)}.")
