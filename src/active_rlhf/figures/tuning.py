@@ -78,7 +78,7 @@ def tuning_progress(
             axes.axhline(line.iloc[0], color="black", linestyle="--", linewidth=0.8)
         else:
             without.append(name)
-        axes.set_title(_counted(name, own))
+        _title(axes, name, len(own), across(len(names)))
         axes.set_xlabel("trial")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.set_ylabel("objective" if i % across(len(names)) == 0 else "")
@@ -123,7 +123,7 @@ def tuning_importance(importance: pd.DataFrame, sweep: Sweep, names: Names) -> F
         axes.set_ylim(most - 0.5, -0.5)
         axes.set_xlim(0, 1)
         axes.set_xlabel("importance")
-        axes.set_title(f"{wrap(names[selector], 30)} (n = {own['trials'].iloc[0]} trials)")
+        _title(axes, names[selector], int(own["trials"].iloc[0]), columns)
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
     handles = [
@@ -165,7 +165,7 @@ def tuning_slices(
         places += [first + i for i in range(len(keys))]
     rows = places[-1] // columns + 1
     width = figure_width(len(places) > 1)
-    figure = Figure(figsize=(width, 1.75 * rows + 0.5), layout="constrained")
+    figure = Figure(figsize=(width, 1.75 * rows), layout="constrained")
     grid = [figure.add_subplot(rows, columns, at + 1) for at in places]
     last = max(1, int(trials["trial"].max()))
     colours = mpl.cm.ScalarMappable(mpl.colors.Normalize(0, last), SHADES)
@@ -198,20 +198,14 @@ def tuning_slices(
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.set_ylabel("objective" if at % columns == 0 else "")
         axes.set_title(f"{wrap(names[selector], 20)}\n{wrap(short[key], 20)}")
-    figure.colorbar(
-        *(colours,),
-        ax=grid,
-        location="bottom",
-        aspect=50,
-        shrink=0.6,
-        label="trial",
-        ticks=MaxNLocator(6, integer=True),
-    )
+    some = np.unique(np.linspace(0, last, 4).round().astype(int))
     handles = [
-        *_points(sweep),
+        *(_dot(colours.to_rgba(trial), colours.to_rgba(trial)) for trial in some),
+        *_points(sweep)[1:],
         *(Line2D([], [], color=colour, linestyle=line) for colour, line in LINES.values()),
     ]
-    swatches(figure, handles, [*_kinds(sweep), *CALLED.values()])
+    labels = [*(f"trial {trial}" for trial in some), *_kinds(sweep)[1:], *CALLED.values()]
+    swatches(figure, handles, labels)
     log = any(dimension.log for dimension in sweep.space.values())
     note(
         figure,
@@ -254,7 +248,7 @@ def tuning_parallel(
             axes.plot(y, **_line(row["trial"] in top, bool(row["complete"])))
         places = decimals([low, high])
         texts = [shown(one) for key in keys for one in sweep.space[key].choices or ()]
-        beyond = 0.08 + 0.08 * max([wrap(text, 10).count("\n") for text in texts], default=0)
+        beyond = 0.1 + 0.1 * max([wrap(text, 10).count("\n") for text in texts], default=0)
         for x, key in enumerate(keys):
             _scale(axes, x, sweep.space[key])
         for end, value in enumerate((low, high)):
@@ -269,7 +263,7 @@ def tuning_parallel(
         axes.set_yticks([])
         axes.grid(False)
         axes.spines[:].set_visible(False)
-        axes.set_title(_counted(names[selector], own))
+        _title(axes, names[selector], len(own), 1)
     kinds = [(True, True), (False, True), *([(False, False)] if sweep.halving else [])]
     handles = [Line2D([], [], **{**_line(*kind), "zorder": 1}) for kind in kinds]
     labels = ["best tenth", "others", "stopped early"]
@@ -283,8 +277,11 @@ def tuning_parallel(
     return figure
 
 
-def _counted(name: str, own: pd.DataFrame) -> str:
-    return f"{wrap(name, 30)} (n = {len(own)} trial{'s' * (len(own) > 1)})"
+def _title(axes: Axes, name: str, trials: int, columns: int) -> None:
+    """Name a panel's selector and number of trials; `columns` panels are side by side."""
+    width = axes.figure.get_figwidth() / columns  # type: ignore[union-attr]
+    text = f"{name} (n = {trials} trial{'s' * (trials > 1)})"
+    axes.set_title(wrap(text, int(width * 72 / (points(8) * 0.7))))
 
 
 def _about(outcome: pd.DataFrame, sweep: Sweep, terms: Terms) -> str:
@@ -298,11 +295,12 @@ def _trials(axes: Axes, x: pd.Series, y: pd.Series, complete: pd.Series) -> None
     axes.plot(x[~done], y[~done], "o", color="none", markeredgecolor=STOPPED, markeredgewidth=0.8)
 
 
-def _points(sweep: Sweep) -> list[Line2D]:
-    def dot(colour: str, edge: str) -> Line2D:
-        return Line2D([], [], color=colour, marker="o", linestyle="", markeredgecolor=edge)
+def _dot(colour: Any, edge: Any) -> Line2D:
+    return Line2D([], [], color=colour, marker="o", linestyle="", markeredgecolor=edge)
 
-    return [dot(TRIAL, TRIAL), *([dot("none", STOPPED)] if sweep.halving else [])]
+
+def _points(sweep: Sweep) -> list[Line2D]:
+    return [_dot(TRIAL, TRIAL), *([_dot("none", STOPPED)] if sweep.halving else [])]
 
 
 def _kinds(sweep: Sweep) -> list[str]:
