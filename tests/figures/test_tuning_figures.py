@@ -88,9 +88,8 @@ def test_progress_shows_each_trial_the_best_and_the_default(done, figures):
         assert set(hollow.get_ydata()) == set(own.loc[~own["complete"], "value"])
         assert best.get_ydata()[-1] == done.choices[selector].value
         first = own.set_index("trial").loc[0]
-        assert [line.get_ydata()[0] for line in default] == (
-            [first["value"]] if first["complete"] else []
-        )
+        assert [line.get_ydata()[0] for line in default] == [first["value"]]
+        assert same_color(default[0].get_color(), "black") == first["complete"]
 
 
 def test_slices_mark_default_best_and_typical(done, figures):

@@ -68,16 +68,16 @@ def tuning_progress(
     names: selector -> its name in tables.
     """
     figure, grid = panels(len(names))
-    defaults = outcome[(outcome["settings"] == DEFAULT) & outcome["complete"]]
-    without = []
+    defaults = outcome[outcome["settings"] == DEFAULT].drop_duplicates("selector")
+    of_default = {row["selector"]: row for row in defaults.to_dict("records")}
     for i, (axes, (selector, name)) in enumerate(zip(grid, names.items(), strict=True)):
         own = trials[trials["selector"] == selector].sort_values("trial")
         _trials(axes, own["trial"], own["value"], own["complete"])
         axes.step(own["trial"], best_so_far(own), where="post", color=LINES[BEST][0])
-        if len(line := defaults.loc[defaults["selector"] == name, "objective"]):
-            axes.axhline(line.iloc[0], color="black", linestyle="--", linewidth=0.8)
-        else:
-            without.append(name)
+        default = of_default[name]
+        if default["trial"] >= 0:
+            colour = "black" if default["complete"] else STOPPED
+            axes.axhline(default["objective"], color=colour, linestyle="--", linewidth=0.8)
         _title(axes, name, len(own), across(len(names)))
         axes.set_xlabel("trial")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -92,8 +92,16 @@ def tuning_progress(
     ]
     labels = [*_kinds(sweep), "best so far", "default"]
     swatches(figure, handles, labels)
-    none = f"No complete trial had the default settings of {', '.join(without)}." if without else ""
-    note(figure, _about(outcome, sweep, terms), EARLY if sweep.halving else "", none)
+    rows = of_default.values()
+    early = [row["selector"] for row in rows if row["trial"] >= 0 and not row["complete"]]
+    untried = [row["selector"] for row in rows if row["trial"] < 0]
+    note(
+        figure,
+        _about(outcome, sweep, terms),
+        EARLY if sweep.halving else "",
+        f"Grey line: the default of {', '.join(early)} was stopped early too." if early else "",
+        f"No trial had the default of {', '.join(untried)}." if untried else "",
+    )
     return figure
 
 
@@ -119,7 +127,7 @@ def tuning_importance(importance: pd.DataFrame, sweep: Sweep, names: Names) -> F
         for shift, (measure, (_, colour)) in zip((-0.2, 0.2), MEASURES.items(), strict=True):
             hatch = "////" if measure == "ped_anova" else ""
             axes.barh(y + shift, wide[measure], 0.36, color=colour, hatch=hatch, edgecolor="white")
-        axes.set_yticks(y, [wrap(short[str(key)], 18) for key in wide.index])
+        axes.set_yticks(y, [_label(short[str(key)], 18) for key in wide.index])
         axes.set_ylim(most - 0.5, -0.5)
         axes.set_xlim(0, 1)
         axes.set_xlabel("importance")
@@ -197,7 +205,7 @@ def tuning_slices(
         axes.margins(y=0.1)
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.set_ylabel("objective" if at % columns == 0 else "")
-        axes.set_title(f"{wrap(names[selector], 20)}\n{wrap(short[key], 20)}")
+        axes.set_title(f"{wrap(names[selector], 20)}\n{_label(short[key], 20)}")
     some = np.unique(np.linspace(0, last, 4).round().astype(int))
     handles = [
         *(_dot(colours.to_rgba(trial), colours.to_rgba(trial)) for trial in some),
@@ -257,7 +265,7 @@ def tuning_parallel(
             axes.plot([x, x], [0, 1], color="black", linewidth=0.6)
         axes.set_xlim(-0.5, widest + 0.5)
         axes.set_ylim(-beyond, 1 + beyond)  # ends of scales stand above and below
-        labels = [*(wrap(short[key], 11) for key in keys), "objective"]
+        labels = [*(_label(short[key], 11) for key in keys), "objective"]
         axes.set_xticks(range(len(labels)), labels)
         axes.tick_params(axis="x", length=0)
         axes.set_yticks([])
@@ -275,6 +283,14 @@ def tuning_parallel(
         "searched; of the objective, the worst and the best trial.",
     )
     return figure
+
+
+def _label(key: str, width: int) -> str:
+    """The name of a setting in lines of at most `width` characters, broken after a dot first."""
+    if len(key) <= width:
+        return key
+    section, dot, rest = key.rpartition(".")
+    return wrap(section + dot, width) + "\n" * bool(dot) + wrap(rest, width)
 
 
 def _title(axes: Axes, name: str, trials: int, columns: int) -> None:
