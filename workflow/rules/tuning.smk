@@ -5,6 +5,13 @@ from active_rlhf.study.loading import environment_file
 from active_rlhf.tuning.ready import overridden
 
 OUTCOME = f"{SWEEP}/outcome.parquet"
+# What a sweep leads to, from `choose`.
+SWEPT = [f"{SWEEP}/{name}" for name in ("choices.json", "journal.log")]
+SWEPT += [
+    f"{SWEEP}/{name}.{suffix}"
+    for name in ("trials", "runs", "importance")
+    for suffix in ("parquet", "csv")
+]
 TUNED = ("best", "typical")
 
 STUDY_FILE = Path(os.path.relpath(workflow.configfiles[0]))

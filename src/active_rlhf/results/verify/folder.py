@@ -3,9 +3,9 @@
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from active_rlhf.compute.products import FILE as PRECISION
@@ -166,6 +166,8 @@ def leftovers(folder: Folder) -> Findings:
             if runs is None or run in runs:
                 message = _in_run(rest[3])
             name = f"runs/{run}" if message in (EXCLUDED, FOREIGN) else name
+        elif top == "sweep" and (trial := _trial(name, known)):
+            message = _in_run(name.removeprefix(f"{trial}/").partition("/")[0])
         elif rest and rest[-1].startswith("."):
             message = HALF_WRITTEN
         elif top in ("logs", "site") or (top in MADE and not folder.record):
@@ -176,6 +178,12 @@ def leftovers(folder: Folder) -> Findings:
             message = "not a file of this study"
         if message:
             yield Finding(name, message, NOTE)
+
+
+def _trial(name: str, known: Collection[str]) -> str:
+    """The folder of the run that a file of a sweep is in; empty if it is in none."""
+    folders = map(str, PurePosixPath(name).parents)
+    return next((folder for folder in folders if f"{folder}/run.json" in known), "")
 
 
 def _in_run(name: str) -> str:
