@@ -130,7 +130,7 @@ rule tuning_page:
         outcome=OUTCOME,
         choices=f"{SWEEP}/choices.json",
         trials=f"{SWEEP}/trials.parquet",
-        drawn=rules.tuning.output,
+        drawn=rules.tuning.output if wanted(rules.tuning) else [],
         tuned=rules.tuned.output,
     output:
         f"{RESULTS}/site/tuning.html",
