@@ -1,14 +1,13 @@
 """Tuned settings as a file of `config/environments/`, with where they come from."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from active_rlhf.analysis.wording import decimals, number
 from active_rlhf.study.loading import merge
-from active_rlhf.study.reading import read_document
+from active_rlhf.study.reading import dump_yaml, read_document
 from active_rlhf.study.sweep import Sweep, tree
 from active_rlhf.study.tuning import BEST
 from active_rlhf.tuning.choice import Choice
@@ -41,18 +40,15 @@ def ready(
     if selection and preset:
         changes["selectors"] = {selector: selection}
     elif selection:
-        inside = yaml.safe_dump({selector: selection}, default_flow_style=True, width=10_000)
+        inside = json.dumps({selector: selection}, ensure_ascii=False)
         said.append(
-            f"{selector} is the study's own selector; put its settings there: selectors: "
-            f"{inside.strip()}"
+            f"{selector} is the study's own selector; put its settings there: selectors: {inside}"
         )
     before = read_document(existing).data if existing else {}
     first = list(_first_comments(existing)) if existing else []
     lines = [*first, *(f"{COMMENT} {' '.join(text.split())}" for text in said)]
     merged = merge(before, changes)
-    body = yaml.safe_dump(
-        merged, default_flow_style=None, sort_keys=False, allow_unicode=True, width=98
-    )
+    body = dump_yaml(merged)
     return "\n".join(lines) + "\n" + body
 
 
