@@ -23,6 +23,9 @@ TINY: dict[str, Any] = {
     "statistics": {"bootstrap": 200, "further": ["best"]},
 }
 
+# For studies whose other figures nobody looks at.
+ONE_FIGURE: dict[str, Any] = {"figures": {"only": ["effects"]}}
+
 # Rollouts are shorter than episodes, so nearly every checkpoint is in the middle of one.
 SMALL: dict[str, Any] = {
     "study": "small",

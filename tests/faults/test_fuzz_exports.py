@@ -505,9 +505,9 @@ def analysed(folder: Path, files: dict[str, str], study: dict[str, Any], figures
 
 
 def test_odd_results_are_analysed_or_refused(tmp_path):
-    assert accepted(lambda case: analysed(tmp_path, *case, figures=False), 20, odd_studies()) > 0.5
+    assert accepted(lambda case: analysed(tmp_path, *case, figures=False), 12, odd_studies()) > 0.5
 
 
 @pytest.mark.slow
 def test_odd_results_are_drawn(tmp_path):
-    assert accepted(lambda case: analysed(tmp_path, *case, figures=True), 6, odd_studies()) > 0.5
+    assert accepted(lambda case: analysed(tmp_path, *case, figures=True), 4, odd_studies()) > 0.5
