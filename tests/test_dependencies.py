@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 # Imported only where somebody asked for the extra that brings it.
-OPTIONAL = {"ale_py", "imageio_ffmpeg", "playwright", "wandb"}
+OPTIONAL = {"ale_py", "imageio_ffmpeg", "optuna", "playwright", "wandb"}
 
 
 def imported(file: Path) -> set[str]:

@@ -128,6 +128,28 @@ def test_a_variant_changes_what_it_says_and_nothing_else(tmp_path):
     assert uniform.candidates.name == "uniform" and uniform.picker.name == "kmeans"
 
 
+def alone(**changes):
+    return {"a": {"by_selector": changes}}
+
+
+def test_a_variant_may_change_selectors_by_themselves():
+    changes = {
+        "duo": {"selection": {"keep": 0.3}, "environments": {"Ant-v5": {"agent": {"clip": 0.1}}}},
+        "random": {"reward_model": {"learning_rate": 0.002}},
+        "true_reward": {"agent": {"clip": 0.4}},
+    }
+    study = crossed(variants={"base": {}} | alone(**changes))
+    assert matrix.methods(study)[3:] == ["random@a", "duo@a", "true_reward@a"]
+    duo, random, reward = (resolve_run(study, "Ant-v5", f"{name}@a", 1) for name in changes)
+    assert (duo.selection.keep, random.selection.keep) == (0.3, None)
+    clips = [spec.agent.settings["clip"] for spec in (duo, random, reward)]
+    assert clips == [0.1, 0.2, 0.4]
+    rates = [spec.reward_model.settings["learning_rate"] for spec in (random, duo)]
+    assert rates[0] == 0.002 != rates[1]
+    assert resolve_run(study, "Hopper-v5", "duo@a", 1).agent.settings["clip"] == 0.2
+    assert load_study("stored.yaml", data=study.as_dict()) == study
+
+
 @pytest.mark.parametrize(
     ("variants", "message"),
     [
@@ -149,6 +171,13 @@ def test_a_variant_changes_what_it_says_and_nothing_else(tmp_path):
         ({"a": {"labels": {"total": 9}}}, "is more than labels.total = 9 (Hopper-v5) (variant a)"),
         ({"a@b": {"teacher": "skip"}}, "variants: 'a@b' must be made of letters, "),
         ({"a": 3}, "variants.a: must be a mapping of changes, not 3"),
+        (alone(dua={}), "variants.a.by_selector: unknown selector of the variant 'dua'"),
+        (alone(duo={}), "variants.a.by_selector.duo: must be a mapping of changes, not {}"),
+        (alone(duo={"clip": 1}), "variants.a.by_selector.duo: unknown key 'clip'"),
+        (alone(duo={"agent": {"clip": -1}}), "by_selector.duo.agent.clip: must be more than 0"),
+        (alone(duo={"teacher": "skip"}), "by_selector.duo.teacher: a variant gives all its select"),
+        (alone(duo={"labels": {"total": 50}}), "by_selector.duo.labels.total: a variant gives all"),
+        (alone(duo={"agent": {"clip": 0.1}}), "variants.a: changes nothing for random; limit it"),
         ([], "variants: must be a mapping of names to changes, not []"),
     ],
 )

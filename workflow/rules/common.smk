@@ -1,6 +1,7 @@
 # The study, the places of its files, and what rules need to know of both.
 
 import atexit
+import errno
 import hashlib
 import json
 import os
@@ -36,6 +37,7 @@ from active_rlhf.study.endpoints import (
     reward_endpoints,
 )
 from active_rlhf.study.loading import load_study, resolve_run, stored_study
+from active_rlhf.study.matrix import BASELINES as BASELINES_TRAINED
 from active_rlhf.study.matrix import (
     asking,
     baselines,
@@ -58,6 +60,9 @@ from active_rlhf.study.precision import settled_study
 from active_rlhf.study.reading import read_yaml
 from active_rlhf.study.settings import FigureName
 from active_rlhf.study.starting import seeded, source_record
+from active_rlhf.study.sweep import stages
+from active_rlhf.study.tuning import trial_specs
+from active_rlhf.tuning.records import read_stage
 
 # With ACTIVE_RLHF_TRAINING=no, what is finished is analysed and nothing is trained.
 TRAINING = os.environ.get("ACTIVE_RLHF_TRAINING") != "no"
@@ -72,6 +77,12 @@ try:
                 raise ConfigError(f"{file}: __use_yte__: a study is plain data, not a template")
         STUDY = load_study(os.path.relpath(workflow.configfiles[0]), data=config)
         STUDY, PRODUCTS = settled_study(STUDY, Path("results", STUDY.study))
+        if STUDY.sweep:
+            from active_rlhf.tuning.choice import tuned
+
+            STUDY = tuned(STUDY, Path("results", STUDY.study)) or STUDY
+            if not TRAINING and not STUDY.variants:
+                raise InputError(f"the sweep of {STUDY.study} has not ended; train it to its end")
         missing = [] if TRAINING else unfinished(STUDY, Path("results", STUDY.study))
         # Of a study that is not finished: each cell, with what it has and lacks.
         COVERAGE = list(map(asdict, coverage(STUDY, missing))) if missing else []
@@ -89,6 +100,10 @@ except InputError as error:
     sys.exit(f"error: {error}")
 
 RESULTS = f"results/{config['study']}"
+# The stages of a sweep; with variants, a study with a sweep is the test of what that led to.
+STAGES = {stage.name: stage for stage in stages(STUDY.sweep)} if STUDY.sweep else {}
+SWEEP = f"{RESULTS}/sweep"
+TUNING = STUDY.sweep is not None and not STUDY.variants
 TRAINED = STUDY.environments
 # The methods of each variant, with their selectors; None in a study without variants.
 VARIANTS = {name: methods_of(STUDY, name) for name in STUDY.variants or {}} or None
@@ -184,6 +199,14 @@ PLACEMENT = {
     )
     if getattr(STUDY.resources, key)
 }
+
+# What trains a run. exec replaces the shell, which would die of the signal that a cluster sends
+# before its limit.
+TRAIN = (
+    "exec active-rlhf train --spec /dev/stdin --out {params.out:q}"
+    " --checkpoint-every {params.checkpoint_every} --replace"
+)
+FROM_SPEC = " <<< {params.spec:q} &> {log:q}"
 
 # Jobs use the environment that Snakemake runs in, whether it is activated or not.
 shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
@@ -301,6 +324,109 @@ def script_code(name):
     """The hash of a script and of what it uses, for a rule's parameters: an edit does it again."""
     script = workflow.source_path(f"../scripts/{name}")
     return lambda wildcards: code_of(script)  # computed only if a job of the rule is planned
+
+
+def stage_files(selector, before=None):
+    """The files of a selector's stages before a stage, or of all."""
+    names = list(STAGES)
+    until = names.index(before) if before else len(names)
+    return [f"{SWEEP}/{selector}/{name}.json" for name in names[:until]]
+
+
+def runs_of(selector, stage):
+    """The runs that a stage adds."""
+    return [
+        f"{SWEEP}/{selector}/{stage.name}/{stage.folder(slot)}/{folder_name(name)}/{seed}/run.json"
+        for slot in range(stage.size)
+        for name in TRAINED
+        for seed in stage.new_seeds
+    ]
+
+
+def runs_before(selector, stage=None):
+    """The runs of the stage before a stage, or of the last one."""
+    names = list(STAGES)
+    last = (names.index(stage) if stage else len(names)) - 1
+    return runs_of(selector, STAGES[names[last]]) if last >= 0 else []
+
+
+def sweep_runs():
+    """Every run of a sweep."""
+    own = [runs_of(name, stage) for name in STUDY.selectors for stage in STAGES.values()]
+    return [path for paths in own for path in paths] + yardstick_runs()
+
+
+def yardstick_runs():
+    """The runs of both baselines that a sweep over several environments normalises returns with."""
+    return [
+        f"{SWEEP}/_baselines/{name}/{folder_name(environment)}/{seed}/run.json"
+        for name in (BASELINES_TRAINED if len(TRAINED) > 1 else ())
+        for environment in TRAINED
+        for seed in STUDY.sweep.seeds
+    ]
+
+
+@cache
+def trials_of(selector, steps):
+    """The specs of a selector's trials, but for what is tuned."""
+    return [spec.as_dict() for spec in trial_specs(STUDY, selector, {}, steps)]
+
+
+def sweep_until(selector, stage=None):
+    """All that a stage depends on, but for results; not how many trials there will be after it."""
+    known = [asdict(one) for one in STAGES.values()]
+    known = known[: list(STAGES).index(stage) + 1] if stage else known
+    keys = ("sampler", "seed", "objective", "halving", "keep")
+    sweep = STUDY.sweep.as_dict()
+    about = {key: sweep[key] for key in keys}
+    about["space"] = {key: d.as_dict() for key, d in STUDY.sweep.space_of(selector).items()}
+    about["specs"] = [trials_of(selector, steps) for steps in sorted({s["steps"] for s in known})]
+    return json.dumps(about | {"stages": known}, sort_keys=True)
+
+
+def code_of_trials(selector):
+    """The fingerprint of the code that a selector's trials are trained with."""
+    codes = [cell(folder_name(name), selector)[1] for name in TRAINED]
+    return hashlib.sha256("".join(codes).encode()).hexdigest()
+
+
+@cache
+def stage_content(path, modified):
+    return {trial.folder: trial.specs for trial in read_stage(path).trials}
+
+
+def spec_of_trial(wildcards):
+    """The spec of a trial's run as one text, from the file of its stage, once that is there."""
+    path = f"{SWEEP}/{wildcards.selector}/{wildcards.stage}.json"
+    trials = stage_content(path, os.stat(path).st_mtime_ns)
+    if wildcards.trial not in trials:  # the stage has more of them now
+        raise FileNotFoundError(errno.ENOENT, "no such trial yet", path)
+    spec = trials[wildcards.trial][wildcards.environment]
+    return json.dumps(seeded(spec, int(wildcards.seed)), sort_keys=True)
+
+
+def require_code_of_trials():
+    """End here if trials were trained by another version of the code: values of different ones
+    cannot be told from each other."""
+    for selector in STUDY.selectors:
+        first = stage_files(selector)[0]
+        if os.path.exists(first) and read_stage(first).code != code_of_trials(selector):
+            sys.exit(
+                f"error: {SWEEP}/{selector}: its trials were trained by another version of the code;"
+                f" delete {SWEEP} to tune anew, or take that version"
+            )
+
+
+def test_the_choice():
+    """Start over if the sweep has led to a choice that was not known at the start: the runs that
+    test it, and all that is made from them, are jobs like any other."""
+    from active_rlhf.tuning.choice import tuned
+
+    base = STUDY.model_copy(update={"variants": None})
+    if tuned(base, Path(RESULTS)) == STUDY or workflow.dag_settings.targets:
+        return
+    workflow.persistence.unlock()
+    os.execv(sys.executable, [sys.executable, "-m", "snakemake", *sys.argv[1:]])
 
 
 def require_room(folder):

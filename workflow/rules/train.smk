@@ -60,8 +60,4 @@ rule train:
         checkpoint_every=lambda wildcards, output: config["checkpoint_every"],
         probe=lambda wildcards, input: [f"--probe={path}" for path in input.probe],
     shell:
-        # exec replaces the shell, which would die of the signal that a cluster sends before its
-        # limit.
-        "exec active-rlhf train --spec /dev/stdin --out {params.out:q} --tracking {params.tracking}"
-        " {params.wandb:q} --checkpoint-every {params.checkpoint_every} --replace {params.probe:q}"
-        " <<< {params.spec:q} &> {log:q}"
+        f"{TRAIN} --tracking {{params.tracking}} {{params.wandb:q}} {{params.probe:q}}{FROM_SPEC}"

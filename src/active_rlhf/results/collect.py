@@ -185,10 +185,10 @@ def _tables(
     directory: Path, spec: Spec, result: dict[str, Any]
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """One run's rows of the episodes, evaluations and sessions exports."""
-    episodes = _read_table(directory / "episodes.csv", EPISODES, result, LATER)
-    evaluations = _read_table(directory / "evaluations.csv", EVALUATIONS, result)
+    episodes = run_table(directory / "episodes.csv", EPISODES, result, LATER)
+    evaluations = run_table(directory / "evaluations.csv", EVALUATIONS, result)
     if spec.get("labels"):
-        sessions = _read_table(directory / "sessions.csv", SESSIONS, result)
+        sessions = run_table(directory / "sessions.csv", SESSIONS, result)
     else:  # a baseline on the true reward asks nothing
         sessions = pd.DataFrame(columns=list(SESSIONS))
     episodes = episodes[list(EXPORTED)].rename(columns=EXPORTED)
@@ -198,24 +198,7 @@ def _tables(
     return episodes, evaluations, sessions
 
 
-def _overhead(directory: Path, spec: Spec, result: dict[str, Any]) -> dict[str, Any]:
-    """One run's row of the overhead table."""
-    try:
-        return {
-            "env": spec["environment"],
-            "method": method_name(spec["selector"], spec.get("variant")),
-            "seed": spec["seed"],
-            **{key: float(result[key]) for key in COSTS},
-            "host": str(result["host"]),
-            **{f"{stage}_s": float(value) for stage, value in result["seconds"].items()},
-        }
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ExportError(
-            f"{directory / 'run.json'}: a cost is missing or not a number ({error}); {REMEDY}"
-        ) from None
-
-
-def _read_table(
+def run_table(
     path: Path, columns: tuple[str, ...], result: dict[str, Any], later: tuple[str, ...] = ()
 ) -> pd.DataFrame:
     """These columns of a run's table, checked: finite numbers, in order, with the recorded hash.
@@ -240,3 +223,20 @@ def _read_table(
         values = frame[name] if name in frame else pd.Series(np.nan, frame.index)
         frame[name] = pd.to_numeric(values, errors="coerce")
     return frame[[*columns, *later]]
+
+
+def _overhead(directory: Path, spec: Spec, result: dict[str, Any]) -> dict[str, Any]:
+    """One run's row of the overhead table."""
+    try:
+        return {
+            "env": spec["environment"],
+            "method": method_name(spec["selector"], spec.get("variant")),
+            "seed": spec["seed"],
+            **{key: float(result[key]) for key in COSTS},
+            "host": str(result["host"]),
+            **{f"{stage}_s": float(value) for stage, value in result["seconds"].items()},
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ExportError(
+            f"{directory / 'run.json'}: a cost is missing or not a number ({error}); {REMEDY}"
+        ) from None

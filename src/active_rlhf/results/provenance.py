@@ -66,7 +66,7 @@ def write_record(
         }
     content = {
         "study": study,
-        "package": {"sha256": _sources(PACKAGE), **_commit()},
+        "package": {"sha256": _sources(PACKAGE), **commit()},
         "workflow": {"sha256": _sources(workflow)},
         "versions": {"python": platform.python_version()} | {p: version(p) for p in _PACKAGES},
         "runs": recorded,
@@ -157,7 +157,7 @@ def _sources(folder: Path) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _commit() -> dict[str, Any]:
+def commit() -> dict[str, Any]:
     """The package's git commit, and whether it was edited since; empty outside git."""
     try:
         if not _git("ls-files", "__init__.py"):

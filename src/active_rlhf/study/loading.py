@@ -34,11 +34,13 @@ from active_rlhf.study.matrix import (
     TRUE_REWARD,
     asking,
     baselines,
+    changed_by,
     display_names,
     environments,
     methods,
     methods_trained,
     settings_of,
+    settings_within,
     study_runs,
 )
 from active_rlhf.study.messages import (
@@ -66,6 +68,7 @@ from active_rlhf.study.settings import (
     Import,
     Labels,
     Name,
+    OfOneSelector,
     Spec,
     StartFrom,
     Study,
@@ -85,7 +88,7 @@ SECTIONS = (
 )
 OF_AN_ENVIRONMENT = ("options", *SECTIONS, "selectors")
 OF_A_STUDY = (*Study.model_fields, *SECTIONS)
-OF_A_VARIANT = ("selection", "environments", *OF_AN_ENVIRONMENT)
+OF_A_VARIANT = ("selection", "environments", "by_selector", *OF_AN_ENVIRONMENT)
 OF_A_SELECTOR = ("base", *Composition.model_fields)
 
 
@@ -169,14 +172,16 @@ def load_study(
     wanted = every if cells is None else cells
     planned = set(study_runs(loaded)) if cells is None else ()
     for environment, (_, own_sources) in found.items():
-        by_variant: dict[str, list[str]] = {}
+        alike: dict[tuple[str, str], list[str]] = {}  # selectors that share their settings
         for selector, variant in (split(m) for e, m in wanted if e == environment):
-            by_variant.setdefault(variant, []).append(selector)
-        for variant, names in by_variant.items():
-            settings = settings_of(loaded, environment, variant)
+            of_variant = (loaded.variants or {}).get(variant)
+            alone = of_variant is not None and selector in (of_variant.by_selector or {})
+            alike.setdefault((variant, selector if alone else ""), []).append(selector)
+        for (variant, alone_for), names in alike.items():
+            settings = settings_of(loaded, environment, variant, alone_for)
             found_ones = (_selected(settings, name) for name in names)
             used = [composition for composition in found_ones if composition is not None]
-            stronger = _variant_layers(layers, variant, environment) if variant else []
+            stronger = _variant_layers(layers, environment, variant, alone_for) if variant else []
             where = replace(own_sources, layers=[*own_sources.layers, *stronger])
             try:
                 check_run(environment, settings, used, bool(asking(names)), where)
@@ -187,7 +192,11 @@ def load_study(
                 said = f" (variant {variant})" if variant else ""
                 raise ConfigError(f"{error}{said}") from None
     _check_variants(loaded, sources)
-    return loaded
+    if loaded.sweep is None or cells is not None:
+        return loaded
+    from active_rlhf.study.tuning import checked_sweep  # which loads studies too
+
+    return loaded.model_copy(update={"sweep": checked_sweep(loaded, sources)})
 
 
 def stored_study(config: Mapping[str, Any]) -> Study:
@@ -212,7 +221,7 @@ def resolve_run(study: Study, environment: str, method: str, seed: int) -> Spec:
     selector, variant = split(method)
     if variant and variant not in (study.variants or {}):
         raise ConfigError(unknown(where, "variant", variant, study.variants or ["none"]))
-    settings = settings_of(study, environment, variant)
+    settings = settings_of(study, environment, variant, selector)
     composition = _selected(settings, selector)
     if composition is None and selector not in BASELINES:
         from active_rlhf.selection.presets import PRESETS
@@ -436,19 +445,27 @@ def _imported(
 # --- the settings of one environment ------------------------------------------------------------
 
 
+def environment_file(study: Path, environment: str) -> Path:
+    """Where the values tuned for an environment are: `environments/<id>.yaml` beside the study, or
+    beside the folder `sweeps` that it is in."""
+    folder = study.parent.parent if study.parent.name == "sweeps" else study.parent
+    return folder / "environments" / f"{folder_name(environment)}.yaml"
+
+
 def _environment(
     environment: str,
     study: Mapping[str, Any],
     path: Path,
     layers: list[Layer],
     variant: str | None = None,
+    alone_for: str = "",
 ) -> tuple[EnvironmentSettings, Sources]:
-    """Defaults < environment file < study < study's environment < --set < variant, for one
-    environment."""
+    """Defaults < environment file < study < study's environment < --set < variant < its changes for
+    one selector alone, for one environment."""
     from active_rlhf.selection.presets import PRESETS
 
     label = str(path)
-    file = path.parent / "environments" / f"{folder_name(environment)}.yaml"
+    file = environment_file(path, environment)
     document = read_document(file) if file.is_file() else Document({})
     tuned = Layer(str(file), document.data, document.lines)
     check_tree(tuned.tree, Sources(str(file), [tuned]))
@@ -457,7 +474,7 @@ def _environment(
     inner = [layer.under("environments", environment) for layer in layers]
     ordered = [tuned, whole, inner[0], changed, inner[1]]
     if variant is not None:
-        inner = _variant_layers(layers, variant, environment)
+        inner = _variant_layers(layers, environment, variant, alone_for)
         ordered += inner
     sources = Sources(label, ordered)
     allowed_keys = OF_AN_ENVIRONMENT if variant is None else OF_A_VARIANT
@@ -479,6 +496,8 @@ def _environment(
             if name not in allowed:
                 Sources(label, [layer]).fail_unknown(("selectors", name), "selector", allowed)
         names += [name for name in _selectors_of(layer) if name != TRUE_REWARD]
+    if alone_for:
+        names = [name for name in names if name == alone_for]
     compositions = {}
     everywhere = merge({}, *(layer.tree.get("selection", {}) for layer in inner if variant))
     for name in dict.fromkeys(names):
@@ -627,10 +646,14 @@ def _check_start(
 # --- variants ------------------------------------------------------------------------------------
 
 
-def _variant_layers(layers: list[Layer], variant: str, environment: str) -> list[Layer]:
-    """What study and changes say of a variant, then what they say of it in one environment."""
+def _variant_layers(
+    layers: list[Layer], environment: str, variant: str, selector: str
+) -> list[Layer]:
+    """What study and changes say of a variant, then of it in one environment; then the same for a
+    selector alone, if one is named."""
     return [
-        layer.under("variants", variant, *more)
+        layer.under("variants", variant, *alone, *more)
+        for alone in ((), ("by_selector", selector))[: 2 if selector else 1]
         for layer in layers
         for more in ((), ("environments", environment))
     ]
@@ -667,15 +690,50 @@ def _variants(
             if selector not in study["selectors"]:
                 known_ones = study["selectors"]
                 sources.fail_unknown((*place, "selectors", selector), "selector", known_ones)
-        changed = {}
+        alone = _by_selector(changes.get("by_selector"), chosen, found, sources, place)
+        changed: dict[str, dict[str, EnvironmentSettings]] = {"": {}}
         sections = [changes[key] for key in changes if key != "selectors"]
         if any(sections) or any(changes.get("selectors", {}).values()):
             changed = {
-                environment: _environment(environment, study, path, layers, name)[0]
-                for environment in found
+                one: {
+                    environment: _environment(environment, study, path, layers, name, one)[0]
+                    for environment in found
+                }
+                for one in ("", *alone)
             }
-        variants[name] = Variant(selectors=tuple(chosen), environments=changed)
+        by_selector = {one: OfOneSelector(environments=changed[one]) for one in alone}
+        variants[name] = Variant(
+            selectors=tuple(chosen),
+            environments=changed[""],
+            by_selector=by_selector or None,
+        )
     return variants
+
+
+def _by_selector(
+    given: Any, chosen: Collection[str], found: Collection[str], sources: Sources, place: Place
+) -> list[str]:
+    """The selectors that a variant changes by themselves."""
+    place = (*place, "by_selector")
+    if given is None:
+        return []
+    if not isinstance(given, Mapping):
+        sources.fail(place, f"must be a mapping of selectors to changes, not {show(given)}")
+    for selector, changes in given.items():
+        if selector not in chosen:
+            sources.fail_unknown((*place, selector), "selector of the variant", chosen)
+        if not isinstance(changes, Mapping) or not changes:
+            sources.fail((*place, selector), f"must be a mapping of changes, not {show(changes)}")
+        if selector == RANDOM_POLICY:
+            sources.fail((*place, selector), "it learns nothing and so has nothing to change")
+        allowed = [key for key in OF_A_VARIANT if key not in ("selectors", "by_selector")]
+        check_known(changes, allowed, sources, (*place, selector))
+        environments_of = changes.get("environments", {})
+        for environment in environments_of if isinstance(environments_of, Mapping) else ():
+            if environment not in found:
+                where = (*place, selector, "environments", environment)
+                sources.fail_unknown(where, "environment", found)
+    return list(given)
 
 
 def _check_variants(study: Study, sources: Sources) -> None:
@@ -688,7 +746,8 @@ def _check_variants(study: Study, sources: Sources) -> None:
         if not variant.environments:
             continue
         place = ("variants", name)
-        for environment, steps in steps_of_runs(variant.environments).items():
+        every = settings_within(variant)
+        for environment, steps in [pair for own in every for pair in steps_of_runs(own).items()]:
             asked = steps_of_runs(study.environments)[environment]
             if steps != asked:
                 why = "whose runs are compared; variants cannot change it"
@@ -697,16 +756,26 @@ def _check_variants(study: Study, sources: Sources) -> None:
                     f"makes runs of {environment} {steps} steps long, not {asked} as in the study, "
                     f"{why}",
                 )
+        for selector, own in (variant.by_selector or {}).items():
+            for environment, settings in own.environments.items():
+                given = _given(variant.environments[environment])
+                for key, value in _given(settings).items():
+                    if value != given[key]:
+                        sources.fail(
+                            (*place, "by_selector", selector, *key.split(".")),
+                            "a variant gives all its selectors the same, or they could not be "
+                            "compared",
+                        )
         same = [
             selector
-            for selector in asking(variant.selectors)
+            for selector in changed_by(variant)
             if all(
                 _spec_under(study, environment, selector, name)
                 == _spec_under(study, environment, selector, "")
                 for environment in study.environments
             )
         ]
-        if len(same) == len(asking(variant.selectors)):
+        if len(same) == len(changed_by(variant)):
             sources.fail(place, "changes nothing; `{}` is the study without changes")
         if same:
             others = [one for one in variant.selectors if one not in same]
@@ -719,9 +788,22 @@ def _check_variants(study: Study, sources: Sources) -> None:
         seen[whole] = name
 
 
+def _given(settings: EnvironmentSettings) -> dict[str, Any]:
+    """What decides what a run is given, and what it is measured by."""
+    labels = settings.labels
+    return {
+        "total_steps": settings.total_steps,
+        "options": settings.options,
+        "start_from": settings.start_from,
+        "teacher": settings.teacher,
+        "evaluation": settings.evaluation,
+        **{f"labels.{key}": getattr(labels, key) for key in ("total", "probe_pairs", "probe_seed")},
+    }
+
+
 def _spec_under(study: Study, environment: str, selector: str, variant: str) -> Spec:
     """A cell's spec without the variant's name."""
-    settings = settings_of(study, environment, variant)
+    settings = settings_of(study, environment, variant, selector)
     composition = _selected(settings, selector)
     return _spec(environment, selector, 0, settings, composition, Sources(study.study, []))
 

@@ -6,7 +6,7 @@ A method is a selector, or a selector under a variant: `<selector>@<variant>`.
 from collections.abc import Iterable
 
 from active_rlhf.files import method_name, split
-from active_rlhf.study.settings import EnvironmentSettings, Study
+from active_rlhf.study.settings import EnvironmentSettings, Study, Variant
 
 # Baselines ask nothing: one acts at random, one learns from the environment's own reward.
 RANDOM_POLICY, TRUE_REWARD = "random_policy", "true_reward"
@@ -68,15 +68,24 @@ def variants(study: Study) -> list[str]:
 def methods_of(study: Study, variant: str) -> dict[str, str]:
     """What is compared within a variant: method -> selector, in the study's order.
 
-    A baseline asks nothing, so it is the same in all variants and trained once.
+    A baseline asks nothing, so it is the same in all variants that do not change it by itself, and
+    trained once.
     """
     found = (study.variants or {}).get(variant)
     if found is None:
         return {name: name for name in study.selectors}
-    suffix = variant if found.environments else None
+    changed = changed_by(found)
     return {
-        name if name in BASELINES else method_name(name, suffix): name for name in found.selectors
+        method_name(name, variant if name in changed else None): name for name in found.selectors
     }
+
+
+def changed_by(variant: Variant) -> list[str]:
+    """The selectors of a variant whose runs it may change: not a baseline that it does not name."""
+    if not variant.environments:
+        return []
+    alone = variant.by_selector or {}
+    return [name for name in variant.selectors if name not in BASELINES or name in alone]
 
 
 def methods(study: Study) -> list[str]:
@@ -89,9 +98,22 @@ def methods_trained(study: Study) -> list[str]:
     return list(dict.fromkeys([*methods(study), *baselines(study)]))
 
 
-def settings_of(study: Study, environment: str, variant: str = "") -> EnvironmentSettings:
-    """The settings of an environment under a variant. Raises KeyError where there is none."""
-    own = study.variants[variant].environments if variant and study.variants else {}
+def settings_within(variant: Variant) -> list[dict[str, EnvironmentSettings]]:
+    """The settings of a variant's environments: for all its selectors, then for single ones."""
+    alone = (own.environments for own in (variant.by_selector or {}).values())
+    return [variant.environments, *alone]
+
+
+def settings_of(
+    study: Study, environment: str, variant: str = "", selector: str = ""
+) -> EnvironmentSettings:
+    """The settings of an environment under a variant, as far as they hold for all selectors or, if
+    it is given, for one. Raises KeyError where there is no such variant or environment."""
+    if not variant or not study.variants:
+        return study.environments[environment]
+    found = study.variants[variant]
+    alone = (found.by_selector or {}).get(selector)
+    own = alone.environments if alone else found.environments
     return own.get(environment) or study.environments[environment]
 
 
@@ -113,6 +135,8 @@ def budgets(study: Study) -> dict[str, dict[str, int]] | None:
     The first session's share and the number of sessions belong to the budget.
     """
     if not study.variants or len(study.variants) < 2:
+        return None
+    if any(variant.by_selector for variant in study.variants.values()):
         return None
     alike = {"total": 1, "initial": 1, "sessions": 1}
     for env in study.environments:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from active_rlhf.compute.products import Products, decided
-from active_rlhf.study.matrix import asking
-from active_rlhf.study.settings import Choice, EnvironmentSettings, Spec, Study
+from active_rlhf.study.matrix import asking, settings_within
+from active_rlhf.study.settings import Choice, EnvironmentSettings, OfOneSelector, Spec, Study
 
 AUTO = "auto"
 
@@ -18,7 +18,7 @@ def settled_study(study: Study, folder: Path) -> tuple[Study, Products | None]:
 
     folder: the study's results, which know what it was decided by when it began.
     """
-    of_variants = [v.environments for v in (study.variants or {}).values()]
+    of_variants = [own for v in (study.variants or {}).values() for own in settings_within(v)]
     if not asking(study.selectors) or not any(
         is_auto(settings)
         for every in (study.environments, *of_variants)
@@ -33,8 +33,17 @@ def settled_study(study: Study, folder: Path) -> tuple[Study, Products | None]:
     now: dict[str, object] = {"environments": settled(study.environments)}
     if study.variants:
         now["variants"] = {
-            name: own.model_copy(update={"environments": settled(own.environments)})
-            for name, own in study.variants.items()
+            name: variant.model_copy(
+                update={
+                    "environments": settled(variant.environments),
+                    "by_selector": variant.by_selector
+                    and {
+                        selector: OfOneSelector(environments=settled(own.environments))
+                        for selector, own in variant.by_selector.items()
+                    },
+                }
+            )
+            for name, variant in study.variants.items()
         }
     return study.model_copy(update=now), products
 

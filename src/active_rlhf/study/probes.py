@@ -109,7 +109,8 @@ def load_probe(path: str | Path) -> ProbeSpec:
 
 
 def _settings(study: Study, environment: str, method: str) -> EnvironmentSettings:
-    return settings_of(study, environment, split(method)[1])
+    selector, variant = split(method)
+    return settings_of(study, environment, variant, selector)
 
 
 def _probe(

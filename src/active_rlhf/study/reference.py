@@ -34,6 +34,7 @@ from active_rlhf.study.settings import (
     Study,
     WandB,
 )
+from active_rlhf.study.sweep import Dimension, Rung, Sweep
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "labels": Labels,
@@ -42,9 +43,16 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "resources": Resources,
     "statistics": Statistics,
     "figures": Figures,
+    "sweep": Sweep,
     "wandb": WandB,
 }
-OF_A_STUDY = ("resources", "statistics", "figures", "wandb")  # sections that no run depends on
+OF_A_STUDY = (
+    "resources",
+    "statistics",
+    "figures",
+    "sweep",
+    "wandb",
+)  # sections that no run depends on
 CHOSEN = ("agent", "teacher", "reward_model")  # parts that are sections of a study
 KINDS = {
     "agent": "Agents: who acts, and how it learns from the rewards it is given",
@@ -159,6 +167,8 @@ def readme() -> str:
         chosen={kind: _tables(kind) for kind in CHOSEN},
         steps=_rows_of(EnvironmentSettings, "total_steps", "options", "start_from"),
         imported=table(Import),
+        dimension=table(Dimension),
+        rung=table(Rung),
     )
 
 

@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from active_rlhf.files import method_name
 from active_rlhf.study.sections import Section, setting
+from active_rlhf.study.sweep import Sweep
 
 Count = Annotated[int, Field(ge=1)]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -613,12 +614,23 @@ class EnvironmentSettings(Section):
     )
 
 
+class OfOneSelector(Section):
+    """What a variant changes for one selector alone."""
+
+    environments: dict[EnvironmentId, EnvironmentSettings] = setting(
+        {}, "the complete settings of each"
+    )
+
+
 class Variant(Section):
     """Changes to the settings of runs, crossed with the study's selectors."""
 
     selectors: tuple[Name, ...] = setting((), "those it is crossed with", unit="list of names")
     environments: dict[EnvironmentId, EnvironmentSettings] = setting(
         {}, "the complete settings of each; none where the variant is the study without changes"
+    )
+    by_selector: dict[Name, OfOneSelector] | None = setting(
+        None, "the settings of selectors that are changed by themselves"
     )
 
 
@@ -657,11 +669,18 @@ class Study(Section):
     variants: dict[Name, Variant] | None = setting(
         None,
         "name to changes of any setting of runs (and `selection`, changes to every selector). Each "
-        "is crossed with all selectors, or with those it lists under `selectors`. Tables compare "
-        "selectors within each variant, and each selector's variants with the first. `base: {}` is "
-        "the study without changes",
+        "is crossed with all selectors, or with those it lists under `selectors`; "
+        "`by_selector: {<selector>: {...}}` holds changes for one alone, such as its tuned values. "
+        "Tables compare selectors within each variant, and each selector's variants with the "
+        "first. `base: {}` is the study without changes",
         unit="mapping",
         min_length=1,
+    )
+    sweep: Sweep | None = setting(
+        None,
+        "tune each selector on seeds of its own, then compare default and tuned settings on the "
+        "study's; see [docs/sweeps.md](../docs/sweeps.md)",
+        unit="mapping",
     )
     parts: tuple[str, ...] | None = setting(
         None,

@@ -1,0 +1,1 @@
+"""Sweeps: suggesting trials, judging them, and choosing settings from them."""
