@@ -88,7 +88,7 @@ def test_command(command, repository, request):
     result = subprocess.run(
         ["bash", "-c", f"source .venv/bin/activate && {command}"],
         cwd=repository,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")},  
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")},
         capture_output=True,
         text=True,
         timeout=900,
