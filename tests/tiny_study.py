@@ -31,6 +31,8 @@ TINY: dict[str, Any] = {
 AUTO = {name: TINY[name] | {"precision": "auto"} for name in ("reward_model", "vae")}
 # For studies whose other figures nobody looks at.
 ONE_FIGURE: dict[str, Any] = {"figures": {"only": ["effects"]}}
+# For those whose figures are images alone: writing a PDF takes longer than all else of a figure.
+IMAGES: dict[str, Any] = {"figures": {"formats": []}}
 
 # Rollouts are shorter than episodes, so nearly every checkpoint is in the middle of one.
 SMALL: dict[str, Any] = {

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from studies import REPOSITORY, Study
-from tiny_study import ONE_FIGURE
+from tiny_study import IMAGES, ONE_FIGURE
 
 from active_rlhf.cli import main
 
@@ -98,6 +98,7 @@ def test_a_partial_study_is_made_of_what_is_finished_and_says_so(study, capsys, 
         selectors=["random", "hybrid", "duo"],
         environments=["HalfCheetah-v5", "Hopper-v5"],
         baselines=True,
+        **IMAGES,
     )
     result = make(study, "report", "PARTIAL=1")
     assert result.returncode == 0, result.stderr
