@@ -114,7 +114,7 @@ class PreferenceLearner:
     def prepare(self) -> None:
         """Load what sessions need, as late as possible so that the first steps come sooner."""
         with self.clock.stage("startup"):
-            if "bfloat16" in precisions(self.spec):
+            if {*precisions(self.spec)} != {"float32"}:
                 precision.load()
 
     def begin(self, folder: Path, stopping: Callable[[], bool], waiting: Waiting) -> None:
