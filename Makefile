@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: benchmark cartpole help venv demo label-demo report figures thesis-dry check test lint clean
+.PHONY: benchmark cartpole sweep help venv demo label-demo report figures thesis-dry check test lint clean
 
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
@@ -42,6 +42,10 @@ label-demo: $(READY)  ## be the teacher of a short run, at a page in your browse
 
 cartpole:  ## the textbook's readable task: all selectors, five seeds, a simulated human
 	@$(MAKE) --no-print-directory demo CONFIG=config/cartpole.yaml
+
+SWEEP ?= config/sweeps/hybrid_hopper.yaml
+sweep:  ## tune the selectors of the study SWEEP, then compare default and tuned settings
+	@$(MAKE) --no-print-directory demo CONFIG=$(SWEEP)
 
 report: figures  ## write the HTML report of a finished study
 	@$(REPORT)

@@ -329,7 +329,25 @@ def a_run_that_needs_more_memory(folder: Path) -> None:
     assert "exceeded memory limit" in log.read_text()
 
 
+def a_sweep(folder: Path) -> None:
+    """Its trials are jobs, and it chooses what it chooses here."""
+    space = {"reward_model.learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}}
+    sweep = {"seeds": [101], "trials": 2, "per_round": 1, "space": space}
+    changes = {"selectors": ["random"], "sweep": sweep, "resources": {"mem_mb": 1500}}
+    changes |= {"evaluation": {"every": 4096, "episodes": 10}}
+    there, here = (Study.create(folder / name, **changes) for name in ("there", "here"))
+    command = "snakemake --configfile study.yaml --until choose --profile profiles"
+    workflow = there.start(f"{command}/slurm {SOON}")
+    here.start(f"{command}/local").succeed()
+    workflow.succeed()
+    jobs = workflow.jobs()
+    assert [job["JobState"] for job in jobs] == ["COMPLETED"] * 2, jobs
+    choices = "sweep/choices.json"
+    assert (there.results / choices).read_bytes() == (here.results / choices).read_bytes()
+
+
 STORIES = (
+    a_sweep,
     a_study_with_a_run_that_is_killed,
     a_job_that_outlives_its_snakemake_and_one_that_is_preempted,
     a_run_that_reaches_its_time_limit,

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from going_runs import NOW, directory, done, running
 from run_files import STUDY
@@ -6,6 +8,8 @@ from active_rlhf.cli.watch import lines, summary
 from active_rlhf.study.loading import load_study
 from active_rlhf.study.progress import SILENT_AFTER, Watcher
 from active_rlhf.study.settings import Evaluation
+from active_rlhf.tuning.choice import Choice, write_choices
+from active_rlhf.tuning.records import Result, StageFile, write_stage
 
 
 @pytest.fixture
@@ -77,3 +81,41 @@ def test_results_of_other_settings_and_half_written_files_are_passed_over(study,
     (path / "run.json").write_text("")
     snapshot = Watcher(study, tmp_path).look(NOW)
     assert (snapshot.runs_done, snapshot.steps_done) == (0, 0)
+
+
+def test_a_sweeps_trials_come_first_and_then_the_runs_that_test_it(study, tmp_path):
+    space = {"agent.epochs": {"low": 1, "high": 9}}
+    sweep = {"seeds": [101], "trials": 3, "per_round": 2, "space": space}
+    sweep["objective"] = {"endpoint": "final"}
+    swept = load_study("tiny.yaml", data=STUDY | {"sweep": sweep})
+    watcher = Watcher(swept, tmp_path)
+    assert [run.trial for run in watcher.runs[:3]] == [
+        *("round-01/trial-000", "round-01/trial-001", "round-02/trial-002")
+    ]
+    trials = 3 * len(STUDY["selectors"])
+    before = watcher.look(NOW)
+    assert (before.runs_done, before.runs_total, before.follows) == (0, trials, True)
+
+    folder = tmp_path / "sweep" / "random"
+    run = folder / "round-01/trial-001/Hopper-v5/101"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text(json.dumps({"status": "complete", "wall_s": 2.0}))
+    results = [Result(0, 12.5, ()), Result(1, 40.0, ())]
+    write_stage(StageFile("round-02", "code", (), results), folder / "round-02.json")
+    during = watcher.look(NOW)
+    assert during.runs_done == 1 and during.seconds_left == pytest.approx(2.0 * (trials - 1))
+    assert summary(during).endswith(", best so far: random 40 (trial 1)")
+
+    own = {"agent.epochs": 1}
+    choices = {
+        name: Choice(3, 1, 50.0, [1], own, {"best": {"agent.epochs": 4}, "typical": own})
+        for name in STUDY["selectors"]
+    }
+    write_choices("", choices, tmp_path / "sweep/choices.json")
+    after = watcher.look(NOW)
+    assert after.runs_total == trials + 2 * 4 and not after.follows
+    assert {run.selector for run in watcher.runs if not run.trial} == {
+        *STUDY["selectors"],
+        *(f"{name}@best" for name in STUDY["selectors"]),
+    }
+    assert "random 50 (trial 1)" in summary(after)

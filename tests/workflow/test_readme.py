@@ -46,6 +46,10 @@ def repository(tmp_path_factory) -> Path:
         small = {"study": name, "seeds": [1], "environments": ["HalfCheetah-v5"]}
         small |= {"selectors": selectors} | ONE_FIGURE
         (copy / f"config/{name}.yaml").write_text(yaml.safe_dump(TINY | small))
+    space = {"reward_model.learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}}
+    sweep = {"seeds": [101], "trials": 2, "space": space, "objective": {"endpoint": "final"}}
+    small = {"study": "hybrid_hopper", "selectors": ["random"], "sweep": sweep}
+    (copy / "config/sweeps/hybrid_hopper.yaml").write_text(yaml.safe_dump(TINY | small))
     return copy
 
 

@@ -80,7 +80,7 @@ def _watched(study: Study, results: Path, command: Sequence[str]) -> int:
 
 
 def _all_done(snapshot: Snapshot, seconds: float) -> bool:
-    if snapshot.runs_done == snapshot.runs_total:
+    if snapshot.runs_done == snapshot.runs_total and not snapshot.follows:
         return True
     time.sleep(seconds)
     return False
@@ -138,15 +138,16 @@ def summary(snapshot: Snapshot) -> str:
         f"{snapshot.runs_done}/{snapshot.runs_total} runs, "
         f"{snapshot.steps_done:,}/{snapshot.steps_total:,} steps ({share:.0%})"
     )
-    if snapshot.runs_done == snapshot.runs_total:
-        return line
-    return f"{line}, {len(snapshot.running)} going, time left {duration(snapshot.seconds_left)}"
+    if snapshot.runs_done < snapshot.runs_total:
+        left = duration(snapshot.seconds_left)
+        line += f", {len(snapshot.running)} going, time left {left}"
+    return f"{line}, {snapshot.best}" if snapshot.best else line
 
 
 def _cells(run: RunProgress) -> tuple[str, ...]:
     return (
         run.environment,
-        run.selector,
+        f"{run.selector} {run.trial}" if run.trial else run.selector,
         str(run.seed),
         f"{run.steps:,}/{run.total_steps:,}",
         f"{run.rate:,.0f}/s",

@@ -38,9 +38,7 @@ class Live:
         self.study, self.root = study, root
         self._watcher = Watcher(study, root)
         self._names = shown_methods(study) or {}
-        self._steps = {
-            (run.environment, run.selector): run.total_steps for run in self._watcher.runs
-        }
+        self._steps: dict[tuple[str, str], int] = {}
         self._returns: dict[Run, dict[int, float]] = defaultdict(dict)
         self._whole: set[Run] = set()
 
@@ -48,7 +46,8 @@ class Live:
         """The study now, as JSON data."""
         seen = self._watcher.look()
         for run in self._watcher.runs:
-            self._note(run)
+            if not run.trial:  # no two of these are runs of the same settings
+                self._note(run)
         unit, seconds = duration([seen.seconds_left or 0])
         left = None if seen.seconds_left is None else f"{seen.seconds_left / seconds:.0f} {unit}"
         return {
@@ -56,6 +55,7 @@ class Live:
             "total": seen.runs_total,
             "share": seen.steps_done / seen.steps_total if seen.steps_total else 1.0,
             "left": left,
+            "best": seen.best,
             "running": [self._shown(run) for run in seen.running[:LISTED]],
             "failed": [
                 {"run": self._name(run), "reason": reason}
@@ -67,7 +67,8 @@ class Live:
 
     def _name(self, run: RunProgress) -> str:
         called = self._names.get(run.selector, run.selector.replace("_", " "))
-        return f"{called} on {run.environment}, seed {run.seed}"
+        trial = f", {run.trial}" if run.trial else ""
+        return f"{called} on {run.environment}, seed {run.seed}{trial}"
 
     def _shown(self, run: RunProgress) -> dict[str, Any]:
         return {
@@ -85,9 +86,12 @@ class Live:
         for run in self._watcher.runs:
             if run.state != "waiting":
                 continue
-            place = f"{folder_name(run.environment)}/{run.selector}/{run.seed}.log"
+            place = f"train/{folder_name(run.environment)}/{run.selector}/{run.seed}.log"
+            if run.trial:
+                own = f"{run.selector}/{run.trial}/{folder_name(run.environment)}"
+                place = f"sweep/{own}/{run.seed}.log"
             try:
-                with (self.root / "logs" / "train" / place).open("rb") as file:
+                with (self.root / "logs" / place).open("rb") as file:
                     file.seek(0, 2)
                     file.seek(max(0, file.tell() - LOG_END))
                     lines = file.read().decode(errors="replace").split("\n")
@@ -100,6 +104,7 @@ class Live:
     def _note(self, run: RunProgress) -> None:
         """Keep what the run's last return was, or all of them once it is done."""
         key = run.environment, run.selector, run.seed
+        self._steps.setdefault(key[:2], run.total_steps)
         if key in self._whole:
             return
         if run.state == "done":

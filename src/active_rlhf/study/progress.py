@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise, product
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -23,6 +24,8 @@ from active_rlhf.study.matrix import study_runs
 from active_rlhf.study.precision import settled_run
 from active_rlhf.study.settings import Spec, Study
 from active_rlhf.study.starting import seeded
+from active_rlhf.study.sweep import stages
+from active_rlhf.study.tuning import trial_specs, tuned_study
 
 SILENT_AFTER = 180.0  # seconds without a sign of life, after which a run no longer counts as going
 
@@ -45,6 +48,7 @@ class RunProgress:
     waits_for: str | None = None  # such as `answers: 3 of 10 are there`
     updated: float = 0.0
     seen: tuple[int, int] = (0, 0)  # modification times of progress.json and run.json at last look
+    trial: str = ""  # its stage and trial, of a sweep
 
 
 @dataclass(frozen=True)
@@ -57,32 +61,56 @@ class Snapshot:
     steps_done: int = 0
     steps_total: int = 0
     seconds_left: float | None = None
+    best: str = ""  # the best trials of a sweep so far
+    follows: bool = False  # whether there will be further runs, which the sweep decides on
 
 
 class Watcher:
     """Keeps the state of every run of a study, `runs`, and looks only at files that changed."""
 
     def __init__(self, study: Study, results: Path) -> None:
+        self._study, self._results = study, results
+        self._chosen = 0  # when a sweep's choice was written
+        self._trials = _trials(study, results) if study.sweep else []
+        self._plan(study)
+
+    def _plan(self, study: Study) -> None:
+        """Watch the runs of a study; of one with a sweep, those that test it once it is known."""
+
         def steps(environment: str, selector: str) -> int:
             return Plan.of(resolve_run(study, environment, selector, study.seeds[0])).steps
 
         steps_of = cache(steps)
-        self._spec = _specs(study, results)  # not asked for now: a start may still decide them
+        self._spec = _specs(study, self._results)  # not asked for now: a start may decide them
         self._code = cache(lambda *cell: code_fingerprint(self._spec(*cell)))
-        self.runs = [
+        planned = [] if study.sweep and not study.variants else study_runs(study)
+        self.runs = self._trials + [
             RunProgress(
                 environment,
                 selector,
                 seed,
-                results / "runs" / folder_name(environment) / selector / str(seed),
+                self._results / "runs" / folder_name(environment) / selector / str(seed),
                 steps_of(environment, selector),
             )
-            for environment, selector, seed in study_runs(study)
+            for environment, selector, seed in planned
         ]
+
+    def _heed_choice(self) -> None:
+        """Plan the runs that test what the sweep has led to."""
+        path = self._results / "sweep" / "choices.json"
+        if not self._trials or _modified(path) == self._chosen:
+            return
+        self._chosen = _modified(path)
+        from active_rlhf.tuning.choice import read_choices, variants
+
+        if choices := read_choices(path):
+            base = self._study.model_copy(update={"variants": None})
+            self._plan(tuned_study(base, variants(choices)))
 
     def look(self, now: float | None = None) -> Snapshot:
         """The state of the study, from its files, at `now` (Unix seconds; default: the clock)."""
         now = time.time() if now is None else now
+        self._heed_choice()
         begun: dict[Path, set[str]] = {}
         for run in self.runs:
             if run.state == "done":
@@ -119,6 +147,8 @@ class Watcher:
 
     def _is_current(self, run: RunProgress, result: dict[str, Any]) -> bool:
         """Whether a result is what the study asks for; the workflow replaces others."""
+        if run.trial:
+            return result.get("status") == "complete"
         cell = run.environment, run.selector
         return _is_whole(result, self._spec(*cell), run.seed) and (
             result.get("code") == self._code(*cell)
@@ -135,6 +165,8 @@ class Watcher:
             steps_done,
             steps_total,
             self._seconds_left(max(1, len(running))),
+            best_trials(self._study, self._results) if self._trials else "",
+            bool(self._trials) and len(self.runs) == len(self._trials),
         )
 
     def _seconds_left(self, at_once: int) -> float | None:
@@ -156,6 +188,50 @@ class Watcher:
                 steps = run.total_steps - (run.steps if run.state == "running" else 0)
                 left += steps * cost.get((run.environment, run.selector), usual)
         return left / at_once
+
+
+def _trials(study: Study, results: Path) -> list[RunProgress]:
+    """The runs of a sweep's trials."""
+    assert study.sweep is not None
+    found = []
+    for selector, stage in product(study.selectors, stages(study.sweep)):
+        specs = trial_specs(study, selector, {}, stage.steps)
+        for slot, spec, seed in product(range(stage.size), specs, stage.new_seeds):
+            trial = f"{stage.name}/{stage.folder(slot)}"
+            place = f"{trial}/{folder_name(spec.environment)}/{seed}"
+            found.append(
+                RunProgress(
+                    spec.environment,
+                    selector,
+                    seed,
+                    results / "sweep" / selector / place,
+                    Plan.of(spec).steps,
+                    trial=trial,
+                )
+            )
+    return found
+
+
+def best_trials(study: Study, results: Path) -> str:
+    """The best trial of each selector, as far as the stages of its sweep have been judged."""
+    from active_rlhf.tuning.choice import read_choices
+    from active_rlhf.tuning.records import read_stage
+
+    assert study.sweep is not None
+    every = stages(study.sweep)
+    last = max(stage.rung for stage in every)
+    best = {}
+    for selector in study.selectors:
+        judged = [after for before, after in pairwise(every) if before.rung == last]
+        paths = [results / "sweep" / selector / f"{stage.name}.json" for stage in judged]
+        found = [result for path in paths if path.exists() for result in read_stage(path).results]
+        if found:
+            result = min(found, key=lambda one: (-one.value, one.trial))
+            best[selector] = (result.trial, result.value)
+    for selector, choice in (read_choices(results / "sweep" / "choices.json") or {}).items():
+        best[selector] = (choice.best, choice.value)
+    shown = [f"{name} {value:,.4g} (trial {trial})" for name, (trial, value) in best.items()]
+    return f"best so far: {', '.join(shown)}" if shown else ""
 
 
 def unfinished(study: Study, results: Path) -> list[tuple[str, str, int]]:

@@ -24,6 +24,7 @@ from active_rlhf.results.verify.folder import (
 )
 from active_rlhf.results.verify.manifests import marks, probe_sets, record, runs
 from active_rlhf.results.verify.recomputed import exports, statistics
+from active_rlhf.results.verify.sweep import sweep
 
 __all__ = ["NOTE", "PROBLEM", "WARNING", "Finding", "verify"]
 
@@ -41,6 +42,7 @@ def verify(root: Path) -> list[Finding]:
     for place, check in (
         *(("", files), (CONFIG, config), (RECORD, record), (RECORD, marks)),
         *(("probes", probe_sets), ("runs", runs)),
+        ("sweep", sweep),
         *(("exports", exports), ("statistics", statistics), ("", leftovers)),
     ):
         folder.found += guarded(folder, place, check, folder)

@@ -18,6 +18,7 @@ from active_rlhf.study.matrix import excluded, study_runs
 from active_rlhf.study.messages import show
 from active_rlhf.study.reading import read_yaml
 from active_rlhf.study.settings import Study
+from active_rlhf.study.sweep import stages
 
 PROBLEM, WARNING, NOTE = "problem", "warning", "note"
 MISSING = "missing; let snakemake make it again"
@@ -166,6 +167,8 @@ def leftovers(folder: Folder) -> Findings:
             if runs is None or run in runs:
                 message = _in_run(rest[3])
             name = f"runs/{run}" if message in (EXCLUDED, FOREIGN) else name
+        elif top == "sweep" and folder.study and folder.study.sweep:
+            message = _in_sweep(folder.study, rest)
         elif rest and rest[-1].startswith("."):
             message = HALF_WRITTEN
         elif top in ("logs", "site") or (top in MADE and not folder.record):
@@ -187,3 +190,22 @@ def _in_run(name: str) -> str:
     if name in (*BESIDE, *FORMER, *result_files(asks=True)):
         return ""
     return HALF_WRITTEN if name.startswith(".") else "not a file of a run"
+
+
+def _in_sweep(study: Study, names: list[str]) -> str:
+    """The finding about a file below `sweep/`; none if it belongs there."""
+    assert study.sweep is not None
+    if names[-1].startswith("."):
+        return _in_run(names[-1])
+    if len(names) == 1 or names[0] in ("_baselines", "tuned"):
+        return ""
+    planned = {stage.name: stage for stage in stages(study.sweep)}
+    stage = planned.get(names[1].removesuffix(".json"))
+    if names[0] not in study.selectors or stage is None:
+        return "of other trials than the sweep has now; nothing uses it"
+    if len(names) == 2:
+        return ""
+    trials = [stage.folder(slot) for slot in range(stage.size)]
+    if names[2] not in trials or len(names) != 6:
+        return "of other trials than the sweep has now; nothing uses it"
+    return _in_run(names[5])

@@ -35,7 +35,8 @@ function curve(environment, methods) {
 function show(now) {
   document.getElementById("done").value = now.share;
   const left = now.done === now.total ? "finished" : `time left ${now.left ?? "unknown"}`;
-  const summary = `${now.done} of ${now.total} runs, ${Math.floor(100 * now.share)}% of all steps, ${left}`;
+  const parts = [`${now.done} of ${now.total} runs`, `${Math.floor(100 * now.share)}% of all steps`, left];
+  const summary = [...parts, ...(now.best ? [now.best] : [])].join(", ");
   const status = document.getElementById("summary");
   if (status.textContent !== summary) status.textContent = summary;
   document.getElementById("pages").hidden = !now.pages;

@@ -1,0 +1,190 @@
+"""A study that tunes its selectors, then compares default and tuned settings on fresh seeds."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import optuna
+import pandas as pd
+import pytest
+import yaml
+from studies import Study
+
+from active_rlhf.results.verify import PROBLEM, verify
+
+pytestmark = pytest.mark.slow
+
+SWEEP = {
+    "seeds": [101, 102],
+    "trials": 4,
+    "per_round": 2,
+    "halving": [{"seeds": 1}, {"seeds": 2}],
+    "space": {
+        "reward_model.learning_rate": {"low": 1e-5, "high": 1e-2, "log": True},
+        "selection.picker.beta": {"low": 0.1, "high": 0.9, "selectors": ["hybrid"]},
+    },
+}
+CHANGES = {
+    "evaluation": {"every": 4096, "episodes": 10},
+    "statistics": {"bootstrap": 200},
+    "figures": {"only": ["effects"]},
+    "sweep": SWEEP,
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Study:
+    """The study, killed once in the middle of a round, and run again to its end."""
+    study = Study(tmp_path_factory.mktemp("sweep"))
+    study.configure(**CHANGES)
+    command, options = study.command(), {"cwd": study.folder, "start_new_session": True}
+    process = subprocess.Popen(command, **options, stderr=subprocess.DEVNULL)
+    folder = study.folder / "results/tiny/sweep"
+    while not list(folder.glob("*/round-02/*/*/*/progress.json")) and process.poll() is None:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    study.runs_before = {p: p.stat().st_mtime_ns for p in folder.rglob("run.json")}
+    study.run(*study.command(), "--unlock")
+    ended = study.snakemake()
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return study
+
+
+@pytest.fixture
+def swept(finished, tmp_path) -> Study:
+    shutil.copytree(finished.folder, tmp_path / "study")
+    return Study(tmp_path / "study")
+
+
+def sweep_files(study: Study) -> dict[str, bytes]:
+    folder = study.folder / "results/tiny/sweep"
+    return {path.name: path.read_bytes() for path in folder.glob("*/*.json")} | {
+        "choices": (folder / "choices.json").read_bytes()
+    }
+
+
+def trained(output: str) -> list[str]:
+    return [line for line in output.splitlines() if "done: trial" in line or "done: train" in line]
+
+
+def test_default_and_tuned_settings_are_compared_on_fresh_seeds(finished):
+    results = finished.folder / "results/tiny"
+    assert finished.runs_before, "it was killed before it had done anything"
+    for path, modified in finished.runs_before.items():
+        assert path.stat().st_mtime_ns == modified, f"{path} was trained again after a kill"
+    trials = pd.read_csv(results / "sweep/trials.csv")
+    assert trials.groupby("selector").size().to_dict() == {"hybrid": 4, "random": 4}
+    runs = pd.read_csv(results / "sweep/runs.csv")
+    assert set(runs["seed"]) == {101, 102} and len(runs) == 2 * 2 * 3
+    choices = json.loads((results / "sweep/choices.json").read_text())["selectors"]
+    config = yaml.safe_load((results / "config.yaml").read_text())
+    assert next(iter(config["variants"])) == "default" and "best" in config["variants"]
+    for selector, choice in choices.items():
+        own = trials[(trials["selector"] == selector) & trials["complete"]]
+        assert choice["best"] == own.loc[own["value"].idxmax(), "trial"]
+        record = results / f"runs/Hopper-v5/{selector}@best/1/run.json"
+        spec = json.loads(record.read_text())["spec"]
+        rate = choice["values"]["best"]["reward_model.learning_rate"]
+        assert spec["reward_model"]["learning_rate"] == rate
+    compared = pd.read_csv(results / "statistics/variants.csv")
+    assert {"random", "hybrid"} <= set(compared["selector"])
+    backend = optuna.storages.journal.JournalFileBackend(str(results / "sweep/journal.log"))
+    storage = optuna.storages.JournalStorage(backend)
+    assert optuna.get_all_study_names(storage) == ["tiny/random", "tiny/hybrid"]
+    assert finished.plan() == {}
+    assert verify(results) == []
+
+
+def test_a_choice_or_a_result_that_its_runs_do_not_give_is_found(swept):
+    results = swept.folder / "results/tiny"
+    stage, choices = (results / "sweep" / name for name in ("hybrid/round-02.json", "choices.json"))
+    stage.write_text(re.sub(r'("value": )\S+', r"\g<1>9e9", stage.read_text(), count=1))
+    changed = json.loads(choices.read_text())
+    changed["selectors"]["random"]["best"] += 1
+    choices.write_text(json.dumps(changed))
+    found = {one.path: one.message for one in verify(results) if one.level == PROBLEM}
+    assert "holds other results than the runs" in found["sweep/hybrid/round-02.json"]
+    assert "random: is not what its trials lead to" in found["sweep/choices.json"]
+
+
+def test_a_deleted_run_of_a_trial_comes_back_and_changes_nothing(swept):
+    before = sweep_files(swept)
+    deleted = next(swept.folder.glob("results/tiny/sweep/hybrid/round-01/*/Hopper-v5/101"))
+    shutil.rmtree(deleted)
+    ended = swept.snakemake()
+    assert ended.returncode == 0, ended.stderr
+    assert (deleted / "run.json").exists() and sweep_files(swept) == before
+    assert not [line for line in trained(ended.stdout + ended.stderr) if "train " in line]
+    assert swept.plan() == {}
+
+
+def test_more_trials_go_on_from_those_there_are(swept):
+    folder = swept.folder / "results/tiny/sweep"
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("run.json")}
+    stages = sweep_files(swept)
+    swept.configure(**CHANGES | {"sweep": SWEEP | {"trials": 5}})
+    ended = swept.snakemake("--until", "choose")
+    assert ended.returncode == 0, ended.stderr
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    after = sweep_files(swept)
+    assert {name: after[name] for name in stages if name != "choices"} == {
+        name: content for name, content in stages.items() if name != "choices"
+    }
+    assert len(pd.read_csv(folder / "trials.csv")) == 10
+    assert swept.plan("--until", "choose") == {}
+
+
+def test_trials_of_another_version_of_the_code_are_not_mixed_with_new_ones(swept):
+    stage = swept.folder / "results/tiny/sweep/random/round-01.json"
+    content = json.loads(stage.read_text())
+    stage.write_text(json.dumps(content | {"code": "another"}))
+    (swept.folder / "results/tiny/sweep/choices.json").unlink()
+    ended = swept.snakemake()
+    assert ended.returncode != 0
+    assert (
+        "results/tiny/sweep/random: its trials were trained by another version of the code; delete"
+        in ended.stdout + ended.stderr
+    )
+
+
+def test_several_environments_are_normalised_by_baselines_on_the_tuning_seeds(tmp_path):
+    study = Study(tmp_path)
+    sweep = SWEEP | {"trials": 1, "seeds": [101], "halving": [], "objective": {"endpoint": "final"}}
+    environments = {
+        name: {"labels": {"segment_length": 3}, "agent": {"learning_rate": 0.003}}
+        for name in ("InvertedPendulum-v5", "InvertedDoublePendulum-v5")
+    }
+    options = {"environments": environments, "selectors": ["random"], "baselines": True}
+    space = {"reward_model.learning_rate": SWEEP["space"]["reward_model.learning_rate"]}
+    study.configure(**CHANGES | options | {"sweep": sweep | {"space": space}})
+    ended = study.snakemake("--until", "choose")
+    folder = tmp_path / "results/tiny/sweep"
+    assert ended.returncode == 0, ended.stderr
+    runs = pd.read_csv(folder / "runs.csv")
+    for _, row in runs.iterrows():
+        ends = []
+        for name in ("random_policy", "true_reward"):
+            own = folder / f"_baselines/{name}/{row['environment']}/101/episodes.csv"
+            ends.append(pd.read_csv(own)["return"].iloc[-10:].mean())
+        assert row["score"] == pytest.approx((row["return"] - ends[0]) / (ends[1] - ends[0]))
+    assert pd.read_csv(folder / "trials.csv")["value"].iloc[0] == pytest.approx(runs.score.mean())
+
+
+def test_a_sweep_that_has_not_ended_has_nothing_to_analyse(tmp_path):
+    study = Study(tmp_path)
+    study.configure(**CHANGES)
+    ended = subprocess.run(
+        study.command(),
+        cwd=tmp_path,
+        env=os.environ | {"ACTIVE_RLHF_TRAINING": "no", "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode != 0
+    assert "error: the sweep of tiny has not ended" in ended.stdout + ended.stderr
