@@ -49,7 +49,9 @@ def repository(tmp_path_factory) -> Path:
     space = {"reward_model.learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}}
     sweep = {"seeds": [101], "trials": 2, "space": space, "objective": {"endpoint": "final"}}
     small = {"study": "hybrid_hopper", "selectors": ["random"], "sweep": sweep}
-    (copy / "config/sweeps/hybrid_hopper.yaml").write_text(yaml.safe_dump(TINY | small))
+    (copy / "config/sweeps/hybrid_hopper.yaml").write_text(
+        yaml.safe_dump(TINY | ONE_FIGURE | small)
+    )
     return copy
 
 
