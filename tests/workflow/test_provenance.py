@@ -148,7 +148,7 @@ def test_the_commit_is_that_of_the_package(results, record):
 
 
 def test_a_package_outside_of_git_has_no_commit(editable):
-    code = "from active_rlhf.results import provenance; print(provenance._commit())"
+    code = "from active_rlhf.results import provenance; print(provenance.commit())"
     assert editable.run(sys.executable, "-c", code).stdout == "{}\n"
 
 
