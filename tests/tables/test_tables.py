@@ -118,6 +118,23 @@ def test_latex_finds_tables_in_folders_with_escaped_names(tmp_path):
 ALL_CHARACTERS = "".join(map(chr, [*range(32, 127), *range(160, 0x250), *range(0x370, 0x400)]))
 
 
+def test_latex_finds_tables_of_variants(tmp_path):
+    for i, place in enumerate(("low", "low/ALE%2FPong-v5")):
+        write(Table(f"t{i}", "caption", ("a",), ()), [tmp_path / f"tables/{place}/some.tex"])
+    text = document("title", {"@low": ["some"], "ALE/Pong-v5@low": ["some"]})
+    (tmp_path / "tables/tables.tex").write_text(text, encoding="utf-8")
+    assert "section*{All environments, low}" in text and "section*{ALE/Pong-v5, low}" in text
+    if shutil.which("pdflatex") is None:
+        pytest.skip("no pdflatex")
+    run = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "tables.tex"],
+        cwd=tmp_path / "tables",
+        capture_output=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout[-800:]
+
+
 def test_latex_sets_every_character(tmp_path):
     """In a cell, a caption and a note: all of ASCII, Latin and Greek, and some beyond."""
     text = " ".join(ALL_CHARACTERS) + " −±×≤≥∞→…–— 日本 🙂 \u200b \x07 e\u0301 a--b---c ,, ?` !`"

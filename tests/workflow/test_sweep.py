@@ -15,6 +15,7 @@ import pytest
 import yaml
 from studies import Study
 
+from active_rlhf.cli import main
 from active_rlhf.results.verify import PROBLEM, verify
 
 pytestmark = pytest.mark.slow
@@ -111,6 +112,27 @@ def test_a_choice_or_a_result_that_its_runs_do_not_give_is_found(swept):
     found = {one.path: one.message for one in verify(results) if one.level == PROBLEM}
     assert "holds other results than the runs" in found["sweep/hybrid/round-02.json"]
     assert "random: is not what its trials lead to" in found["sweep/choices.json"]
+
+
+def test_what_it_came_to_is_told_and_the_settings_are_ready(finished, capsys):
+    results = finished.folder / "results/tiny"
+    sound = main(["verify", str(results)])
+    assert (sound, capsys.readouterr().out) == (0, f"{results}: sound\n")
+    outcome = pd.read_csv(results / "sweep/outcome.csv")
+    compared = pd.read_csv(results / "statistics/variants.csv")
+    best = outcome[(outcome["settings"] == "best") & (outcome["metric_type"] == "endpoint")]
+    own = compared[(compared["method_a"] == "best") & (compared["metric_type"] == "endpoint")]
+    assert list(best["hodges_lehmann"]) == list(own["hodges_lehmann"]) and len(best) == 2
+    assert "2 tuning seeds each" in (results / "tables/tuning.md").read_text()
+    for page in ("findings.md", "index.html", "site/tuning.html"):
+        text = (results / page).read_text()
+        assert "optimistic, as the largest of 4 values" in text, page
+    assert "site/tuning.html" in (results / "site/compare.html").read_text()
+    record = json.loads((results / "runs/Hopper-v5/hybrid@best/1/run.json").read_text())["spec"]
+    ready = yaml.safe_load((results / "sweep/tuned/hybrid/best/Hopper-v5.yaml").read_text())
+    assert ready["selectors"]["hybrid"]["picker"]["beta"] == record["selection"]["picker"]["beta"]
+    rate = ready["reward_model"]["learning_rate"]
+    assert rate == record["reward_model"]["learning_rate"]
 
 
 def test_a_deleted_run_of_a_trial_comes_back_and_changes_nothing(swept):

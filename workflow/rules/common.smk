@@ -513,10 +513,15 @@ BUDGET_TABLES = ["budgets", *of_measures("budgets", AT_THE_END)]
 INSPECTION_TABLES = ["inspection", "inspection_states"]
 
 
+# What a sweep came to.
+TUNING_TABLES = ["tuning", "tuned_settings", "trials"]
+
+
 def table_names(scope):
     """Tables about a scope; what returns alone do not tell only for the study's own runs."""
     names = ["coverage"] if COVERAGE and not scope else []
     names += ["people"] if PEOPLE and not scope else []
+    names += TUNING_TABLES if STUDY.sweep and not scope else []
     if scope in SCOPES:
         names += ["summary", *of_measures("significance", RETURNS)]
         names += ["ledger"] if scope in EACH and ASKING else []

@@ -23,6 +23,8 @@ MADE = {
         *((rules.people,) if PEOPLE else ()),
         *((rules.variants, rules.variant_differences) if VARIANTS else ()),
         *((rules.budgets, rules.labels_needed) if BUDGETS else ()),
+        *((rules.outcome, rules.tuning_tables) if STUDY.sweep else ()),
+        *((rules.tuning, rules.tuning_page) if STUDY.sweep else ()),
         # Only with baselines.
         *((rules.profiles, rules.aggregates) if NORMALISED else ()),
         *((rules.limits, rules.return_limits) if BASELINES and ASKING else ()),
@@ -39,6 +41,12 @@ for name in TRAINED:
 for name in IMPORTED:
     made = expand(rules.convert.output, environment=folder_name(name))
     MADE |= dict.fromkeys(made, [f"imported/{name}"])
+if STUDY.sweep:
+    trials = list(map(named, sweep_runs()))
+    of_stages = [path for name in STUDY.selectors for path in stage_files(name)]
+    MADE |= dict.fromkeys([*sweep_runs(), *of_stages], [])
+    MADE |= dict.fromkeys(SWEPT, [*map(named, of_stages), *trials])
+    MADE |= dict.fromkeys(rules.tuned.output, [named(path) for path in SWEPT[:1]])
 if PEOPLE:
     MADE[rules.quality.output[0]] = [f"runs/{folder_name(name)}" for name in PEOPLE]
 for name in PROBES:

@@ -6,7 +6,7 @@ CALLED = {method: method.replace("_", " ") for method in baselines(STUDY)}
 CALLED |= (shown_methods(STUDY) or {}) if TRAINED else {}
 
 # What the frame of every page depends on.
-FRAME = ("study", "imported", "partial")
+FRAME = ("study", "imported", "partial", *(("sweep",) if STUDY.sweep else ()))
 
 # What pages about the whole study depend on; in the config itself, variants hold settings rather than
 # methods.
@@ -25,12 +25,14 @@ SHOWN = [
     *((rules.variants,) if VARIANTS else ()),
     *((rules.budgets,) if BUDGETS else ()),
     *((rules.run_time,) if TRAINED else ()),
+    *((rules.tuning,) if STUDY.sweep else ()),
 ]
 
 
 rule site:
     input:
         **STATISTICS,
+        **({"tuning": f"{SWEEP}/outcome.parquet"} if STUDY.sweep else {}),
         config=f"{RESULTS}/config.yaml",
         drawn=[path for rule in SHOWN for path in rule.output if wanted(rule)],
         tables=[place("tables", f"{name}.md", scope) for scope in TABLES for name in TABLES[scope]],
@@ -99,6 +101,7 @@ rule pages:
     input:
         rules.site.output,
         rules.run_pages.output if TRAINED else [],
+        rules.tuning_page.output if STUDY.sweep else [],
     localrule: True
 
 

@@ -20,6 +20,11 @@ include: "tables.smk"
 include: "overhead.smk"
 
 
+if STUDY.sweep:
+
+    include: "tuning.smk"
+
+
 if SESSIONS:
 
     include: "inspection.smk"

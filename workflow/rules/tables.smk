@@ -219,6 +219,7 @@ rule findings:
     input:
         **({"variants": STATISTIC.format("variants")} if VARIANTS else {}),
         **({"rows": STATISTIC.format("rows")} if IMPORTED else {}),
+        **({"tuning": f"{SWEEP}/outcome.parquet"} if STUDY.sweep else {}),
         comparisons=STATISTICS["comparisons"],
         summary=STATISTICS["summary"],
         limits=STATISTICS["limits"],

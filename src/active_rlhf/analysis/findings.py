@@ -19,6 +19,7 @@ from active_rlhf.analysis.limits import LABELS, OTHER, QUALITY
 from active_rlhf.analysis.power import smallest_p
 from active_rlhf.analysis.rows import warnings
 from active_rlhf.analysis.text import markdown_text
+from active_rlhf.analysis.tuning import about_tuning, tuning_findings
 from active_rlhf.analysis.variants import within
 from active_rlhf.analysis.wording import (
     OF_LABELS,
@@ -162,13 +163,18 @@ def findings_of_study(tables: Mapping[str, pd.DataFrame], study: Mapping[str, An
     """The page of findings of a study: within each variant, then each selector's variants.
 
     tables: the statistics `comparisons`, `summary` and `limits`, `variants` of a study that has
-    any, and `rows` of imported runs; study: as for `Terms.of`, and `published`.
+    any, `rows` of imported runs, and `tuning`, the outcome of a sweep; study: as for `Terms.of`,
+    and `published`.
     """
     published, names = study.get("published"), study.get("variants")
     three = tables["comparisons"], tables["summary"], tables["limits"]
     if not names:
         return findings(*three[:2], Terms.of(study), published, three[2], tables.get("rows"))
     parts = ["# Findings"]
+    if "tuning" in tables:
+        terms = Terms.of(study)
+        parts += ["## Tuning", about_tuning(tables["tuning"], terms)]
+        parts += tuning_findings(tables["tuning"], terms)
     for name in names:
         comparisons, summary, limits = (within(table, name) for table in three)
         own = findings(comparisons, summary, Terms.of(study, name), published, limits)

@@ -19,6 +19,7 @@ ASSETS = ("site.css", "site.js")
 PAGES = {
     "index.html": "Home",
     "site/compare.html": "Compare",
+    "site/tuning.html": "Tuning",
     "site/figures.html": "Figures",
     "site/behaviour.html": "Behaviour",
     "site/runs.html": "Runs",
@@ -28,6 +29,7 @@ PAGES = {
     "site/methods.html": "Methods",
 }
 SUFFIXES = ("png", "pdf", "svg", "pgf")
+OF_A_SWEEP = ("site/tuning.html",)
 OF_OWN_RUNS = ("site/behaviour.html", "site/runs.html", "site/cost.html")
 
 _TEMPLATES = jinja2.Environment(
@@ -78,6 +80,11 @@ class Site:
         return not self.study.get("imported")
 
     @property
+    def tuned(self) -> bool:
+        """Whether its selectors were tuned first."""
+        return bool(self.study.get("sweep"))
+
+    @property
     def variants(self) -> list[str]:
         """Names of its variants; one that is empty in a study without any."""
         return list(self.study.get("variants") or [""])
@@ -88,9 +95,8 @@ class Site:
 
     def rendered(self, page: str, template: str, **values: Any) -> str:
         """The text of a page, whose path is relative to `root`."""
-        pages = {
-            path: name for path, name in PAGES.items() if self.trained or path not in OF_OWN_RUNS
-        }
+        left_out = (*(() if self.trained else OF_OWN_RUNS), *(() if self.tuned else OF_A_SWEEP))
+        pages = {path: name for path, name in PAGES.items() if path not in left_out}
         return _TEMPLATES.get_template(template).render(
             {"site": self, "page": page, "pages": pages, "up": "../" * page.count("/")} | values
         )

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from active_rlhf.analysis.findings import findings_of_study, in_brief
 from active_rlhf.analysis.power import EFFECT
+from active_rlhf.analysis.tuning import tuning_findings
 from active_rlhf.analysis.variants import within
 from active_rlhf.analysis.wording import (
     capital,
@@ -51,6 +53,7 @@ def write_home(site: Site, tables: Mapping[str, pd.DataFrame], captions: Mapping
         "index.html",
         "home.html.jinja",
         parts=parts,
+        tuning=_tuning(site, tables["tuning"]) if "tuning" in tables else "",
         findings=rendered(findings_of_study(tables, site.study)),
         learned=learned if (site.root / learned).exists() else "",
         test=site.terms().test,
@@ -59,6 +62,11 @@ def write_home(site: Site, tables: Mapping[str, pd.DataFrame], captions: Mapping
         excluded=excluded_runs(site.terms()),
         coverage=rendered(coverage.read_text(encoding="utf-8")) if partial else "",
     )
+
+
+def _tuning(site: Site, outcome: pd.DataFrame) -> Markup:
+    """What tuning did, a paragraph for each selector."""
+    return rendered("\n\n".join(tuning_findings(outcome, site.terms())))
 
 
 def _figures(

@@ -22,6 +22,10 @@ FIGURES = {
     "variants": ("Methods under variants", "variants"),
     "variant_ranks": ("Ranks under variants", "endpoints"),
     "budgets": ("Endpoint over the label budget", "budgets"),
+    "tuning_progress": ("Trials and the best so far", ""),
+    "tuning_importance": ("Importance of settings", ""),
+    "tuning_slices": ("Objective over each setting", ""),
+    "tuning_parallel": ("Trials in parallel coordinates", ""),
     "overhead": ("Wall time", "overhead"),
 }
 

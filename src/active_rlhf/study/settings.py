@@ -402,6 +402,7 @@ FigureName = Literal[
     "return_limits",
     "variants",
     "budgets",
+    "tuning",
     "run_time",
 ]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import jinja2
 
 from active_rlhf.analysis.text import latex_text, markdown_text
-from active_rlhf.files import atomic, folder_name
+from active_rlhf.files import atomic, folder_name, split
 
 if TYPE_CHECKING:  # the document of all tables needs no data frames
     from active_rlhf.tables.cells import Table
@@ -62,15 +62,16 @@ def markdown(table: "Table") -> str:
 def document(title: str, tables: Mapping[str, Sequence[str]], mark: str = "") -> str:
     """A LaTeX document that shows the tables in the files beside it.
 
-    tables: environment -> names of its tables, which are in its folder (`folder_name`); the tables
-    of the environment "" are of all environments.
+    tables: environment, or `<environment>@<variant>`, -> names of its tables, which are in the
+    folder of the variant and, in it, that of the environment (`folder_name`); the tables of the
+    environment "" are of all environments.
     """
-    sections = {
-        scope or "All environments": [
-            "/".join(filter(None, (folder_name(scope), name))) for name in names
-        ]
-        for scope, names in tables.items()
-    }
+    sections = {}
+    for scope, names in tables.items():
+        environment, variant = split(scope)
+        heading = ", ".join(filter(None, (environment or "All environments", variant)))
+        folders = variant, folder_name(environment)
+        sections[heading] = ["/".join(filter(None, (*folders, name))) for name in names]
     template = _TEMPLATES.get_template("tables.tex.jinja")
     return template.render(title=title, sections=sections, mark=mark)
 

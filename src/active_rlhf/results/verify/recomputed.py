@@ -43,6 +43,8 @@ from active_rlhf.study.matrix import (
 )
 from active_rlhf.study.messages import show
 from active_rlhf.study.settings import Study
+from active_rlhf.tuning.choice import read_choices
+from active_rlhf.tuning.outcome import outcome
 
 TOLERANCE = 1e-12  # relative, of numbers computed again
 
@@ -134,6 +136,16 @@ def statistics(folder: Folder) -> Findings:
             tables["overhead"] = overhead(select(runs, shown_methods(study), choices["exclude"]))
         for name, table in tables.items():
             write_table(table, made / f"statistics/{name}.parquet")
+        if study.sweep:
+            sweep = folder.root / "sweep"
+            tables["tuning"] = outcome(
+                study.sweep,
+                read_choices(sweep / "choices.json") or {},
+                read_table(sweep / "trials.parquet"),
+                *(tables["summary"], tables["variants"], study.methods or {}),
+                study.statistics.endpoint,
+            )
+            write_table(tables["tuning"], made / "sweep/outcome.parquet")
         words = {"asked": asked_within(study), "published": stored.get("published")}
         words["references"] = stored.get("references")
         page = findings_of_study(tables, choices | words)
@@ -151,7 +163,7 @@ def _again(folder: Folder, make: Callable[[Path], None]) -> Findings:
             if name not in folder.files:
                 yield Finding(name, MISSING)
             elif made.read_bytes() != (folder.root / name).read_bytes():
-                check = _same_values if name.startswith("statistics/") else _same_lines
+                check = _same_values if name.startswith(("statistics/", "sweep/")) else _same_lines
                 yield from guarded(folder, name, check, name, folder.root / name, made)
 
 
