@@ -198,9 +198,10 @@ def test_edits_of_what_decides_nothing_make_nothing_again(editable):
     assert "Edited caption." in (editable.folder / "report.html").read_text()
 
 
+SWEEP = {"suggest", "choose", "outcome", "tuned", "tuning"}
 USED = {
-    "results/collect.py": {"export", "overhead"},
-    "results/provenance.py": RECORD,
+    "results/collect.py": {"export", "overhead", "suggest", "choose"},
+    "results/provenance.py": {*RECORD, "tuned"},
     "results/page.py": {
         "config_page",
         "findings_page",
@@ -208,17 +209,17 @@ USED = {
         "behaviour",
         "run_pages",
     },
-    "study/reading.py": {"config", *SITE},
-    "tables/cells.py": {*TABLES - {"document"}, *TABLES_OF_SOME, "inspection"},
+    "study/reading.py": {"config", *SITE, *SWEEP},
+    "tables/cells.py": {*TABLES - {"document"}, *TABLES_OF_SOME, "inspection", "tuning"},
     "figures/rankings.py": {"rankings"},
     "figures/style.py": {
-        *(*FIGURES, "reward_inspection"),
+        *(*FIGURES, "reward_inspection", "tuning"),
         *("budgets", "label_curves", "profiles", "return_limits", "variants"),
     },
     "analysis/findings.py": {"findings", "site"},
     "results/verify/recomputed.py": set(),
     "cli/watch.py": set(),
-    "selection/presets.py": SITE,
+    "selection/presets.py": SITE | SWEEP,
 }
 
 
