@@ -19,14 +19,17 @@ settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that take minutes come first, that no process is left alone with one at the end.
+    """Files that take minutes come first, that no process is left alone with one at the end; before
+    them those that mostly wait for SLURM.
 
     What needs a trained study is slow.
     """
-    items.sort(key=lambda item: item.path.parent.name not in ("faults", "slurm", "workflow"))
     for item in items:  # whose study takes a minute, whatever the test does with it
         if "trained" in getattr(item, "fixturenames", ()):
             item.add_marker("slow")
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    first = {"slurm": 0, "faults": 1, "workflow": 1}
+    items.sort(key=lambda item: (first.get(item.path.parent.name, 2), item.path not in slow))
 
 
 def pytest_collection_finish() -> None:

@@ -45,10 +45,19 @@ def study(
     n: int,
     effect: float = 0.0,
     measured: bool = False,
+    every_pair: bool = True,
     **terms: object,
 ) -> tuple[dict[str, pd.DataFrame], Terms]:
-    """All statistics of such runs, and the terms of their captions; `measured`: of rewards too."""
-    frames = computed(tuple(methods), tuple(envs), n, effect, measured)
+    """All statistics of such runs, and the terms of their captions; `measured`: of rewards too.
+
+    every_pair: not only those with the first method, in all environments but the first.
+    """
+    given = tuple(methods), tuple(envs), n, effect, measured
+    frames = computed(*given, None if every_pair else methods[0])
+    if not every_pair:
+        one = computed(given[0], given[1][:1], *given[2:])
+        pairs = [one["comparisons"], frames["comparisons"].query(f"env != {envs[0]!r}")]
+        frames = frames | {"comparisons": pd.concat(pairs, ignore_index=True)}
     terms = {"asked": {env: ("oracle", 500) for env in envs}} | terms
     copies = {name: frame.copy() for name, frame in frames.items()}
     return copies, Terms(methods=tuple(methods), **terms)  # type: ignore[arg-type]
@@ -56,12 +65,18 @@ def study(
 
 @functools.cache
 def computed(
-    methods: tuple[str, ...], envs: tuple[str, ...], n: int, effect: float, measured: bool = False
+    methods: tuple[str, ...],
+    envs: tuple[str, ...],
+    n: int,
+    effect: float,
+    measured: bool = False,
+    against: str | None = None,
 ) -> dict[str, pd.DataFrame]:
     frame = runs([*methods], [*envs], n, effect)
     baselines = {env: (0.0, 10.0 ** (1 + e % 4) * 3) for e, env in enumerate(envs)}
     seen = sessions([*methods], [*envs], n) if measured else None
-    frames = statistics(frame, resamples=200, baselines=baselines, sessions=seen)
+    options = {"baselines": baselines, "sessions": seen, "against": against}
+    frames = statistics(frame, resamples=200, **options)  # type: ignore[arg-type]
     if measured:
         ends = endpoints(runs(["low", "true"], [*envs], n, 0.1))
         frames["limits"] = limits(frames["quality"], ends, "low", "true", resamples=200)

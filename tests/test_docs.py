@@ -23,7 +23,6 @@ from active_rlhf.results.collect import collect
 from active_rlhf.results.export import read_runs
 from active_rlhf.run.training import train
 from active_rlhf.study.loading import load_study, resolve_run
-from active_rlhf.study.precision import settled_study
 
 REPOSITORY = Path(__file__).parents[1]
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]*))?\)")
@@ -62,7 +61,7 @@ def results(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("library")
     demo = folder / "results/demo"
     changes = {"study": "demo", "seeds": SEEDS, "selectors": [*SELECTORS], "total_steps": STEPS}
-    study, _ = settled_study(load_study("demo.yaml", data=TINY | changes), demo)
+    study = load_study("demo.yaml", data=TINY | changes)
     specs = {name: resolve_run(study, ENVIRONMENT, name, SEEDS[0]).as_dict() for name in SELECTORS}
     for name in SELECTORS:
         for seed in SEEDS:

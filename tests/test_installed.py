@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
-from tiny_study import TINY
+from tiny_study import AUTO, ONE_FIGURE, TINY
 
 ROOT = Path(__file__).parents[1]
 
@@ -108,7 +108,7 @@ def test_without_extras_the_package_trains_and_analyses_a_study(installed):
     assert "FAIL" not in run(installed, "active-rlhf", "check", "mine.py")
     selectors = {"mine": {"base": "random", "picker": "mine"}, "hybrid": {}}
     study = TINY | {"seeds": [1], "selectors": selectors}
-    study |= {"parts": ["mine.py"], "tracking": "tensorboard"}
+    study |= {"parts": ["mine.py"], "tracking": "tensorboard"} | AUTO | ONE_FIGURE
     (installed / "study.yaml").write_text(yaml.safe_dump(study))
     cell = ["--env", "Hopper-v5", "--selector", "mine", "--seed", "1"]
     run(installed, "active-rlhf", "train", "--study", "study.yaml", *cell, "--out", "one")

@@ -17,11 +17,22 @@ TINY: dict[str, Any] = {
         "oversampling": 4,
         "probe_pairs": 20,
     },
-    "reward_model": {"hidden": [16, 16], "epochs": 1},
-    "vae": {"latent": 4, "channels": [8], "segments": 64, "batch_size": 32, "epochs": 1},
+    # Without PyTorch, which takes a second to import.
+    "reward_model": {"hidden": [16, 16], "epochs": 1, "precision": "float32"},
+    "vae": {
+        **{"latent": 4, "channels": [8], "segments": 64, "batch_size": 32, "epochs": 1},
+        "precision": "float32",
+    },
     "evaluation": {"every": 4096, "episodes": 1},
     "statistics": {"bootstrap": 200, "further": ["best"]},
 }
+
+# As by default: what is faster where the study begins.
+AUTO = {name: TINY[name] | {"precision": "auto"} for name in ("reward_model", "vae")}
+# For studies whose other figures nobody looks at.
+ONE_FIGURE: dict[str, Any] = {"figures": {"only": ["effects"]}}
+# For those whose figures are images alone: writing a PDF takes longer than all else of a figure.
+IMAGES: dict[str, Any] = {"figures": {"formats": []}}
 
 # Rollouts are shorter than episodes, so nearly every checkpoint is in the middle of one.
 SMALL: dict[str, Any] = {
@@ -32,11 +43,9 @@ SMALL: dict[str, Any] = {
         **{"total": 24, "initial": 4, "sessions": 8},
         **{"segment_length": 20, "oversampling": 4, "probe_pairs": 10},
     },
-    "reward_model": {"hidden": [16, 16], "epochs": 1},
-    "vae": TINY["vae"],
+    **{name: TINY[name] for name in ("reward_model", "vae")},
     "evaluation": {"every": 1500, "episodes": 1},
 }
-FLOAT32 = {"reward_model": {"precision": "float32"}, "vae": {"precision": "float32"}}
 
 
 def small(**changes: Any) -> dict[str, Any]:

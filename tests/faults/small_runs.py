@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from tiny_study import FLOAT32, small
+from tiny_study import small
 
 from active_rlhf.study.loading import load_study, resolve_run
 from active_rlhf.study.settings import Spec
 
 ROLLOUT = 64
-SMALL: dict[str, Any] = small(study="kills", **FLOAT32)
+SMALL: dict[str, Any] = small(study="kills")
 
 
 IN_STEP: dict[str, Any] = {

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from run_files import assert_same_results, export_runs
-from tiny_study import FLOAT32, small
+from tiny_study import small
 
 from active_rlhf.cli import main
 from active_rlhf.files import atomic
@@ -28,8 +28,7 @@ STUDY: dict[str, Any] = small(
     total_steps=2048,
     agent={"rollout_steps": 256},
     labels={"sessions": 4},
-    reward_model={"hidden": [32, 32], "precision": "float32"},
-    vae=FLOAT32["vae"],
+    reward_model={"hidden": [32, 32]},
     evaluation={"every": 1024},
 )
 Mount = Callable[..., Path]

@@ -49,7 +49,9 @@ STUDIES = {
 
 
 def draw_all(methods: list[str], envs: list[str], n: int) -> dict[str, Figure]:
-    frames, terms = study(methods, envs, n, 0.1, measured=True, excluded=EXCLUDED)
+    few = len(methods) < 10  # more have no room for all forests
+    options = {"measured": True, "every_pair": few, "excluded": EXCLUDED}
+    frames, terms = study(methods, envs, n, 0.1, **options)
     tables = frames["summary"], terms
     costs = cost.select(overhead(methods, envs, n), {name: name for name in methods})
     return {
@@ -58,18 +60,14 @@ def draw_all(methods: list[str], envs: list[str], n: int) -> dict[str, Figure]:
         "efficiency": efficiency(frames["efficiency"], frames["aggregates"], terms),
         "endpoints": endpoint_distributions(frames["endpoints"], *tables),
         "forest of one": forest(frames["comparisons"], terms, envs[0]),
-        **({"forest": forest(frames["comparisons"], terms)} if len(methods) < 10 else {}),
+        **({"forest": forest(frames["comparisons"], terms)} if few else {}),
         "profiles": performance_profiles(frames["profiles"], frames["aggregates"], terms),
         "improvement": improvement_matrix(frames["improvement"], *tables),
         "ranks": critical_difference_diagram(frames["ranks"], terms),
         "accuracy": reward_accuracy(sessions(methods, envs, n), terms),
         "measures": reward_measures(sessions(methods, envs, n), terms),
         "rewards": reward_distributions(frames["endpoints"], *tables, envs[0]),
-        **(
-            {"losses": reward_forest(frames["comparisons"], terms, envs[0])}
-            if len(methods) < 10
-            else {}
-        ),
+        **({"losses": reward_forest(frames["comparisons"], terms, envs[0])} if few else {}),
         "limits": limits(frames["quality"], frames["limits"], terms),
         "overhead": overhead_bars(costs, terms),
         **what_was_learned(methods, envs[0], n, terms),

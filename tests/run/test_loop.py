@@ -19,7 +19,7 @@ from active_rlhf.run.directory import RunLocked, locked
 from active_rlhf.run.saved import load_reward_model
 from active_rlhf.run.training import train
 from active_rlhf.study.loading import load_study, resolve_run
-from active_rlhf.study.precision import settled_run
+from active_rlhf.study.precision import settled_run, with_precision
 from active_rlhf.study.settings import Spec
 from active_rlhf.tasks.gym import make
 
@@ -211,9 +211,10 @@ def test_selectors_with_the_same_seed_start_from_the_same_behaviour(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
 @pytest.mark.parametrize("first_after", [0, 0.5])
-def test_no_selector_pays_for_loading_torch(first_after):
-    """Nor do the first steps wait for it."""
+def test_no_selector_pays_for_loading_torch(first_after, precision):
+    """Nor do the first steps wait for it, and no float32 needs it."""
     code = """
 import json, sys
 from active_rlhf.run.loop import Run
@@ -226,11 +227,11 @@ def watched(*behaviour):
     return predict(*behaviour)
 run.learner.model.member_rewards = watched
 run.advance()
-assert loaded and all(loaded)
+assert loaded and set(loaded) == {sys.argv[2] == "bfloat16"}
 """
     labels = {"total": 10, "initial": 7, "sessions": 2, "first_after": first_after}
-    given = json.dumps(spec("duo", labels=labels).as_dict())
-    subprocess.run([sys.executable, "-c", code, given], check=True)
+    given = with_precision(spec("duo", labels=labels), precision).as_dict()
+    subprocess.run([sys.executable, "-c", code, json.dumps(given), precision], check=True)
 
 
 def test_true_reward_asks_nothing(tmp_path):

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from tiny_study import TINY
+from tiny_study import AUTO, TINY
 
 pytestmark = pytest.mark.slurm
 
@@ -26,17 +26,21 @@ NODE = Path(__file__).with_name("single_node.sh")
 UNAVAILABLE = 3  # its exit status where SLURM cannot be installed
 PATIENCE = 600  # seconds; anything that takes longer hangs
 
-STUDY: dict[str, Any] = TINY | {
-    "study": "cluster",
-    "selectors": ["random", "duo"],
-    "resources": {
-        "mem_mb": 1500,
-        "runtime": 7,
-        "partition": "standard",
-        "account": "project",
-        "gres": "gpu:1",
-    },
-}
+STUDY: dict[str, Any] = (
+    TINY
+    | AUTO
+    | {
+        "study": "cluster",
+        "selectors": ["random", "duo"],
+        "resources": {
+            "mem_mb": 1500,
+            "runtime": 7,
+            "partition": "standard",
+            "account": "project",
+            "gres": "gpu:1",
+        },
+    }
+)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from tiny_study import TINY
+from tiny_study import AUTO, TINY
 
 from active_rlhf.compute import products
 from active_rlhf.compute.products import FILE, Products, decide, measured
@@ -19,7 +19,7 @@ SPEEDS = {"bfloat16": Products(100, 200, "one"), "float32": Products(200, 100, "
 
 
 def study(**changes):
-    return load_study("study.yaml", data=TINY | changes)
+    return load_study("study.yaml", data=TINY | AUTO | changes)
 
 
 @pytest.mark.parametrize("faster", SPEEDS)
@@ -38,9 +38,7 @@ def test_auto_becomes_what_was_faster_where_the_study_began(tmp_path, faster):
 
 def test_what_is_given_is_taken_and_nothing_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(products, "measured", None)
-    given = study(
-        reward_model=TINY["reward_model"] | {"precision": "float32"}, vae={"precision": "float32"}
-    )
+    given = study(**{name: TINY[name] for name in AUTO})
     assert settled_study(given, tmp_path) == (given, None)
     without = study(selectors=["true_reward"])
     assert settled_study(without, tmp_path) == (without, None)

@@ -32,7 +32,8 @@ EXCLUDED = (
 
 
 def build_all(methods: list[str], envs: list[str], n: int, hosts: int = 1) -> list[Table]:
-    frames, terms = study(methods, envs, n, 0.1, measured=True, excluded=EXCLUDED)
+    options = {"measured": True, "every_pair": len(methods) < 10, "excluded": EXCLUDED}
+    frames, terms = study(methods, envs, n, 0.1, **options)
     runs = cost.select(overhead(methods, envs, n, hosts), {name: name for name in methods})
     means = cost.overhead(runs)
     built = [aggregates(frames["aggregates"], terms)]

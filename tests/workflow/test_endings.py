@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from studies import REPOSITORY, Study
+from tiny_study import IMAGES, ONE_FIGURE
 
 from active_rlhf.cli import main
 
@@ -97,6 +98,7 @@ def test_a_partial_study_is_made_of_what_is_finished_and_says_so(study, capsys, 
         selectors=["random", "hybrid", "duo"],
         environments=["HalfCheetah-v5", "Hopper-v5"],
         baselines=True,
+        **IMAGES,
     )
     result = make(study, "report", "PARTIAL=1")
     assert result.returncode == 0, result.stderr
@@ -127,6 +129,7 @@ def test_a_partial_study_is_made_of_what_is_finished_and_says_so(study, capsys, 
 def test_where_training_fails_the_rest_is_made_only_if_the_study_says_so(study):
     (study.folder / "parts.py").write_text(BROKEN)
     changes = {"selectors": {"random": {}, "bad": {"score": "broken", "picker": "top"}}}
+    changes |= ONE_FIGURE
     coverage = study.folder / "results/tiny/tables/coverage.md"
     for partial in (False, True):
         study.configure(parts=["parts.py"], partial=partial, **changes)

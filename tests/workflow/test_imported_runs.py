@@ -25,6 +25,7 @@ def test_a_study_of_two_kinds_of_files(tmp_path):
         "methods": {"sac": "SAC", "ppo": "PPO"},
         "scale": {"Ant-v5": {"low": 0, "high": 20}, "Hopper-v5": {"low": 0, "high": 20}},
         "statistics": {"design": "unpaired", "bootstrap": 100},
+        "figures": {"formats": []},
     }
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     done = study.snakemake()

@@ -20,7 +20,7 @@ OUT = {"env": "Hopper-v5", "method": "PPO", "seed": 3, "reason": "the node was s
 def test_a_study_that_is_stopped_has_whole_seeds_and_none_of_what_it_excludes(tmp_path):
     study, names = Study(tmp_path), ["random", "true_reward"]
     given = {"selectors": names, "methods": {"true_reward": "PPO"}, "exclude": [OUT]}
-    study.configure(seeds=[7, 3, 5, 1], **given)
+    study.configure(seeds=[7, 3, 5], **given)
     process = subprocess.Popen(
         [*study.command(), "--cores", "1"],
         cwd=tmp_path,
@@ -30,14 +30,14 @@ def test_a_study_that_is_stopped_has_whole_seeds_and_none_of_what_it_excludes(tm
         text=True,
     )
     runs = tmp_path / RUNS / "Hopper-v5"
-    while len(list(runs.glob("*/*/run.json"))) < 3 and process.poll() is None:
+    while len(list(runs.glob("*/*/run.json"))) < 2 and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)  # the run that is going on is finished
     said, _ = process.communicate()
-    order = [f"{name}/{seed}" for seed in (7, 3, 5, 1) for name in names]
+    order = [f"{name}/{seed}" for seed in (7, 3, 5) for name in names]
     order.remove("true_reward/3")
     done = [run for run in order if (runs / run / "run.json").exists()]
-    assert 3 <= len(done) < len(order) and done == order[: len(done)], said
+    assert 2 <= len(done) < len(order) and done == order[: len(done)], said
 
     result = study.snakemake("--until", "findings", "summary", "costs")
     assert result.returncode == 0, result.stderr
@@ -45,7 +45,7 @@ def test_a_study_that_is_stopped_has_whole_seeds_and_none_of_what_it_excludes(tm
     assert "train" not in study.plan()
     results = tmp_path / "results/tiny"
     summary = pd.read_csv(results / "statistics/summary.csv").set_index(["metric_type", "env"])
-    assert summary.loc[("endpoint", "Hopper-v5"), "n"].tolist() == [4, 3]
+    assert summary.loc[("endpoint", "Hopper-v5"), "n"].tolist() == [3, 2]
     for page in ("findings.md", "tables/summary.md", "tables/overhead.md"):
         said = (results / page).read_text()
         assert "PPO seed 3 on Hopper-v5 (the node was shared)" in said, page

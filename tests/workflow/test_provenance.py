@@ -37,10 +37,7 @@ def record(results):
 
 def test_every_file_of_the_study_is_recorded_with_its_hash(results, record):
     made = [path for path in results.rglob("*") if path.is_file()]
-    names = {path.relative_to(results).as_posix() for path in made} - {
-        "provenance.json",
-        "precision.json",
-    }
+    names = {path.relative_to(results).as_posix() for path in made} - {"provenance.json"}
     of_runs = ("runs/", "logs/", "site/runs", "site/behaviour", "site/provenance")
     names = {name for name in names if not name.startswith(of_runs)}
     assert record["artefacts"].keys() == names
@@ -151,7 +148,7 @@ def test_the_commit_is_that_of_the_package(results, record):
 
 
 def test_a_package_outside_of_git_has_no_commit(editable):
-    code = "from active_rlhf.results import provenance; print(provenance._commit())"
+    code = "from active_rlhf.results import provenance; print(provenance.commit())"
     assert editable.run(sys.executable, "-c", code).stdout == "{}\n"
 
 

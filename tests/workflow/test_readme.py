@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 from studies import REPOSITORY
-from tiny_study import TINY
+from tiny_study import ONE_FIGURE, TINY
 
 from active_rlhf.parts import part
 from active_rlhf.study.loading import load_study, resolve_run
@@ -44,12 +44,14 @@ def repository(tmp_path_factory) -> Path:
         os.utime(copy / name, (0, 0))  # or make would set the environment up anew, for the copy
     for name, selectors in (("demo", ["random", "duo"]), ("thesis", ["random"])):
         small = {"study": name, "seeds": [1], "environments": ["HalfCheetah-v5"]}
-        small |= {"selectors": selectors}
+        small |= {"selectors": selectors} | ONE_FIGURE
         (copy / f"config/{name}.yaml").write_text(yaml.safe_dump(TINY | small))
     space = {"reward_model.learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}}
     sweep = {"seeds": [101], "trials": 2, "space": space, "objective": {"endpoint": "final"}}
     small = {"study": "hybrid_hopper", "selectors": ["random"], "sweep": sweep}
-    (copy / "config/sweeps/hybrid_hopper.yaml").write_text(yaml.safe_dump(TINY | small))
+    (copy / "config/sweeps/hybrid_hopper.yaml").write_text(
+        yaml.safe_dump(TINY | ONE_FIGURE | small)
+    )
     return copy
 
 
@@ -65,6 +67,7 @@ def use_published_files(repository: Path, published: Path) -> None:
     for file in here.values():
         shutil.copy(published / Path(file).name, repository / file)
     study |= {"imported": here, "statistics": {"bootstrap": 200}}
+    study |= {"figures": {"only": ["effects", "rankings"]}}
     study["exclude"] = [row for row in study["exclude"] if row["env"] in here]
     path.write_text(yaml.safe_dump(study, sort_keys=False))
 
@@ -91,7 +94,7 @@ def test_command(command, repository, request):
     result = subprocess.run(
         ["bash", "-c", f"source .venv/bin/activate && {command}"],
         cwd=repository,
-        env=os.environ | {"PYTHONPATH": str(repository / "src")},
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")},
         capture_output=True,
         text=True,
         timeout=900,

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from studies import REPOSITORY, Study
-from tiny_study import TINY
+from tiny_study import AUTO, TINY
 
 from active_rlhf.results.sources import modules_of
 
@@ -141,18 +141,16 @@ def test_a_probe_set_made_again_trains_nothing(study):
 
 def test_the_precision_stays_what_it_was_when_the_study_began(study):
     """On a machine where the other is faster; and a plan alone writes nothing down."""
+    study.configure(**AUTO)
     file = study.folder / "results/tiny/precision.json"
-    assert set(json.loads(file.read_text())) == {"float32", "bfloat16", "processor"}
-    file.write_text('{"float32": 2, "bfloat16": 1, "processor": "another"}')
-    other = study.runs_to_train()
-    file.write_text('{"float32": 1, "bfloat16": 2, "processor": "another"}')
-    assert {frozenset(other), frozenset(study.runs_to_train())} == {
-        frozenset(ALL_RUNS),
-        frozenset(),
-    }
-    file.unlink()
     study.plan()
     assert not file.exists()
+    assert study.snakemake("--until", "config").returncode == 0
+    assert set(json.loads(file.read_text())) == {"float32", "bfloat16", "processor"}
+    file.write_text('{"float32": 2, "bfloat16": 1, "processor": "another"}')
+    assert study.runs_to_train() == set()  # the tiny study is in float32
+    file.write_text('{"float32": 1, "bfloat16": 2, "processor": "another"}')
+    assert study.runs_to_train() == ALL_RUNS
 
 
 EDITED = {
@@ -200,9 +198,10 @@ def test_edits_of_what_decides_nothing_make_nothing_again(editable):
     assert "Edited caption." in (editable.folder / "report.html").read_text()
 
 
+SWEEP = {"suggest", "choose", "outcome", "tuned", "tuning"}
 USED = {
-    "results/collect.py": {"export", "overhead"},
-    "results/provenance.py": RECORD,
+    "results/collect.py": {"export", "overhead", "suggest", "choose"},
+    "results/provenance.py": {*RECORD, "tuned"},
     "results/page.py": {
         "config_page",
         "findings_page",
@@ -210,17 +209,17 @@ USED = {
         "behaviour",
         "run_pages",
     },
-    "study/reading.py": {"config", *SITE},
-    "tables/cells.py": {*TABLES - {"document"}, *TABLES_OF_SOME, "inspection"},
+    "study/reading.py": {"config", *SITE, *SWEEP},
+    "tables/cells.py": {*TABLES - {"document"}, *TABLES_OF_SOME, "inspection", "tuning"},
     "figures/rankings.py": {"rankings"},
     "figures/style.py": {
-        *(*FIGURES, "reward_inspection"),
+        *(*FIGURES, "reward_inspection", "tuning"),
         *("budgets", "label_curves", "profiles", "return_limits", "variants"),
     },
     "analysis/findings.py": {"findings", "site"},
     "results/verify/recomputed.py": set(),
     "cli/watch.py": set(),
-    "selection/presets.py": SITE,
+    "selection/presets.py": SITE | SWEEP,
 }
 
 

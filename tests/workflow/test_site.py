@@ -14,7 +14,7 @@ import pytest
 import yaml
 from browsing import browser
 from page_servers import served
-from tiny_study import TINY
+from tiny_study import ONE_FIGURE, TINY
 
 pytestmark = pytest.mark.slow
 SERIOUS = ("serious", "critical")
@@ -193,6 +193,7 @@ def test_everything_works_by_keyboard(visit):
 
 
 def test_an_unfinished_study_says_so(study):
+    study.configure(**ONE_FIGURE)
     shutil.rmtree(study.folder / "results/tiny/runs/Hopper-v5/random/2")
     beside_the_workflow(study)
     made = study.run("active-rlhf", "page", "study.yaml")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from studies import Study
+from tiny_study import ONE_FIGURE
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 NAMES = {
@@ -37,9 +38,10 @@ class Elements(HTMLParser):
 
 @pytest.mark.slow
 def test_markup_in_names_and_reasons_stays_text(study):
+    study.configure(**ONE_FIGURE)
     plain = report(study, "plain.html")
     exclude = [{"env": "Hopper-v5", "method": "hybrid", "seed": 2, "reason": REASON}]
-    study.configure(methods=NAMES, exclude=exclude)
+    study.configure(methods=NAMES, exclude=exclude, **ONE_FIGURE)
     done = study.snakemake()
     assert done.returncode == 0, done.stderr
     results = study.folder / "results/tiny"

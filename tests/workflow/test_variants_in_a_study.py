@@ -6,11 +6,12 @@ import pandas as pd
 import pytest
 import yaml
 from studies import REPOSITORY, Study
-from tiny_study import TINY
+from tiny_study import IMAGES, TINY
 
 from active_rlhf.cli import main
 
 VARIANTS = {"base": {}, "few": {"labels": {"total": 10}}}
+SMALL = {"seeds": [1], "selectors": ["random", "duo"]} | IMAGES
 CELLS = ["random", "duo", "random@few", "duo@few"]
 
 
@@ -24,7 +25,7 @@ def study(tmp_path_factory) -> Study:
 
 
 def configure(study: Study, variants: dict) -> None:
-    study.configure(seeds=[1], selectors=["random", "duo"], variants=variants)
+    study.configure(**SMALL, variants=variants)
 
 
 @pytest.mark.slow
@@ -39,7 +40,7 @@ def test_every_cell_is_trained_and_compared(study, capsys):
         "exp_name.str.contains('few')"
     )
     assert few.groupby("exp_name")["asked"].sum().eq(10).all()
-    assert (results / "figures/few/Hopper-v5/learning_curves.pdf").is_file()
+    assert (results / "figures/few/Hopper-v5/learning_curves.png").is_file()
     assert (results / "tables/Hopper-v5/variants_endpoint.tex").is_file()
     page = (results / "findings.md").read_text()
     titles = re.findall(r"^## (.+)$", page, re.MULTILINE)
@@ -51,7 +52,7 @@ def test_every_cell_is_trained_and_compared(study, capsys):
     # They differ in the budget alone, so the study also tells how many labels were enough.
     table = pd.read_parquet(results / "statistics/budgets.parquet")
     assert sorted(set(table["labels"])) == [10, 16]
-    assert (results / "figures/budgets.pdf").is_file()
+    assert (results / "figures/budgets.png").is_file()
     assert "Labels with which" in (results / "tables/Hopper-v5/budgets.md").read_text()
     assert study.plan() == {}
     assert main(["verify", str(results)]) == 0, capsys.readouterr().out
@@ -63,9 +64,7 @@ def test_changing_one_variant_trains_its_runs_alone(study):
     assert study.runs_to_train() == {"random@few/1", "duo@few/1"}
     configure(study, VARIANTS | {"skip": {"teacher": "skip", "selectors": ["duo"]}})
     assert study.runs_to_train() == {"duo@skip/1"}
-    study.configure(
-        seeds=[1], selectors=["random", "duo"]
-    )  # base alone is a study without variants
+    study.configure(**SMALL)  # base alone is a study without variants
     assert study.runs_to_train() == set()
     configure(study, VARIANTS)
     assert study.plan() == {}

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 from studies import Study
+from tiny_study import ONE_FIGURE
 
 from active_rlhf.cli import main
 from active_rlhf.files import sha256
@@ -480,6 +481,7 @@ def analysed(trained, tmp_path_factory) -> Path:
     study.folder.mkdir()
     shutil.copy(trained.folder / "results/tiny/exports/Hopper-v5.csv", study.folder / "mine.csv")
     config = {"study": "again", "imported": {HOPPER: "mine.csv"}, "statistics": {"bootstrap": 200}}
+    config |= ONE_FIGURE
     (study.folder / "study.yaml").write_text(yaml.safe_dump(config))
     done = study.snakemake()
     assert done.returncode == 0, done.stderr

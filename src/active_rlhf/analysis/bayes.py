@@ -4,6 +4,7 @@ Benavoli et al. (2014), "A Bayesian Wilcoxon signed-rank test based on the Diric
 the three-way decision of Benavoli et al. (2017), "Time for a change".
 """
 
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -31,12 +32,17 @@ def signed_rank_posterior(
     numbers are seeded.
     """
     z = np.concatenate([[0.0], d])
-    weights = np.random.default_rng(0).dirichlet(np.r_[prior, np.ones(len(d))], draws)
+    weights = _weights(len(d), draws, prior)
     walsh = np.add.outer(z, z) / 2
     regions = [walsh > rope, np.abs(walsh) <= rope, walsh < -rope]
     shares = [np.einsum("bi,bi->b", weights @ region.astype(float), weights) for region in regions]
     won = np.bincount(np.argmax(shares, axis=0), minlength=3) / draws
     return float(won[0]), float(won[1]), float(won[2])
+
+
+@lru_cache(maxsize=1)
+def _weights(n: int, draws: int, prior: float) -> np.ndarray:
+    return np.random.default_rng(0).dirichlet(np.r_[prior, np.ones(n)], draws)
 
 
 @needs(endpoints="env method seed metric_type value")

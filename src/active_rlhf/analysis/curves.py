@@ -6,7 +6,7 @@ import pandas as pd
 from active_rlhf.analysis.comparisons import interquartile_mean
 from active_rlhf.analysis.endpoints import WINDOW, common_range
 from active_rlhf.analysis.frames import RUNS, needs
-from active_rlhf.analysis.intervals import percentile_interval, resample_counts
+from active_rlhf.analysis.intervals import percentile_interval, seeded_counts
 
 POINTS = 101
 
@@ -35,7 +35,7 @@ def band(values: np.ndarray, alpha: float = 0.05, resamples: int = 10_000) -> di
     The interval is a pointwise percentile bootstrap of the mean over runs, which are drawn whole.
     """
     n = len(values)
-    draws = resample_counts(n, resamples, np.random.default_rng(0)) @ values / n
+    draws = seeded_counts(n, resamples) @ values / n
     low, high = percentile_interval(draws, 1 - alpha)
     return {
         "n": n,

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from active_rlhf.run.identity import PACKAGE, Place, read
+from active_rlhf.run.identity import PACKAGE, Place
+from active_rlhf.run.syntax import read
 
 CODE = (".py", ".pyc")
 

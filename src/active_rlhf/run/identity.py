@@ -9,7 +9,7 @@ nothing.
 import ast
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +21,7 @@ from typing import Any
 
 from active_rlhf.parts import KINDS
 from active_rlhf.parts.registry import Definition, own_modules, part_declared
+from active_rlhf.run.syntax import parsed, read, source_of
 from active_rlhf.study.probes import ProbeSpec
 from active_rlhf.study.settings import Spec
 from active_rlhf.tasks.atari import is_atari
@@ -169,11 +170,11 @@ class Place:
         return [path for path in candidates if path.is_file()]
 
     def _packages_around(self, path: Path) -> list[Path]:
-        if self.package:
-            inits = (folder / "__init__.py" for folder in path.parents)
-            inside = (p for p in inits if p.is_relative_to(self.folder))
-            return [p for p in inside if p.is_file()]
-        return []
+        if not self.package:
+            return []
+        depth = len(path.relative_to(self.folder).parts)
+        inits = (folder / "__init__.py" for folder in list(path.parents)[:depth])
+        return [p for p in inits if p.is_file()]
 
     def _dotted(self, path: Path) -> str:
         parts = path.relative_to(self.folder).with_suffix("").parts
@@ -198,92 +199,6 @@ def _compiled(base: Path) -> list[Path]:
     return [p for p in base.parent.glob(f"{base.name}.*") if p.suffix in (".so", ".pyd")]
 
 
-@dataclass(frozen=True)
-class Source:
-    """The content of a file, as far as it matters."""
-
-    digest: str
-    imported: tuple[tuple[int, str, tuple[str, ...]], ...] = ()
-    """Level, module and names of each import; no names for `import module`."""
-    texts: tuple[str, ...] = ()
-
-    def imports(self, module: str, is_package: bool) -> Iterator[str]:
-        """Dotted names of modules it may import; some may not be modules."""
-        for level, base, names in self.imported:
-            if level:
-                around = module.split(".") if module else []
-                around = around[: len(around) - level + is_package]
-                base = ".".join([*around, *([base] if base else [])])
-            yield base
-            for name in names:
-                yield f"{base}.{name}" if base else name
-
-
-def read(path: Path) -> Source:
-    """A file's source, or its bytes if it is not Python. Raises FileNotFoundError."""
-    status = path.stat()
-    return _read(path, status.st_mtime_ns, status.st_size)
-
-
-@cache
-def _read(path: Path, changed: int, size: int) -> Source:
-    content = path.read_bytes()
-    tree = _parsed(path, content)
-    return Source(hashlib.sha256(content).hexdigest()) if tree is None else _source(tree)
-
-
-def _parsed(path: Path, content: bytes) -> ast.Module | None:
-    if path.suffix != ".py":
-        return None
-    try:
-        return ast.parse(content)
-    except (SyntaxError, ValueError):
-        return None  # taken as it is, as it cannot be run either
-
-
-def _source(tree: ast.Module) -> Source:
-    """Strip a tree of docstrings and hash it."""
-    imported: list[tuple[int, str, tuple[str, ...]]] = []
-    texts: list[str] = []
-    for node in _executed(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [line for line in body if not _is_text(line)]  # type: ignore[attr-defined]
-        if isinstance(node, ast.Import):
-            imported += [(0, alias.name, ()) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = tuple(alias.name for alias in node.names)
-            imported.append((node.level, node.module or "", names))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            texts.append(node.value)
-    digest = hashlib.sha256(ast.dump(tree).encode("utf-8", "surrogatepass")).hexdigest()
-    return Source(digest, tuple(dict.fromkeys(imported)), tuple(dict.fromkeys(texts)))
-
-
-def _executed(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes except those for type checkers only."""
-    todo = [tree]
-    while todo:
-        node = todo.pop()
-        yield node
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in (
-            getattr(node.test, "id", ""),
-            getattr(node.test, "attr", ""),
-        ):
-            todo += node.orelse
-            continue
-        todo += ast.iter_child_nodes(node)
-
-
-def _is_text(line: ast.stmt) -> bool:
-    """Whether a statement is just a string, such as a docstring."""
-    return (
-        isinstance(line, ast.Expr)
-        and isinstance(line.value, ast.Constant)
-        and isinstance(line.value.value, str)
-    )
-
-
 # --- a user's parts ------------------------------------------------------------------------------
 
 
@@ -292,11 +207,11 @@ def _of_parts(origin: str, used: set[str]) -> dict[str, str]:
     path = Path(origin)
     if path.is_file():
         place = Place(path.parent)
-        tree = _parsed(path, path.read_bytes())
+        tree = parsed(path, path.read_bytes())
         if tree is None:
             return place.reached([path])
         _without_other_parts(tree, used)
-        source = _source(tree)
+        source = source_of(tree)
         starts = [
             file
             for module in source.imports(path.stem, False)
@@ -321,7 +236,7 @@ def _of_parts(origin: str, used: set[str]) -> dict[str, str]:
 
 def _declared(file: Path) -> set[str]:
     """The parts that a file declares, as in {"score spread"}."""
-    tree = _parsed(file, file.read_bytes())
+    tree = parsed(file, file.read_bytes())
     return {" ".join(part) for line in (tree.body if tree else ()) if (part := part_declared(line))}
 
 

@@ -25,6 +25,7 @@ from active_rlhf.run.streams import Streams
 from active_rlhf.selection.context import Context, Selection
 from active_rlhf.selection.selector import Selector
 from active_rlhf.selection.vae import SegmentVAE
+from active_rlhf.study.precision import precisions
 from active_rlhf.study.settings import Spec
 from active_rlhf.tasks import Task
 
@@ -113,7 +114,8 @@ class PreferenceLearner:
     def prepare(self) -> None:
         """Load what sessions need, as late as possible so that the first steps come sooner."""
         with self.clock.stage("startup"):
-            precision.load()
+            if {*precisions(self.spec)} != {"float32"}:
+                precision.load()
 
     def begin(self, folder: Path, stopping: Callable[[], bool], waiting: Waiting) -> None:
         """Tell the teacher where the run is: see `teachers.Place`."""
