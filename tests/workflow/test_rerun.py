@@ -198,7 +198,7 @@ def test_edits_of_what_decides_nothing_make_nothing_again(editable):
     assert "Edited caption." in (editable.folder / "report.html").read_text()
 
 
-SWEEP = {"suggest", "choose", "outcome", "tuned", "tuning"}
+SWEEP = {"suggest", "choose", "outcome", "tuned", "tuning", "tuning_tables", "tuning_page"}
 USED = {
     "results/collect.py": {"export", "overhead", "suggest", "choose"},
     "results/provenance.py": {*RECORD, "tuned"},
@@ -210,7 +210,7 @@ USED = {
         "run_pages",
     },
     "study/reading.py": {"config", *SITE, *SWEEP},
-    "tables/cells.py": {*TABLES - {"document"}, *TABLES_OF_SOME, "inspection", "tuning"},
+    "tables/cells.py": {*TABLES - {"document"}, *TABLES_OF_SOME, "inspection", "tuning_tables"},
     "figures/rankings.py": {"rankings"},
     "figures/style.py": {
         *(*FIGURES, "reward_inspection", "tuning"),

@@ -51,6 +51,7 @@ rule site:
     params:
         study=settings(
             *config,
+            "asked",
             **PAGES,
             captions=captions(*FIGURES),
             places=list(EXPORTS),

@@ -21,8 +21,8 @@ rule suggest:
         "../envs/active-rlhf.yaml"
     params:
         sweep=lambda wildcards: sweep_until(wildcards.selector, wildcards.stage),
+        # What was suggested stays, whatever becomes of the code that did it: no `code` here.
         trained_by=lambda wildcards: code_of_trials(wildcards.selector),
-        code=script_code("sweep/suggest.py"),
     script:
         "../scripts/sweep/suggest.py"
 

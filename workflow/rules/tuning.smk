@@ -97,9 +97,9 @@ rule tuning_tables:
         "../envs/active-rlhf.yaml"
     params:
         study=settings(*WORDS, "sweep", environments=list(TRAINED)),
-        code=script_code("tables/tuning.py"),
+        code=script_code("tables/tuning_tables.py"),
     script:
-        "../scripts/tables/tuning.py"
+        "../scripts/tables/tuning_tables.py"
 
 
 rule tuning:
@@ -147,6 +147,6 @@ rule tuning_page:
                 *("tuning_progress", "tuning_importance", "tuning_slices", "tuning_parallel")
             ),
         ),
-        code=script_code("site/tuning.py"),
+        code=script_code("site/tuning_page.py"),
     script:
-        "../scripts/site/tuning.py"
+        "../scripts/site/tuning_page.py"
