@@ -85,7 +85,11 @@ def test_home_says_what_was_found_first(visit):
     assert [head for head in heads if head in wanted] == wanted
     assert "No difference between any two methods was shown (1 test, n = 2)" in page.content()
     images = page.locator("main img").evaluate_all(
-        "all => all.map(one => [one.complete && one.naturalWidth > 0, one.alt.length > 10])"
+        """all => Promise.all(all.map(async one => {
+            one.loading = "eager";  // those below the screen are loaded when they are scrolled to
+            await one.decode();
+            return [one.naturalWidth > 0, one.alt.length > 10];
+        }))"""
     )
     assert len(images) >= 2 and all(map(all, images))
     page.get_by_text("All findings").click()
