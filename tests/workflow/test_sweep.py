@@ -81,6 +81,7 @@ def test_default_and_tuned_settings_are_compared_on_fresh_seeds(finished):
         assert path.stat().st_mtime_ns == modified, f"{path} was trained again after a kill"
     trials = pd.read_csv(results / "sweep/trials.csv")
     assert trials.groupby("selector").size().to_dict() == {"hybrid": 4, "random": 4}
+    assert not list(results.glob("sweep/**/probe*")), "a trial made a probe set for nothing"
     runs = pd.read_csv(results / "sweep/runs.csv")
     assert set(runs["seed"]) == {101, 102} and len(runs) == 2 * 2 * 3
     choices = json.loads((results / "sweep/choices.json").read_text())["selectors"]

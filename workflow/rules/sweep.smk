@@ -51,7 +51,7 @@ rule trial:
         out=lambda wildcards, output: str(Path(output[0]).parent),
         checkpoint_every=lambda wildcards, output: config["checkpoint_every"],
     shell:
-        f"{TRAIN}{FROM_SPEC}"
+        f"{TRAIN} --no-probe{FROM_SPEC}"  # which no trial is judged by
 
 
 rule yardstick:

@@ -41,11 +41,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     one_run.add_arguments(parser)
     parser.add_argument("--spec", help="a resolved run (JSON) instead of --study, --env, ...")
     parser.add_argument("--out", required=True, type=Path, help="the run's directory")
-    parser.add_argument(
+    measured = parser.add_mutually_exclusive_group()
+    measured.add_argument(
         "--probe",
         type=Path,
         metavar="FILE",
         help="the probe set (see active-rlhf probe); else one is made in the run's directory",
+    )
+    measured.add_argument(
+        "--no-probe", action="store_true", help="measure the reward model on no probe set"
     )
     parser.add_argument(
         "--tracking",
@@ -104,7 +108,12 @@ def run(args: Namespace) -> int:
         print(f"{name}: complete already in {args.out}, nothing to do")
         return 0
     options |= {"force": args.force, "replace": args.replace}
-    return to_the_end(name, args.out, lambda: _work(name, spec, args.out, args.probe, options))
+    makes_probe = args.probe is None and not args.no_probe and spec.labels is not None
+
+    def prepared() -> Work:
+        return _work(name, spec, args.out, args.probe, makes_probe, options)
+
+    return to_the_end(name, args.out, prepared)
 
 
 def _wandb(args: Namespace, study: Study | None) -> WandB:
@@ -122,14 +131,21 @@ class Work(Protocol):
         """Do it, and ask `stopping` now and then; raises training.Stopped."""
 
 
-def _work(name: str, spec: Spec, out: Path, probe: Path | None, options: dict[str, Any]) -> Work:
-    """Train a run, after its probe set if it needs one of its own."""
+def _work(
+    name: str,
+    spec: Spec,
+    out: Path,
+    probe: Path | None,
+    makes_probe: bool,
+    options: dict[str, Any],
+) -> Work:
+    """Train a run, after its probe set if it is to have one of its own."""
     from active_rlhf.run.probe import make
     from active_rlhf.run.training import train
 
     def work(*, stopping: Callable[[], bool]) -> None:
         file = probe
-        if file is None and spec.labels is not None:
+        if makes_probe:
             file = out / "probe.npz"
             if not options["force"] and not options["replace"]:
                 _refuse_foreign(spec, out)  # before a probe set is made for nothing
