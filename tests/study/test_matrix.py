@@ -12,6 +12,7 @@ from active_rlhf.study import matrix
 from active_rlhf.study.loading import load_spec, load_study, resolve_run
 from active_rlhf.study.matrix import excluded, excluded_in, methods_trained, study_runs
 from active_rlhf.study.messages import ConfigError
+from active_rlhf.study.probes import probes
 from active_rlhf.study.reading import parse_yaml
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -132,9 +133,12 @@ def alone(**changes):
     return {"a": {"by_selector": changes}}
 
 
+SHORTER = {"agent": {"clip": 0.1}, "labels": {"segment_length": 20}}
+
+
 def test_a_variant_may_change_selectors_by_themselves():
     changes = {
-        "duo": {"selection": {"keep": 0.3}, "environments": {"Ant-v5": {"agent": {"clip": 0.1}}}},
+        "duo": {"selection": {"keep": 0.3}, "environments": {"Ant-v5": SHORTER}},
         "random": {"reward_model": {"learning_rate": 0.002}},
         "true_reward": {"agent": {"clip": 0.4}},
     }
@@ -147,6 +151,7 @@ def test_a_variant_may_change_selectors_by_themselves():
     rates = [spec.reward_model.settings["learning_rate"] for spec in (random, duo)]
     assert rates[0] == 0.002 != rates[1]
     assert resolve_run(study, "Hopper-v5", "duo@a", 1).agent.settings["clip"] == 0.2
+    assert list(probes(study)) == ["Hopper-v5", "Ant-v5", "Ant-v5@a.duo"]
     assert load_study("stored.yaml", data=study.as_dict()) == study
 
 

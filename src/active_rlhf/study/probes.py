@@ -68,17 +68,20 @@ def probe_for(study: Study, environment: str, method: str) -> ProbeSpec:
 
 
 def probe_name(study: Study, environment: str, method: str) -> str:
-    """The name of a cell's probe set: `<environment>`, or `<environment>@<variant>`.
+    """The name of a cell's probe set: `<environment>`, `<environment>@<variant>` or, where a
+    variant's changes for one selector call for one, `<environment>@<variant>.<selector>`.
 
-    The variant is the first one of the study with this set; `environment` is as in folders.
+    It is that of the first cell of the study with this set; `environment` is as in folders.
     """
     wanted, place = probe_for(study, environment, method), folder_name(environment)
     if wanted == probe_for(study, environment, ""):
         return place
-    first = next(
-        v for v in study.variants or () if probe_for(study, environment, f"@{v}") == wanted
+    return next(
+        f"{place}@{name}.{selector}" if selector else f"{place}@{name}"
+        for name, variant in (study.variants or {}).items()
+        for selector in ("", *(variant.by_selector or {}))
+        if probe_for(study, environment, f"{selector}@{name}") == wanted
     )
-    return f"{place}@{first}"
 
 
 def probes(study: Study) -> dict[str, ProbeSpec]:
