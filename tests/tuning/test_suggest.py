@@ -152,7 +152,15 @@ def test_the_journal_and_the_importances_are_optunas_own(tmp_path):
 
     found = importance_table(sweep, histories).query("selector == 'duo' and measure == 'fanova'")
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
-    expected = optuna.importance.get_param_importances(loaded, evaluator=evaluator)
+    # By what all trials were worth in the first stage.
+    first = optuna.create_study(direction="maximize")
+    for trial in loaded.trials:
+        value, given = trial.intermediate_values[0], (trial.params, trial.distributions)
+        first.add_trial(
+            optuna.trial.create_trial(value=value, params=given[0], distributions=given[1])
+        )
+    expected = optuna.importance.get_param_importances(first, evaluator=evaluator)
+    assert set(found["trials"]) == {24}
     assert dict(zip(found["setting"], found["importance"], strict=True)) == pytest.approx(expected)
     assert set(found["setting"].iloc[:2]) == {"agent.clip", "agent.learning_rate"}
 

@@ -114,7 +114,7 @@ def tuning_importance(importance: pd.DataFrame, sweep: Sweep, names: Names) -> F
     """
     present = [selector for selector in names if selector in set(importance["selector"])]
     if not present:
-        return blank("Too few trials went through every stage to tell which settings matter.")
+        return blank("Too few trials to tell which settings matter.")
     short = short_names(sweep.space)
     most = max(len(sweep.space_of(selector)) for selector in present)
     columns = fitting(min(len(present), 2), 2.6)
@@ -144,8 +144,8 @@ def tuning_importance(importance: pd.DataFrame, sweep: Sweep, names: Names) -> F
         figure,
         "Share of each setting; those of a selector and measure sum to 1. fANOVA: of the "
         "objective's variance, by a random forest; PED-ANOVA: by how differently the better "
-        "trials' values are spread. Of n trials that went through every stage; few trials say "
-        "little. No interval, no test.",
+        "trials' values are spread. Of all n trials, by their value in the first stage; few trials "
+        "say little. No interval, no test.",
         f"Too few trials or all equal: {', '.join(left_out)}." if left_out else "",
     )
     return figure

@@ -9,6 +9,7 @@ import pandas as pd
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, create_trial
 
 from active_rlhf.files import atomic
 from active_rlhf.study.sweep import Sweep
@@ -70,21 +71,28 @@ def importance_table(sweep: Sweep, histories: Mapping[str, History]) -> pd.DataF
     Importances of a selector and measure sum to 1. `fanova`: the share of the objective's variance
     that a setting explains alone or with others, by a random forest (Hutter, Hoos and
     Leyton-Brown, 2014); `ped_anova`: by how much the better trials' values are spread otherwise
-    than all trials' (Watanabe, Bansal and Hutter, 2023). Of trials that went through every stage;
-    nothing is said of fewer than 4, or if all are equal.
+    than all trials' (Watanabe, Bansal and Hutter, 2023). Of all trials, by their value in the first
+    stage, where all have the same seeds and length: later ones hold only the better of them.
+    Nothing is said of fewer than 4, or if all are equal.
     """
     evaluators = (FanovaImportanceEvaluator(seed=0), PedAnovaImportanceEvaluator())
     rows = []
     for selector, history in histories.items():
-        study = _study(sweep, selector, history)
-        complete = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
-        if len(complete) < FEWEST or len({trial.value for trial in complete}) == 1:
+        study = optuna.create_study(direction="maximize")
+        trials = frozen_trials(sweep, selector, history)
+        study.add_trials([_in_first_stage(trial) for trial in trials])
+        if len(trials) < FEWEST or len({t.intermediate_values[0] for t in trials}) == 1:
             continue
         for name, evaluator in zip(EVALUATORS, evaluators, strict=True):
             found = optuna.importance.get_param_importances(study, evaluator=evaluator)
-            rows += [(selector, name, key, share, len(complete)) for key, share in found.items()]
+            rows += [(selector, name, key, share, len(trials)) for key, share in found.items()]
     names = ["selector", "measure", "setting", "importance", "trials"]
     return pd.DataFrame(rows, columns=names)
+
+
+def _in_first_stage(trial: FrozenTrial) -> FrozenTrial:
+    value = trial.intermediate_values[0]
+    return create_trial(value=value, params=trial.params, distributions=trial.distributions)
 
 
 def write_journal(study: str, sweep: Sweep, histories: Mapping[str, History], path: Path) -> None:
