@@ -30,6 +30,7 @@ from active_rlhf.study.sweep import Dimension, Sweep
 from active_rlhf.study.tuning import BEST, DEFAULT, TYPICAL
 from active_rlhf.tuning.choice import Choice
 from active_rlhf.tuning.outcome import (
+    CALLED,
     best_so_far,
     objective_in_words,
     place,
@@ -46,7 +47,6 @@ LINES: dict[str, tuple[str, Any]] = {
     BEST: ("#D55E00", "-"),
     TYPICAL: ("#0072B2", ":"),
 }
-CALLED = {DEFAULT: "default", BEST: "best trial", TYPICAL: "typical of the best tenth"}
 TRIAL, STOPPED = "#0072B2", "#888888"
 # of trials in their order; without the palest, which are hard to see
 SHADES = mpl.colors.ListedColormap(mpl.colormaps["cividis"](np.linspace(0, 0.9, 256)))
@@ -212,7 +212,7 @@ def tuning_slices(
         *_points(sweep)[1:],
         *(Line2D([], [], color=colour, linestyle=line) for colour, line in LINES.values()),
     ]
-    labels = [*(f"trial {trial}" for trial in some), *_kinds(sweep)[1:], *CALLED.values()]
+    labels = [*(f"trial {trial}" for trial in some), *_kinds(sweep)[1:], DEFAULT, *CALLED.values()]
     swatches(figure, handles, labels)
     log = any(dimension.log for dimension in sweep.space.values())
     note(

@@ -27,15 +27,15 @@ from active_rlhf.study.sweep import Dimension, Sweep
 from active_rlhf.study.tuning import BEST, TYPICAL
 from active_rlhf.tuning.choice import Choice
 from active_rlhf.tuning.outcome import (
+    CALLED,
     objective_in_words,
-    searched,
+    settings_rows,
     short_names,
     shown,
     tuning_seeds,
 )
 
 PAGE = "site/tuning.html"
-CALLED = {BEST: "best trial", TYPICAL: "typical of the best tenth"}
 
 
 def write_tuning(
@@ -149,15 +149,7 @@ def _compared(site: Site, outcome: pd.DataFrame) -> Listing:
 
 
 def _searched(sweep: Sweep, chosen: Mapping[str, Choice], names: Mapping[str, str]) -> Listing:
-    rows = [
-        (
-            *(names[selector], key, searched(dimension)),
-            "differs" if choice.own is None else shown(choice.own[key]),
-            *(shown(choice.values[which][key]) for which in CALLED),
-        )
-        for selector, choice in chosen.items()
-        for key, dimension in sweep.space_of(selector).items()
-    ]
+    rows = settings_rows(sweep, chosen, names)
     heads = ("selector", "setting", "searched", "default", *CALLED.values())
     return listing(
         "settings",

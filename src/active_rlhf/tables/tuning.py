@@ -19,7 +19,6 @@ from active_rlhf.analysis.wording import (
     power_notes,
 )
 from active_rlhf.study.sweep import Sweep
-from active_rlhf.study.tuning import BEST, TYPICAL
 from active_rlhf.tables.cells import (
     Cell,
     Table,
@@ -33,14 +32,13 @@ from active_rlhf.tables.cells import (
 from active_rlhf.tuning.choice import Choice
 from active_rlhf.tuning.outcome import (
     objective_in_words,
-    searched,
+    settings_rows,
     short_names,
     shown,
     tuning_seeds,
 )
 
 SHOWN = 10  # trials of each selector
-SETTINGS = {BEST: "best trial", TYPICAL: "typical of the best tenth"}
 
 
 def equally(sweep: Sweep) -> str:
@@ -132,15 +130,7 @@ def tuned_settings(sweep: Sweep, choices: Mapping[str, Choice], names: Mapping[s
 
     names: selector -> its name in tables.
     """
-    rows = [
-        (
-            *(names.get(selector, selector), key, searched(dimension)),
-            "differs" if choice.own is None else shown(choice.own[key]),
-            *(shown(choice.values[variant][key]) for variant in SETTINGS),
-        )
-        for selector, choice in choices.items()
-        for key, dimension in sweep.space_of(selector).items()
-    ]
+    rows = settings_rows(sweep, choices, names)
     heads = ("Selector", "Setting", "Searched", "Default", "Best trial", "Typical")
     differs = any(choice.own is None for choice in choices.values())
     tops = {len(choice.top) for choice in choices.values()}

@@ -20,6 +20,8 @@ from active_rlhf.tuning.choice import Choice, differing
 
 Trials = Sequence[Mapping[Any, Any]]
 
+CALLED = {BEST: "best trial", TYPICAL: "typical of the best tenth"}
+
 
 @needs(
     trials="selector trial value complete",
@@ -150,6 +152,25 @@ def short_names(keys: Mapping[str, Any]) -> dict[str, str]:
             end for end in ends if not any(f".{other}".endswith(f".{end}") for other in others)
         )
     return found
+
+
+def settings_rows(
+    sweep: Sweep, choices: Mapping[str, Choice], names: Mapping[str, str]
+) -> list[tuple[str, ...]]:
+    """Each tuned setting of each selector as text: selector, setting, what was searched, its
+    default (`differs` between environments), best and typical value.
+
+    names: selector -> its name in tables.
+    """
+    return [
+        (
+            *(names.get(selector, selector), key, searched(dimension)),
+            "differs" if choice.own is None else shown(choice.own[key]),
+            *(shown(choice.values[settings][key]) for settings in CALLED),
+        )
+        for selector, choice in choices.items()
+        for key, dimension in sweep.space_of(selector).items()
+    ]
 
 
 def searched(dimension: Dimension) -> str:
