@@ -14,10 +14,10 @@ the three effects on one environment, budget and endpoint.
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
-from active_rlhf.analysis.comparisons import wilcoxon
+from active_rlhf.analysis.comparisons import holm, wilcoxon
 from active_rlhf.analysis.files import read_table
 from active_rlhf.analysis.intervals import hodges_lehmann, hodges_lehmann_interval
 
@@ -61,7 +61,7 @@ def main(results: Path) -> None:
             )
             found = effects(crossed)
             tests = [wilcoxon(difference.to_numpy())[1] for difference in found.values()]
-            corrected = multipletests(tests, method="holm")[1]
+            corrected = holm(np.asarray(tests))
             for (effect, difference), p in zip(found.items(), corrected, strict=True):
                 low, high = hodges_lehmann_interval(difference.to_numpy())
                 middle = hodges_lehmann(difference.to_numpy())

@@ -314,11 +314,8 @@ def comparisons(
             row["family"] = whole if family == "study" else f"{env}, {metric_type}"
             rows.append(row)
     table = pd.DataFrame(rows, columns=_COLUMNS.split())
-    from statsmodels.stats.multitest import multipletests  # slow to import
-
     for _, members in table.groupby("family", sort=False):
-        holm = multipletests(members["p_value"], alpha, method="holm")[1]
-        table.loc[members.index, "p_value_holm"] = holm
+        table.loc[members.index, "p_value_holm"] = holm(members["p_value"].to_numpy())
         level, alone = alpha / len(members), design == UNPAIRED
         found = [
             power(n_a if alone else n, EFFECT, level, n_b if alone else None)
@@ -328,6 +325,18 @@ def comparisons(
         table.loc[members.index, "n_for_80"] = seeds_needed(EFFECT, level, unpaired=alone)
     table["reject_null"] = table["p_value_holm"] <= alpha
     return table.astype(dict.fromkeys(["n_for_80", "n_a", "n_b"], "int64"))
+
+
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """Step-down adjusted p-values of a family [m], in the order given (Holm 1979).
+
+    statsmodels has them too; loading it takes longer than a small study's statistics.
+    """
+    order = np.argsort(p_values)
+    left = np.arange(len(p_values), 0, -1)
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * left), 1.0)
+    return adjusted
 
 
 def metric(metric_type: str) -> str:

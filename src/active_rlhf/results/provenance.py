@@ -24,10 +24,16 @@ from active_rlhf.results.imports import shown
 PACKAGE = Path(__file__).parents[1]
 RECORD, CONFIG = "provenance.json", "config.yaml"
 SOURCES = (".jinja", ".py", ".rst", ".smk", ".yaml")
-_PACKAGES = (
-    *("active-rlhf", "jinja2", "matplotlib", "numpy", "pandas", "pyarrow", "scipy"),
-    *("snakemake", "statsmodels"),
-)
+_PACKAGES = [
+    "active-rlhf",
+    "jinja2",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scipy",
+    "snakemake",
+]
 
 
 class ProvenanceError(InputError):
