@@ -30,7 +30,7 @@ TINY: dict[str, Any] = {
 # As by default: what is faster where the study begins.
 AUTO = {name: TINY[name] | {"precision": "auto"} for name in ("reward_model", "vae")}
 # For studies whose other figures nobody looks at.
-ONE_FIGURE: dict[str, Any] = {"figures": {"only": ["effects"]}}
+ONE_FIGURE: dict[str, Any] = {"figures": {"only": ["effects"], "formats": []}}
 # For those whose figures are images alone: writing a PDF takes longer than all else of a figure.
 IMAGES: dict[str, Any] = {"figures": {"formats": []}}
 

@@ -235,7 +235,7 @@ def test_studies_with_wrong_settings(folder):
         return works_or_one_line(folder, path)
 
     assert check(yaml.safe_dump(STUDY).encode())
-    assert 0.03 < accepted(check, 300, edited(STUDY).flatmap(written)) < 0.97
+    assert 0.03 < accepted(check, 100, edited(STUDY).flatmap(written)) < 0.97
 
 
 def test_studies_that_are_hardly_yaml(folder):
@@ -248,7 +248,7 @@ def test_studies_that_are_hardly_yaml(folder):
         return works_or_one_line(folder, path)
 
     cases = st.sampled_from(texts).flatmap(scribbled) | st.binary(max_size=200)
-    assert 0.01 < accepted(check, 200, cases) < 0.97
+    assert 0.01 < accepted(check, 80, cases) < 0.97
 
 
 def test_environment_files(folder):
@@ -262,7 +262,7 @@ def test_environment_files(folder):
         return works_or_one_line(folder, path)
 
     assert check(yaml.safe_dump(TUNED).encode())
-    assert 0.01 < accepted(check, 200, edited(TUNED).flatmap(written) | texts) < 0.97
+    assert 0.01 < accepted(check, 80, edited(TUNED).flatmap(written) | texts) < 0.97
 
 
 @st.composite
@@ -290,7 +290,7 @@ def test_settings_on_the_command_line(folder):
     def check(texts: list[str]) -> bool:
         return works_or_one_line(folder, path, *(f"--set={text}" for text in texts))
 
-    assert 0.01 < accepted(check, 150, changes()) < 0.97
+    assert 0.01 < accepted(check, 60, changes()) < 0.97
 
 
 def test_specs(folder):
@@ -314,4 +314,4 @@ def test_specs(folder):
     )
     assert check(json.dumps(spec).encode())
     cases = texts.map(lambda text: text.encode(errors="replace"))
-    assert 0.01 < accepted(check, 200, cases) < 0.97
+    assert 0.01 < accepted(check, 80, cases) < 0.97

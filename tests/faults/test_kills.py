@@ -137,7 +137,7 @@ def test_a_run_killed_at_random_moments_ends_as_if_nothing_had_been(
     complete(tmp_path / "timed", spec=wanted)
     duration = time.monotonic() - started
     resumed = []
-    for name, kills in (("a", 6), ("b", 4)):
+    for name, kills in (("a", 3), ("b", 3)):
         out = tmp_path / name
         while kills:
             process = begin(out, spec=wanted)
