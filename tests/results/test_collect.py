@@ -61,13 +61,16 @@ def test_the_stamp_is_ten_digits_of_the_specs_hash(study):
     assert export_name(spec.as_dict()) == f"{ENVIRONMENT}__random__3__{stamp}"
 
 
-def test_the_same_runs_give_the_same_bytes(study, results):
+def test_the_same_runs_give_the_same_bytes_and_sums_of_sha256sum(study, results):
     first, second = export(study, results), export(study, results, "again")
     names = sorted(path.name for path in first.iterdir())
     parts = (".csv", ".evaluations.csv", ".overhead.csv", ".sessions.csv", ".sha256")
     assert names == [f"{ENVIRONMENT}{part}" for part in parts]
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes()
+    command = ["sha256sum", "--check", "--strict", f"{ENVIRONMENT}.sha256"]
+    done = subprocess.run(command, cwd=first, capture_output=True, text=True, check=True)
+    assert done.stdout.count(": OK") == 4
 
 
 @pytest.mark.parametrize("selectors", [["random"], ["random", "true_reward"]])
@@ -116,13 +119,6 @@ def test_an_export_that_was_edited_is_refused(study, results, part):
         assert str(error.value).startswith(str(path))
 
 
-def test_sums_are_those_of_sha256sum(study, results):
-    exports = export(study, results)
-    command = ["sha256sum", "--check", "--strict", f"{ENVIRONMENT}.sha256"]
-    done = subprocess.run(command, cwd=exports, capture_output=True, text=True, check=True)
-    assert done.stdout.count(": OK") == 4
-
-
 def test_runs_without_labels_have_no_sessions_but_a_cost(study, results):
     exports = export(study, results)
     sessions = pd.read_csv(exports / f"{ENVIRONMENT}.sessions.csv")
@@ -169,10 +165,6 @@ DAMAGE = {
         edit("episodes.csv", lambda t: "".join(t.splitlines(keepends=True)[:-1])),
         "changed since the run wrote it",
     ),
-    "another return": (
-        edit("episodes.csv", lambda t: re.sub(r"(?m)^2000,[^,]+", "2000,9.5", t)),
-        "changed since the run wrote it",
-    ),
     "no hashes": (
         edit("run.json", lambda t: t.replace('"files"', '"flies"')),
         "changed since the run",
@@ -189,7 +181,6 @@ DAMAGE = {
         edit("sessions.csv", lambda t: t.replace("asked", "queried")),
         "column asked is missing",
     ),
-    "empty": (edit("sessions.csv", lambda t: ""), "not a readable CSV file"),
     "bytes": (
         lambda directory: (directory / "episodes.csv").write_bytes(b"\xff\xfe\x00\x01"),
         "not a readable CSV file",
