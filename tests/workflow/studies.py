@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,18 @@ class Study:
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run(*self.command(), *arguments)
+
+    def start(self, *arguments: str, path: Sequence[Path] = ()) -> subprocess.Popen[str]:
+        """Snakemake in a session of its own; `path`: where its plugins are."""
+        return subprocess.Popen(
+            [*self.command(), *arguments],
+            cwd=self.folder,
+            env=os.environ | {"PYTHONPATH": ":".join(map(str, (self.repository / "src", *path)))},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            text=True,
+        )
 
     def plan(self, *arguments: str) -> dict[str, int]:
         """Jobs of each rule that Snakemake says it would run."""
