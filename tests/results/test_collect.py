@@ -151,36 +151,32 @@ def remove(name):
     return lambda directory: (directory / name).unlink()
 
 
+def replaced(name, old, new):
+    return edit(name, lambda text: text.replace(old, new))
+
+
+CHANGED = "changed since the run wrote it"
 DAMAGE = {
     "unfinished": (remove("run.json"), "not complete"),
-    "still running": (edit("run.json", lambda t: t.replace('"complete"', '"running"')), "status"),
+    "still running": (replaced("run.json", '"complete"', '"running"'), "status"),
     "truncated result": (edit("run.json", lambda t: t[: len(t) // 2]), "not readable as JSON"),
     "other settings": (
-        edit("run.json", lambda t: t.replace('"total_steps": 4096', '"total_steps": 8192')),
-        r"total_steps is 8192, but the study says 4096",
+        replaced("run.json", '"total_steps": 4096', '"total_steps": 8192'),
+        "total_steps is 8192, but the study says 4096",
     ),
-    "no cost": (edit("run.json", lambda t: t.replace('"cpu_s": 1.5', '"cpu_s": null')), "cost"),
+    "no cost": (replaced("run.json", '"cpu_s": 1.5', '"cpu_s": null'), "cost"),
     "no episodes file": (remove("episodes.csv"), "no such file"),
-    "lost episode": (
-        edit("episodes.csv", lambda t: "".join(t.splitlines(keepends=True)[:-1])),
-        "changed since the run wrote it",
-    ),
-    "no hashes": (
-        edit("run.json", lambda t: t.replace('"files"', '"flies"')),
-        "changed since the run",
-    ),
+    "lost episode": (edit("episodes.csv", lambda t: t[: t[:-1].rindex("\n") + 1]), CHANGED),
+    "no hashes": (replaced("run.json", '"files"', '"flies"'), CHANGED),
     "nesting": (edit("run.json", lambda t: "[" * 100_000), "not readable as JSON"),
     "half a line": (edit("evaluations.csv", lambda t: t[: t.rindex(",")]), "labels is nan"),
-    "a word": (edit("episodes.csv", lambda t: t.replace("3000", "many")), "many in line 4"),
+    "a word": (replaced("episodes.csv", "3000", "many"), "many in line 4"),
     "infinite return": (
         edit("episodes.csv", lambda t: re.sub(r"(?m)^2000,[^,]+", "2000,inf", t)),
         "inf in line 3",
     ),
-    "steps in disorder": (edit("episodes.csv", lambda t: t.replace("3000", "300")), "backwards"),
-    "other columns": (
-        edit("sessions.csv", lambda t: t.replace("asked", "queried")),
-        "column asked is missing",
-    ),
+    "steps in disorder": (replaced("episodes.csv", "3000", "300"), "backwards"),
+    "other columns": (replaced("sessions.csv", "asked", "queried"), "column asked is missing"),
     "bytes": (
         lambda directory: (directory / "episodes.csv").write_bytes(b"\xff\xfe\x00\x01"),
         "not a readable CSV file",
