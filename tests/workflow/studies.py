@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,12 +42,12 @@ class Study:
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run(*self.command(), *arguments)
 
-    def start(self, *arguments: str, path: Sequence[Path] = ()) -> subprocess.Popen[str]:
-        """Snakemake in a session of its own; `path`: where its plugins are."""
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Snakemake in a session of its own."""
         return subprocess.Popen(
             [*self.command(), *arguments],
             cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": ":".join(map(str, (self.repository / "src", *path)))},
+            env=os.environ | {"PYTHONPATH": str(self.repository / "src")},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
