@@ -118,12 +118,6 @@ WRONG = {
         NEEDS,
         "must give 30 different indices below 30",
     ),
-    "its own chance": (
-        "@picker\ndef wrong(pool, batch, generator):\n"
-        "    return np.random.default_rng().permutation(len(pool))[:batch]",
-        SAME,
-        "session",
-    ),
     "across episodes": (
         "@candidates\ndef wrong(context, count, generator):\n"
         "    return np.arange(60).reshape(30, 2)",
