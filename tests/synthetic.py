@@ -13,6 +13,12 @@ from active_rlhf.analysis.study import statistics
 from active_rlhf.analysis.wording import Terms
 
 NASTY = [r"50%_a & b#1 $x$ ~^\{}", "β-VAE <|> “ü” 日本", "plain"]
+# What `statistics_of_exports` is told of a study, besides its methods and files.
+EXPORTED: dict[str, Any] = {
+    **{"exclude": [], "evaluations": {}, "baselines": {}, "references": []},
+    "statistics": {"endpoint": "final", "further": [], "family": "environment"}
+    | {"alpha": 0.05, "rope": 0.05, "bootstrap": 100},
+}
 STAGES = "environment policy_update reward_model prediction candidates vae score pick teacher"
 
 

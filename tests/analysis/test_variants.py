@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from synthetic import EXPORTED
 
 from active_rlhf.analysis.comparisons import comparisons
 from active_rlhf.analysis.endpoints import endpoints
@@ -45,22 +46,11 @@ def study(tmp_path_factory):
         frame = frame[frame["global_step"] == 2000].rename(columns=names).assign(episodes=10)
         evaluations[env] = folder / f"{env}.evaluations.csv"
         frame.to_csv(evaluations[env], index=False)
-    choices = {
-        "endpoint": "final",
-        "further": [],
-        "family": "environment",
-        "alpha": 0.05,
-        "rope": 0.05,
-    }
-    return {
+    return EXPORTED | {
         "methods": {"random": "Random", "duo": "DUO"},
-        "exclude": [],
-        "statistics": choices | {"bootstrap": 100},
         "exports": exports,
         "evaluations": evaluations,
-        "baselines": {},
         "total_steps": {"A-v1": 2000, "B-v1": 2000},
-        "references": [],
         "variants": VARIANTS,
     }
 

@@ -100,7 +100,7 @@ def typeset(built: list[Table], folder: Path) -> list[str]:
         STRANGE,
         pytest.param(
             names(12),
-            [*ENVS, *(f"A-Longer-Environment-Name-{i}-v0" for i in range(4))],
+            [*ENVS, *(f"A-Longer-Environment-Name-{i}-v0" for i in range(2))],
             *(6, 12),
             marks=pytest.mark.slow,
         ),
