@@ -77,12 +77,16 @@ WRONG = re.compile(
 
 def typeset(built: list[Table], folder: Path) -> list[str]:
     """What LaTeX finds wrong with a document of these tables, each written as a study would."""
-    if shutil.which("pdflatex") is None:
-        pytest.skip("no pdflatex: install texlive-latex-base, texlive-latex-recommended, lmodern")
     for i, table in enumerate(built):
         place = folder / "sub_folder" / f"table_{i}"
         write(table, [f"{place}.{suffix}" for suffix in ("tex", "md")])
     text = document(NASTY[0], {"sub_folder": [f"table_{i}" for i in range(len(built))], "": []})
+    return set_by_latex(text, folder)
+
+
+def set_by_latex(text: str, folder: Path) -> list[str]:
+    if shutil.which("pdflatex") is None:
+        pytest.skip("no pdflatex: install texlive-latex-base, texlive-latex-recommended, lmodern")
     (folder / "tables.tex").write_text(text, encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-no-shell-escape", "tables.tex"]
     run = subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=False)
@@ -116,17 +120,8 @@ def test_latex_finds_tables_of_variants(tmp_path):
     for i, place in enumerate(("low", "low/ALE%2FPong-v5")):
         write(Table(f"t{i}", "caption", ("a",), ()), [tmp_path / f"tables/{place}/some.tex"])
     text = document("title", {"@low": ["some"], "ALE/Pong-v5@low": ["some"]})
-    (tmp_path / "tables/tables.tex").write_text(text, encoding="utf-8")
     assert "section*{All environments, low}" in text and "section*{ALE/Pong-v5, low}" in text
-    if shutil.which("pdflatex") is None:
-        pytest.skip("no pdflatex")
-    run = subprocess.run(
-        ["pdflatex", "-interaction=nonstopmode", "tables.tex"],
-        cwd=tmp_path / "tables",
-        capture_output=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout[-800:]
+    assert set_by_latex(text, tmp_path / "tables") == []
 
 
 ALL_CHARACTERS = "".join(map(chr, [*range(32, 127), *range(160, 0x250), *range(0x370, 0x400)]))
@@ -144,13 +139,9 @@ def test_latex_sets_every_character(tmp_path):
 def test_the_check_of_latex_finds_faults(tmp_path):
     good = Table("t", "caption", ("a",), ())
     assert typeset([good], tmp_path) == []
-    path = tmp_path / "tables.tex"
-    text = path.read_text()
+    text = (tmp_path / "tables.tex").read_text()
     broken = "\\undefinedhere\n\n\\noindent\\rule{2\\textwidth}{1pt}\\par\na_b\n\\end{document}"
-    path.write_text(text.replace(r"\end{document}", broken))
-    command = ["pdflatex", "-interaction=nonstopmode", "tables.tex"]
-    subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
-    found = WRONG.findall((tmp_path / "tables.log").read_text(errors="replace"))
+    found = set_by_latex(text.replace(r"\end{document}", broken), tmp_path)
     for fault in ("Undefined control sequence", "Overfull", "! Missing"):
         assert any(fault in line for line in found), fault
 
