@@ -18,7 +18,6 @@ from tiny_study import TINY
 
 from active_rlhf.cli import main
 
-PLUGINS = Path(__file__).with_name("plugins")
 RUNS = "results/tiny/runs/Hopper-v5"
 
 
@@ -77,8 +76,8 @@ def test_a_study_ends_with_the_config_it_began_with(tmp_path):
     """Also where each job is a Snakemake of its own, as on a cluster."""
     study, selectors = Study(tmp_path), ["true_reward"]
     study.configure(selectors=selectors)
-    one = ["--executor", "children", "--jobs", "1", "--cores", "1", "--until", "train"]
-    process = study.start(*one, path=[PLUGINS])
+    one = ["--executor", "cluster-generic", "--cluster-generic-submit-cmd", "bash", "--jobs", "1"]
+    process = study.start(*one, "--seconds-between-status-checks", "1", "--until", "train")
     while not list(tmp_path.glob(f"{RUNS}/true_reward/*/run.json")) and process.poll() is None:
         time.sleep(0.02)
     edited = TINY["agent"] | {"gamma": 0.5}
