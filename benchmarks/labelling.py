@@ -89,7 +89,12 @@ def people(port: int, count: int) -> Iterator[None]:
 
 def next_pair(port: int) -> dict[str, float]:
     """Milliseconds from a key to the next pair, painted, in a browser beside other people."""
-    with browser() as chromium, person(chromium, port, "measured") as at, people(port, PEOPLE - 1):
+    moving = {"reduced_motion": "no-preference"}
+    with (
+        browser() as chromium,
+        person(chromium, port, "measured", **moving) as at,
+        people(port, PEOPLE - 1),
+    ):
         begun = time.monotonic()
         while time.monotonic() - begun < SECONDS:
             at.press("1")

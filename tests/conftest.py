@@ -6,8 +6,10 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from browsing import browser
 from hypothesis import settings
 
 from active_rlhf.cli.threads import one_thread
@@ -58,6 +60,13 @@ def no_parts_left_behind() -> Iterator[None]:
     yield
     if registry := sys.modules.get("active_rlhf.parts.registry"):
         registry.forget_outside()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A browser; skips the test where there is none."""
+    with browser() as launched:
+        yield launched
 
 
 @pytest.fixture(scope="session")

@@ -4,21 +4,20 @@ import threading
 import time
 from contextlib import contextmanager
 
+from tiny_study import small
+
 from active_rlhf.labelling.desk import Desk, Given
 from active_rlhf.labelling.queue import FILE, QueueError, table
 from active_rlhf.study.loading import load_study, resolve_run
 
-SMALL = {
-    "study": "small",
-    "seeds": [1],
-    "environments": ["Reacher-v5"],
-    "selectors": ["random"],
-    "total_steps": 24 * 64,
-    "agent": {"rollout_steps": 64, "epochs": 1, "minibatches": 4},
-    "labels": {"total": 30, "initial": 6, "sessions": 6, "segment_length": 5, "oversampling": 4},
-    "reward_model": {"hidden": [8, 8], "epochs": 1},
-    "evaluation": {"every": 1536, "episodes": 1},
-}
+SMALL = small(
+    environments=["Reacher-v5"],
+    selectors=["random"],
+    total_steps=24 * 64,
+    agent={"epochs": 1},
+    labels={"total": 30, "initial": 6, "sessions": 6, "segment_length": 5},
+    evaluation={"every": 1536},
+)
 
 
 def spec(name="human", seed=1, **teacher):
@@ -29,8 +28,9 @@ def spec(name="human", seed=1, **teacher):
 @contextmanager
 def person(folder, name="Ada", answer=lambda left, right: "left" if left > right else "right"):
     """Answers what is on the desk, at once, until the end of the block."""
+    stop, given = threading.Event(), []
 
-    def work(stop, given):
+    def work():
         desk = None
         while not stop.is_set():
             try:
@@ -47,16 +47,7 @@ def person(folder, name="Ada", answer=lambda left, right: "left" if left > right
             if not shown:
                 time.sleep(0.02)
 
-    with at_work(work) as given:
-        yield given
-
-
-@contextmanager
-def at_work(work):
-    """Runs `work` in a thread, with an event that tells it to stop at the end of the block and a
-    list, given to the block too, of what it did."""
-    stop, given = threading.Event(), []
-    thread = threading.Thread(target=work, args=(stop, given))
+    thread = threading.Thread(target=work)
     thread.start()
     try:
         yield given

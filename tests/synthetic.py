@@ -13,6 +13,12 @@ from active_rlhf.analysis.study import statistics
 from active_rlhf.analysis.wording import Terms
 
 NASTY = [r"50%_a & b#1 $x$ ~^\{}", "β-VAE <|> “ü” 日本", "plain"]
+# What `statistics_of_exports` is told of a study, besides its methods and files.
+EXPORTED: dict[str, Any] = {
+    **{"exclude": [], "evaluations": {}, "baselines": {}, "references": []},
+    "statistics": {"endpoint": "final", "further": [], "family": "environment"}
+    | {"alpha": 0.05, "rope": 0.05, "bootstrap": 100},
+}
 STAGES = "environment policy_update reward_model prediction candidates vae score pick teacher"
 
 
@@ -50,13 +56,14 @@ def study(
 ) -> tuple[dict[str, pd.DataFrame], Terms]:
     """All statistics of such runs, and the terms of their captions; `measured`: of rewards too.
 
-    every_pair: not only those with the first method, in all environments but the first.
+    every_pair: not only those with the first method, but for returns in the first environment.
     """
     given = tuple(methods), tuple(envs), n, effect, measured
     frames = computed(*given, None if every_pair else methods[0])
     if not every_pair:
-        one = computed(given[0], given[1][:1], *given[2:])
-        pairs = [one["comparisons"], frames["comparisons"].query(f"env != {envs[0]!r}")]
+        one = computed(given[0], given[1][:1], n, effect)
+        rest = f"env != {envs[0]!r} or metric_type not in ['endpoint', 'auc']"
+        pairs = [one["comparisons"], frames["comparisons"].query(rest)]
         frames = frames | {"comparisons": pd.concat(pairs, ignore_index=True)}
     terms = {"asked": {env: ("oracle", 500) for env in envs}} | terms
     copies = {name: frame.copy() for name, frame in frames.items()}

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from people import person, spec
+from PIL import Image
 from tiny_study import TINY
 
 from active_rlhf.analysis.files import write_table
@@ -79,6 +80,12 @@ def results(tmp_path_factory) -> Path:
     return folder
 
 
+def blocks(page: Path, language: str = "bash") -> str:
+    """All of a page's code in a language."""
+    pattern = rf"^```{language}\n(.*?)^```"
+    return "".join(re.findall(pattern, page.read_text(), re.DOTALL | re.MULTILINE))
+
+
 @pytest.mark.slow
 def test_the_commands_of_the_label_page_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -86,8 +93,7 @@ def test_the_commands_of_the_label_page_run(tmp_path, monkeypatch, capsys):
     with person(run, "Ada"), person(run, "Bo"):
         train(spec(overlap={"people": 2, "share": 0.3}), run)
     page = (REPOSITORY / "docs/label_data.md").read_text()
-    blocks = re.findall(r"^```bash\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
-    for line in "".join(blocks).splitlines():
+    for line in blocks(REPOSITORY / "docs/label_data.md").splitlines():
         assert main(shlex.split(line)[1:]) == 0, capsys.readouterr().err
     assert Path("labels.npz").read_bytes() == (run / "labels.npz").read_bytes()
     assert Path("results/people/labels/quality.csv").exists() and Path("fits.csv").exists()
@@ -98,10 +104,9 @@ def test_the_commands_of_the_label_page_run(tmp_path, monkeypatch, capsys):
 
 def run_page(page: Path, names: dict[str, Any]) -> None:
     """Run a page's Python blocks in order; a block of text after one is what it must print."""
-    blocks = re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
-    assert any(language == "python" for language, _ in blocks)
+    assert blocks(page, "python")
     printed = ""
-    for language, text in blocks:
+    for language, text in re.findall(r"(?ms)^```(\w+)\n(.*?)^```", page.read_text()):
         if language == "python":
             with contextlib.redirect_stdout(io.StringIO()) as output:
                 exec(compile(text, f"{page.name}:\n{text}", "exec"), names)
@@ -118,23 +123,13 @@ def test_the_code_of_the_library_page_runs(results, monkeypatch):
     assert names["tables"]["comparisons"]["n"].tolist() == [3, 3]
     assert set(names["comparisons"]["method_b"]) == {"DUO"}
     assert Path("curves.svg").read_text().startswith("<?xml")
-    size = png_size(Path("slides/curves.png"))
+    size = Image.open("slides/curves.png").size
     assert size == (2000, 1200)  # 5 x 3 inches at 400 dots per inch
     assert names["learned"].shape == (200,) and len(names["agrees"]) > 0
-
-
-def png_size(image: Path) -> tuple[int, int]:
-    """Width and height of a PNG, from its header."""
-    header = image.read_bytes()[16:24]
-    return int.from_bytes(header[:4], "big"), int.from_bytes(header[4:], "big")
-
-
-@pytest.mark.slow
-def test_the_fields_of_the_answers_are_documented(results):
-    table = (REPOSITORY / "docs/library.md").read_text()
-    documented = dict(re.findall(r"^\| `(\w+)` \| (\w+64|\w+32|bool)[ |\[]", table, re.MULTILINE))
-    with np.load(results / f"results/demo/runs/{ENVIRONMENT}/duo/1/labels.npz") as file:
-        assert {name: str(file[name].dtype) for name in file.files} == documented
+    page = (REPOSITORY / "docs/library.md").read_text()
+    fields = dict(re.findall(r"(?m)^\| `(\w+)` \| (\w+64|\w+32|bool)[ |\[]", page))
+    with np.load(f"results/demo/runs/{ENVIRONMENT}/duo/1/labels.npz") as file:
+        assert {name: str(file[name].dtype) for name in file.files} == fields
 
 
 @pytest.mark.slow
@@ -144,8 +139,7 @@ def test_the_commands_and_code_of_the_films_page_run(results, monkeypatch):
     names: dict[str, Any] = {}
     run_page(page, names)
     assert len(names["film"]) == TINY["labels"]["segment_length"]
-    lines = "".join(re.findall(r"^```bash\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE))
-    for line in lines.splitlines():
+    for line in blocks(page).splitlines():
         done = subprocess.run(line.split(), capture_output=True, text=True)
         if "MuJoCo cannot draw here" in done.stderr:
             pytest.skip("MuJoCo draws only with libEGL or libOSMesa: no video of robots is written")
@@ -158,9 +152,8 @@ def test_the_commands_and_code_of_the_inspection_page_run(results, monkeypatch, 
     monkeypatch.chdir(results)
     page = REPOSITORY / "docs/inspect.md"
     run_page(page, {})
-    blocks = re.findall(r"^```(bash|yaml)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
-    Path("states.yaml").write_text(dict(blocks)["yaml"])
-    for line in dict(blocks)["bash"].splitlines():
+    Path("states.yaml").write_text(blocks(page, "yaml"))
+    for line in blocks(page).splitlines():
         assert main(shlex.split(line)[1:]) == 0, capsys.readouterr().err
     said = capsys.readouterr().out
     assert "leaning forward" in said and "those of the pairs it asked about" in said
@@ -195,8 +188,7 @@ def test_the_commands_of_the_textbook_run(tmp_path, monkeypatch, capsys):
         if name != "cartpole":
             study["environments"]["ALE/Seaquest-v5"]["options"]["max_episode_steps"] = 40
         Path(f"config/{name}.yaml").write_text(yaml.safe_dump(study))
-    page = (REPOSITORY / "docs/textbook.md").read_text()
-    lines = "".join(re.findall(r"^```bash\n(.*?)^```", page, re.DOTALL | re.MULTILINE)).splitlines()
+    lines = blocks(REPOSITORY / "docs/textbook.md").splitlines()
     commands = [shlex.split(line)[1:] for line in lines if line.startswith("active-rlhf")]
     assert len(commands) == len(lines) - 1  # make cartpole is a study of its own
     for command in commands:

@@ -1,5 +1,6 @@
 """Sweeps of which nothing was trained: real suggestions, and returns that a formula gives."""
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,13 +54,16 @@ class Tuned:
     sweep: Sweep
     choices: Mapping[str, Choice]
     trials: pd.DataFrame
-    importance: pd.DataFrame
     summary: pd.DataFrame
     variants: pd.DataFrame
     outcome: pd.DataFrame
     names: Mapping[str, str]
     terms: Terms
     histories: Mapping[str, Any]
+
+    @functools.cached_property
+    def importance(self) -> pd.DataFrame:
+        return importance_table(self.sweep, self.histories)
 
 
 def worth(values: Mapping[str, Any], seed: int) -> float:
@@ -126,7 +130,6 @@ def tuned(
         sweep,
         choices,
         table,
-        importance_table(sweep, histories),
         summary,
         tests,
         outcome(sweep, choices, table, summary, tests, names, terms.endpoint),

@@ -1,5 +1,7 @@
 """Synthetic runs and the published ones, as the data frames that the analysis takes."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -38,28 +40,13 @@ def make_runs():
     """Runs of two environments that learn at random speeds, with labels; names in table order."""
 
     def make(methods=("Random", "DUO", "Hybrid"), seeds=6, episodes=40, envs=("A", "B")):
-        rng = np.random.default_rng(5)
-        frames = []
-        for env in envs:
-            for rank, method in enumerate(methods):
-                for seed in range(seeds):
-                    speed = (1 + 0.3 * rank) * rng.uniform(0.5, 1.5)
-                    k = np.arange(1, episodes + 1)
-                    returns = 1000 * (1 - np.exp(-speed * k / episodes)) + rng.normal(
-                        0, 40, episodes
-                    )
-                    frames.append(
-                        pd.DataFrame(
-                            {
-                                "env": env,
-                                "method": method,
-                                "seed": seed,
-                                "step": 1000 * k,
-                                "return": returns,
-                                "labels": 10 * (1 + k // 4),
-                            }
-                        )
-                    )
+        rng, frames, k = np.random.default_rng(5), [], np.arange(1, episodes + 1)
+        for env, (rank, method), seed in product(envs, enumerate(methods), range(seeds)):
+            speed = (1 + 0.3 * rank) * rng.uniform(0.5, 1.5)
+            mean = 1000 * (1 - np.exp(-speed * k / episodes))
+            keys = {"env": env, "method": method, "seed": seed, "step": 1000 * k}
+            returns = {"return": mean + rng.normal(0, 40, episodes), "labels": 10 * (1 + k // 4)}
+            frames.append(pd.DataFrame(keys | returns))
         runs = pd.concat(frames, ignore_index=True)
         return runs.astype({"method": pd.CategoricalDtype(methods, ordered=True)})
 

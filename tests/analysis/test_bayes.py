@@ -27,12 +27,6 @@ def test_posterior_by_definition(rope, prior):
     assert found == pytest.approx(tuple(by_loops(D, rope, 300, prior)))
 
 
-def test_posterior_turns_with_the_pair():
-    a, same, b = signed_rank_posterior(D, 0.2)
-    assert signed_rank_posterior(-D, 0.2) == pytest.approx((b, same, a))
-    assert a + same + b == pytest.approx(1)
-
-
 def test_posterior_in_clear_cases():
     assert signed_rank_posterior(D, 10.0) == (0.0, 1.0, 0.0)
     assert signed_rank_posterior(D + 9, 0.1)[0] > 0.999

@@ -33,7 +33,7 @@ def test_every_table_has_the_documented_columns(make_runs, evaluate, baselines):
     returns, rewards = {"endpoint", "auc", "final"}, set(both_forms(REWARD_MODEL))
     for name in ("summary", "comparisons", "improvement", "ranks"):
         assert set(tables[name]["metric_type"]) == returns | rewards
-    for name in ("aggregates", "profiles"):
+    for name in ("aggregates", "profiles", "bayes"):
         assert set(tables[name]["metric_type"]) == returns
     assert set(tables["limits"]["metric_type"]) == {"endpoint", "final"}
 
@@ -47,10 +47,10 @@ def test_given_numbers_normalise_the_main_endpoint_alone(make_runs):
     assert last["efficiency"].empty  # it ends at final returns, for which nothing was given
 
 
-@pytest.mark.parametrize("seeds", [1, 2, 3])
-@pytest.mark.parametrize("methods", [("DUO",), ("Random", "DUO", "Hybrid")])
-@pytest.mark.parametrize("episodes", [1, 3, 30])
-def test_small_studies_give_all_tables_without_a_warning(make_runs, seeds, methods, episodes):
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(("seeds", "episodes"), [(1, 1), (1, 30), (2, 3), (3, 1), (3, 30)])
+def test_small_studies_give_all_tables_without_a_warning(make_runs, count, seeds, episodes):
+    methods = ("Random", "DUO", "Hybrid")[:count]
     runs = make_runs(methods, seeds, episodes, envs=("A",)).drop(columns="labels")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -59,14 +59,6 @@ def test_small_studies_give_all_tables_without_a_warning(make_runs, seeds, metho
         assert list(table) == documented()[name]
     assert len(tables["summary"]) == (1 + (episodes > 1)) * len(methods)  # one row has no area
     assert not tables["comparisons"]["reject_null"].any()
-
-
-@pytest.mark.slow
-def test_same_runs_same_numbers(make_runs, baselines):
-    once = statistics(make_runs(), resamples=50, baselines=baselines)
-    again = statistics(make_runs(), resamples=50, baselines=baselines)
-    for name in once:
-        pd.testing.assert_frame_equal(once[name], again[name], check_exact=True)
 
 
 def test_another_environment_does_not_change_a_comparison(make_runs):

@@ -33,8 +33,6 @@ def offered(line: str) -> set[str]:
         ("active-rlhf tr", {"train"}),
         ("active-rlhf train --sel", {"--selector"}),
         ("active-rlhf label config/label", {"config/label_demo.yaml"}),
-        ("active-rlhf train --tracking w", {"wandb"}),
-        ("active-rlhf train --study config/de", {"config/demo.yaml"}),
         ("active-rlhf verify src/active_rlhf/stu", {"src/active_rlhf/study/"}),
         ("active-rlhf train --study config/demo.yaml --env H", {"HalfCheetah-v5", "Hopper-v5"}),
         ("active-rlhf train --selector true", {"true_reward"}),

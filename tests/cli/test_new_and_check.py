@@ -108,22 +108,15 @@ WRONG = {
         SAME,
         "session 0: the same question got a different answer",
     ),
-    "counting": (
-        "count = 0\n@score\ndef wrong(pairs):\n    global count\n    count += 1\n"
-        "    return np.full(len(pairs), count)",
-        SAME,
-        "session 0",
+    "by chance, in a run": (
+        "@score\ndef wrong(pairs):\n    return np.random.default_rng().random(len(pairs))",
+        RUN,
+        "differs when the run is stopped and resumed",
     ),
     "one too few": (
         "@picker\ndef wrong(pool, batch, generator):\n    return np.arange(min(batch, 25))",
         NEEDS,
         "must give 30 different indices below 30",
-    ),
-    "its own chance": (
-        "@picker\ndef wrong(pool, batch, generator):\n"
-        "    return np.random.default_rng().permutation(len(pool))[:batch]",
-        SAME,
-        "session",
     ),
     "across episodes": (
         "@candidates\ndef wrong(context, count, generator):\n"
@@ -150,9 +143,17 @@ WRONG = {
 }
 
 
+@pytest.fixture
+def no_run(monkeypatch):
+    """The check without the run at its end, which takes longest."""
+    monkeypatch.setattr("active_rlhf.parts.conformance.RUN", ("", lambda *_: None))
+
+
 @pytest.mark.parametrize("case", WRONG)
-def test_check_finds_what_is_wrong(case, folder, capsys):
+def test_check_finds_what_is_wrong(case, folder, capsys, request):
     text, sentence, fault = WRONG[case]
+    if sentence != RUN:
+        request.getfixturevalue("no_run")
     (folder / "my_parts.py").write_text(f"{HEAD}\n{text}\n")
     code, said = checked(capsys, "my_parts.py:wrong")
     (found,) = [said[name] for name in said if name.startswith(sentence)]
@@ -175,7 +176,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("kind", "old", "new", "sentence"), BROKEN)
-def test_check_finds_what_breaks_a_template(kind, old, new, sentence, folder, capsys):
+def test_check_finds_what_breaks_a_template(kind, old, new, sentence, folder, capsys, no_run):
     main(["new", kind, "my_own"])
     text = (folder / "my_own.py").read_text()
     assert old in text
@@ -200,12 +201,9 @@ def test_the_packages_own_parts_pass_the_check(kind, name):
         assert sentence
 
 
-def test_a_part_of_the_package_is_checked_by_its_kind_and_name(capsys):
+def test_check_takes_settings_and_names(folder, capsys, no_run):
     code, said = checked(capsys, "score:bald")
     assert code == 0 and len(said) == 5
-
-
-def test_check_takes_settings_and_names(folder, capsys):
     main(["new", "score", "my_own"])
     capsys.readouterr()
     code, said = checked(capsys, "my_own.py:my_own", "--set", "power=-1")

@@ -65,6 +65,7 @@ def test_nor_in_a_column():
         assert {figure.get_figwidth() for figure in found.values()} == {3.4}
 
 
+@pytest.mark.parametrize("done", ["usual"], indirect=True)
 def test_importances_are_optuna_s_own(done, figures):
     evaluators = (FanovaImportanceEvaluator(seed=0), PedAnovaImportanceEvaluator())
     for axes, (selector, history) in zip(
@@ -130,9 +131,9 @@ def test_nothing_is_said_of_importance_without_trials():
 
 def test_the_same_trials_give_the_same_bytes(tmp_path):
     for folder in ("one", "other"):
-        for name, figure in draw(tuned(NAMES, 4, 12)).items():
-            save(figure, [tmp_path / folder / f"{name}.{suffix}" for suffix in ("png", "pdf")])
+        for name, figure in draw(tuned({"random": "Random"}, 2, 5)).items():
+            save(figure, [tmp_path / folder / f"{name}.png"])
     files = sorted((tmp_path / "one").iterdir())
-    assert len(files) == 8
+    assert len(files) == 4
     for path in files:
         assert path.read_bytes() == (tmp_path / "other" / path.name).read_bytes(), path.name

@@ -4,25 +4,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_study import small
 
 from active_rlhf.run.training import Stopped, train
 from active_rlhf.study.loading import load_study, resolve_run
 from active_rlhf.study.settings import Spec
 
 ROLLOUT, ROLLOUTS = 64, 20
-SMALL: dict[str, Any] = {
-    "study": "small",
-    "seeds": [1],
-    "selectors": ["random"],
-    "total_steps": ROLLOUT * ROLLOUTS,
-    "agent": {"rollout_steps": ROLLOUT, "epochs": 1, "minibatches": 4},
-    "labels": {"total": 12, "initial": 4, "sessions": 5, "segment_length": 20, "probe_pairs": 10},
-    "reward_model": {"hidden": [8, 8], "epochs": 1, "precision": "float32"},
-    "vae": {"precision": "float32"},
-    "evaluation": {"every": ROLLOUT * ROLLOUTS, "episodes": 1},
-}
-
-
+SMALL: dict[str, Any] = small(
+    selectors=["random"],
+    total_steps=ROLLOUT * ROLLOUTS,
+    agent={"rollout_steps": ROLLOUT, "epochs": 1},
+    labels={"total": 12, "sessions": 5},
+    evaluation={"every": ROLLOUT * ROLLOUTS},
+)
 IN_STEP = {"name": "a2c", "environments": 4, "rollout_steps": ROLLOUT}
 
 

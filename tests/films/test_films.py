@@ -213,6 +213,7 @@ def test_a_resumed_run_keeps_the_same_replays(tmp_path, changes):
         assert len(labels["replay_actions"]) < ROLLOUT * ROLLOUTS
 
 
+@pytest.mark.parametrize("runs", ["Dot-v0"], indirect=True)
 def test_what_a_run_does_not_have_is_said_in_one_line(runs, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     finished, going = map(str, runs)

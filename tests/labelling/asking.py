@@ -1,7 +1,9 @@
 """Queues that are asked by no run: pairs of real films, and what became of their answers."""
 
+import functools
 import itertools
 import json
+import os
 import time
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import numpy as np
 
 from active_rlhf.films import Studio
 from active_rlhf.labelling.queue import FILE, Asked, Film, RunsEnd, table
+
+TIMES = int(os.environ.get("ACTIVE_RLHF_FUZZ", "1"))  # as many random cases as usual
 
 ABOUT = {
     "environment": "HalfCheetah-v5",
@@ -21,6 +25,7 @@ ABOUT = {
 }
 
 
+@functools.cache
 def films(count: int, steps: int = 40, seed: int = 0) -> list[tuple[Film, float]]:
     """Films of a HalfCheetah that is pushed about, each with how far it gets."""
     studio, chance = Studio("HalfCheetah-v5"), np.random.default_rng(seed)

@@ -1,32 +1,23 @@
-"""A browser for all tests of the page, and servers."""
+"""Servers of the page."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
-from browsing import browser
-from serving import begin_server, free_port
 
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browser() as launched:
-        yield launched
+from active_rlhf.cli.serving import serving
+from active_rlhf.labelling.runs import Runs
+from active_rlhf.labelling.server import application
 
 
 @pytest.fixture
 def server() -> Iterator[Callable[..., int]]:
-    """Starts servers of a run's directory or a study's file; gives their port."""
-    processes = []
+    """Serves a run's directory from a thread; gives the port."""
+    with ExitStack() as served:
 
-    def begin(served: Path, *options: str) -> int:
-        port = free_port()
-        processes.append(begin_server(served, port, *options))
-        return port
+        def begin(run: Path, token: str | None = None) -> int:
+            app = application(Runs(lambda: [run]), token)
+            return served.enter_context(serving(app, "127.0.0.1", 0))
 
-    yield begin
-    for process in processes:
-        process.terminate()
-        process.communicate(timeout=30)
-        assert process.returncode == 0
+        yield begin

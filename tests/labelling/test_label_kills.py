@@ -20,6 +20,7 @@ from asking import answers
 from at_the_page import Person
 from browsing import ARGUMENTS, CHROMIUM
 from serving import ROOT, begin_server, free_port
+from tiny_study import small
 
 from active_rlhf.labelling.queue import FILE, table
 from active_rlhf.study.loading import load_study, resolve_run
@@ -30,25 +31,18 @@ KEYS = ("ArrowLeft", "ArrowRight", "0", "x")
 
 def spec(labels: int, sessions: int) -> dict[str, Any]:
     """A run that takes hardly any time but that of its answers."""
-    small = {
-        "study": "small",
-        "seeds": [1],
-        "environments": ["Reacher-v5"],
-        "selectors": ["random"],
-        "total_steps": (sessions + 2) * 2 * 64,
-        "agent": {"rollout_steps": 64, "epochs": 1, "minibatches": 4},
-        "labels": {"total": labels, "initial": labels // sessions, "sessions": sessions},
-        "reward_model": {"hidden": [8, 8], "epochs": 1, "precision": "float32"},
-        "vae": {"precision": "float32"},
-        "evaluation": {"every": 10**6, "episodes": 1},
-        "teacher": {
-            "name": "human",
-            "practice": 0,
-            "checks": {"gold": 0, "repeat": 0, "mirror": 0},
-        },
-    }
-    small["labels"] |= {"segment_length": 10, "probe_pairs": 5}
-    return resolve_run(load_study("small.yaml", data=small), "Reacher-v5", "random", 1).as_dict()
+    asked = {"total": labels, "initial": labels // sessions, "sessions": sessions}
+    data = small(
+        environments=["Reacher-v5"],
+        selectors=["random"],
+        total_steps=(sessions + 2) * 2 * 64,
+        agent={"epochs": 1},
+        labels=asked | {"segment_length": 10, "probe_pairs": 5},
+        evaluation={"every": 10**6},
+        teacher={"name": "human", "practice": 0}
+        | {"checks": dict.fromkeys(("gold", "repeat", "mirror"), 0)},
+    )
+    return resolve_run(load_study("small.yaml", data=data), "Reacher-v5", "random", 1).as_dict()
 
 
 class Trainer:
@@ -109,7 +103,10 @@ class Browser:
 
     def begin(self) -> None:
         self._context = self._playwright.chromium.launch_persistent_context(
-            str(self._profile), executable_path=str(CHROMIUM), args=ARGUMENTS
+            str(self._profile),
+            executable_path=str(CHROMIUM),
+            args=ARGUMENTS,
+            reduced_motion="reduce",
         )
         self.person = Person(self._context.pages[0], f"http://127.0.0.1:{self._port}/")
         self.alive = True

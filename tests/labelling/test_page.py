@@ -35,6 +35,8 @@ def test_every_key_and_button_answers_what_is_on_screen(tmp_path, server, chromi
         assert {a["annotator"] for a in answers(tmp_path)} == {"Ada"}
         assert all(0.2 <= a["seconds"] < 30 for a in answers(tmp_path))
         assert ada.text("#question") == "Which cheetah runs forward faster?"
+        ada.page.wait_for_timeout(600)  # what is known about runs is half a second old
+        ada.look_again()
         ada.until("labels.textContent === '12 of 60 given, 48 left'")
         assert ada.text("#return") == "154.3" and ada.text("#mine") == "12"
         ada.press("1")
@@ -108,9 +110,8 @@ def test_the_next_pairs_are_there_already_and_answers_wait_for_a_server(tmp_path
         ada.wait_for_pair(given[-1])
 
 
-@pytest.mark.parametrize("wanted", [1, 2])
-def test_two_people_are_asked_the_same_only_if_both_are_wanted(wanted, tmp_path, server, chromium):
-    queue(tmp_path, 10 // wanted, wanted=wanted)
+def test_two_people_are_asked_the_same_where_both_are_wanted(tmp_path, server, chromium):
+    queue(tmp_path, 5, wanted=2)
     port = server(tmp_path)
     with person(chromium, port) as ada, person(chromium, port, "Bob") as bob:
         for one in (ada, bob) * 4:
@@ -119,7 +120,7 @@ def test_two_people_are_asked_the_same_only_if_both_are_wanted(wanted, tmp_path,
         bob.saved()
     found = [(a["query"], a["annotator"]) for a in answers(tmp_path)]
     assert len(set(found)) == len(found) == 8
-    assert len({query for query, _ in found}) == 8 // wanted
+    assert len({query for query, _ in found}) == 4
 
 
 def test_a_pair_that_the_run_went_on_without_goes_away(tmp_path, server, chromium):
@@ -130,14 +131,14 @@ def test_a_pair_that_the_run_went_on_without_goes_away(tmp_path, server, chromiu
         for number, showing in enumerate(desk.next("Bob", 1)):
             desk.record("Bob", [Given(f"{number:036x}", showing.id, "left")])
         end.take(1024, COMBINED["first"])
-        ada.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # look again
+        ada.look_again()
         assert ada.wait_for_pair(shown)
         assert ada.text("#said") == "The trainer needs no answer to that pair any more."
 
 
 def test_keys_can_be_changed(tmp_path, server, chromium):
     queue(tmp_path, 4)
-    with person(chromium, server(tmp_path)) as ada:
+    with person(chromium, server(tmp_path), reduced_motion="no-preference") as ada:
         ada.wait_for_pair()
         ada.page.keyboard.press("?")
         ada.page.click("[aria-label^='Left is better']")
@@ -181,11 +182,10 @@ def test_it_can_be_used_by_keyboard_alone_and_everything_has_a_name(tmp_path, se
         assert ada.pair == shown and said(tmp_path) == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_on_a_phone_all_is_in_reach(scheme, tmp_path, server, chromium):
+def test_on_a_phone_all_is_in_reach(tmp_path, server, chromium):
     queue(tmp_path, 2)
     phone = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
-    with person(chromium, server(tmp_path), **phone, color_scheme=scheme) as ada:
+    with person(chromium, server(tmp_path), **phone) as ada:
         ada.wait_for_pair()
         assert ada.page.evaluate("document.documentElement.scrollWidth") == 360
         boxes = [canvas.bounding_box() for canvas in ada.page.query_selector_all("canvas")]
@@ -217,7 +217,7 @@ def test_another_tab_does_not_show_the_same_pairs(tmp_path, server, chromium):
 
 def test_from_elsewhere_it_takes_the_token(tmp_path, server, chromium):
     queue(tmp_path, 2)
-    port = server(tmp_path, "--token", "a-long-enough-token")
+    port = server(tmp_path, "a-long-enough-token")
     with person(chromium, port) as stranger:
         stranger.until("empty.textContent.startsWith('open the page by the address')")
     with person(chromium, port, token="#token=a-long-enough-token") as ada:

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from asking import TIMES
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -167,7 +168,7 @@ class Interleavings(RuleBasedStateMachine):
 
 
 Interleavings.TestCase.settings = settings(
-    max_examples=60,
+    max_examples=30 * TIMES,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
@@ -222,3 +223,17 @@ def test_who_changes_their_mind_keeps_their_turn(ends):
     desk.record("Ada", [Given("2", ada.id, "left")])
     [one] = run.take(10, first)
     assert one.preference in (0.0, 1.0)
+
+
+def test_what_is_held_is_leased_for_longer_until_nobody_holds_it(ends, tmp_path):
+    run, _ = ends
+    run.ask({0: asked("a"), 1: asked("b")}, 0, 10)
+    now = [1000.0]
+    desk = Desk(tmp_path, clock=lambda: now[0])
+    shown = desk.next("Ada", 2)
+    for _ in range(5):
+        now[0] += 0.8 * LEASE
+        assert desk.held("Ada") == shown and desk.next("Bob", 2) == []
+    now[0] += 1.1 * LEASE
+    assert len(desk.next("Bob", 2)) == 2
+    assert desk.held("Ada") == shown  # and may still answer

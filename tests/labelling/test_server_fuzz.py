@@ -4,7 +4,7 @@ import json
 
 import httpx
 import pytest
-from asking import answers, queue
+from asking import TIMES, answers, queue
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
@@ -47,7 +47,7 @@ def checked(said):
 
 
 @pytest.mark.slow
-@settings(max_examples=300)
+@settings(max_examples=100 * TIMES)
 @given(
     PATHS | st.text(max_size=60).map(lambda text: "/" + text),
     st.sampled_from(["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"]),
@@ -74,7 +74,7 @@ def test_any_request(served, path, method, body, headers):
 
 
 @pytest.mark.slow
-@settings(max_examples=300)
+@settings(max_examples=100 * TIMES)
 @given(st.data())
 def test_an_answer_with_anything_in_it(served, data):
     """Fields are right, wrong or missing; what is written is exactly what was right."""

@@ -61,13 +61,16 @@ def test_the_stamp_is_ten_digits_of_the_specs_hash(study):
     assert export_name(spec.as_dict()) == f"{ENVIRONMENT}__random__3__{stamp}"
 
 
-def test_the_same_runs_give_the_same_bytes(study, results):
+def test_the_same_runs_give_the_same_bytes_and_sums_of_sha256sum(study, results):
     first, second = export(study, results), export(study, results, "again")
     names = sorted(path.name for path in first.iterdir())
     parts = (".csv", ".evaluations.csv", ".overhead.csv", ".sessions.csv", ".sha256")
     assert names == [f"{ENVIRONMENT}{part}" for part in parts]
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes()
+    command = ["sha256sum", "--check", "--strict", f"{ENVIRONMENT}.sha256"]
+    done = subprocess.run(command, cwd=first, capture_output=True, text=True, check=True)
+    assert done.stdout.count(": OK") == 4
 
 
 @pytest.mark.parametrize("selectors", [["random"], ["random", "true_reward"]])
@@ -116,13 +119,6 @@ def test_an_export_that_was_edited_is_refused(study, results, part):
         assert str(error.value).startswith(str(path))
 
 
-def test_sums_are_those_of_sha256sum(study, results):
-    exports = export(study, results)
-    command = ["sha256sum", "--check", "--strict", f"{ENVIRONMENT}.sha256"]
-    done = subprocess.run(command, cwd=exports, capture_output=True, text=True, check=True)
-    assert done.stdout.count(": OK") == 4
-
-
 def test_runs_without_labels_have_no_sessions_but_a_cost(study, results):
     exports = export(study, results)
     sessions = pd.read_csv(exports / f"{ENVIRONMENT}.sessions.csv")
@@ -155,41 +151,32 @@ def remove(name):
     return lambda directory: (directory / name).unlink()
 
 
+def replaced(name, old, new):
+    return edit(name, lambda text: text.replace(old, new))
+
+
+CHANGED = "changed since the run wrote it"
 DAMAGE = {
     "unfinished": (remove("run.json"), "not complete"),
-    "still running": (edit("run.json", lambda t: t.replace('"complete"', '"running"')), "status"),
+    "still running": (replaced("run.json", '"complete"', '"running"'), "status"),
     "truncated result": (edit("run.json", lambda t: t[: len(t) // 2]), "not readable as JSON"),
     "other settings": (
-        edit("run.json", lambda t: t.replace('"total_steps": 4096', '"total_steps": 8192')),
-        r"total_steps is 8192, but the study says 4096",
+        replaced("run.json", '"total_steps": 4096', '"total_steps": 8192'),
+        "total_steps is 8192, but the study says 4096",
     ),
-    "no cost": (edit("run.json", lambda t: t.replace('"cpu_s": 1.5', '"cpu_s": null')), "cost"),
+    "no cost": (replaced("run.json", '"cpu_s": 1.5', '"cpu_s": null'), "cost"),
     "no episodes file": (remove("episodes.csv"), "no such file"),
-    "lost episode": (
-        edit("episodes.csv", lambda t: "".join(t.splitlines(keepends=True)[:-1])),
-        "changed since the run wrote it",
-    ),
-    "another return": (
-        edit("episodes.csv", lambda t: re.sub(r"(?m)^2000,[^,]+", "2000,9.5", t)),
-        "changed since the run wrote it",
-    ),
-    "no hashes": (
-        edit("run.json", lambda t: t.replace('"files"', '"flies"')),
-        "changed since the run",
-    ),
+    "lost episode": (edit("episodes.csv", lambda t: t[: t[:-1].rindex("\n") + 1]), CHANGED),
+    "no hashes": (replaced("run.json", '"files"', '"flies"'), CHANGED),
     "nesting": (edit("run.json", lambda t: "[" * 100_000), "not readable as JSON"),
     "half a line": (edit("evaluations.csv", lambda t: t[: t.rindex(",")]), "labels is nan"),
-    "a word": (edit("episodes.csv", lambda t: t.replace("3000", "many")), "many in line 4"),
+    "a word": (replaced("episodes.csv", "3000", "many"), "many in line 4"),
     "infinite return": (
         edit("episodes.csv", lambda t: re.sub(r"(?m)^2000,[^,]+", "2000,inf", t)),
         "inf in line 3",
     ),
-    "steps in disorder": (edit("episodes.csv", lambda t: t.replace("3000", "300")), "backwards"),
-    "other columns": (
-        edit("sessions.csv", lambda t: t.replace("asked", "queried")),
-        "column asked is missing",
-    ),
-    "empty": (edit("sessions.csv", lambda t: ""), "not a readable CSV file"),
+    "steps in disorder": (replaced("episodes.csv", "3000", "300"), "backwards"),
+    "other columns": (replaced("sessions.csv", "asked", "queried"), "column asked is missing"),
     "bytes": (
         lambda directory: (directory / "episodes.csv").write_bytes(b"\xff\xfe\x00\x01"),
         "not a readable CSV file",

@@ -84,58 +84,41 @@ def converted(tmp_path: Path, text: str, entry=None, **study) -> pd.DataFrame:
 
 WHOLE = [(step, step / 3) for step in range(100, 1001, 100)]
 UNEQUAL = [("a", s, WHOLE) for s in range(20)] + [("b", s, WHOLE) for s in range(5)]
+RUN_A = ("a", 1, WHOLE)
+HOLED = ("a", 2, [WHOLE[0], WHOLE[3], (450, 1.0)])
+NAMED = "exp_name,seed,charts/episodic_return,global_step\n"
+# What is said of a table, or of one with an entry of its own.
 REFUSED = {
-    "a row twice": (
-        table(("a", 1, [*WHOLE, WHOLE[-1]])),
-        {},
-        "line 12 repeats the step",
+    "line 12 repeats the step": table(("a", 1, [*WHOLE, WHOLE[-1]])),
+    "a seed 1: steps go backwards at line 3": table(("a", 1, WHOLE[::-1])),
+    "a seed 2: unfinished: ends at step 450 of 1000, and has holes": table(RUN_A, HOLED),
+    "b lacks 15 of 20 seeds (5, 6, 7 and 12 more); ": table(*UNEQUAL),
+    "a and b have no seed in": table(RUN_A, ("b", 2, WHOLE)),
+    "duplicate run: a seed 1 is also Hopper-v5__a__1__2": (
+        f"{NAMED}Hopper-v5__a__1__1,1,0,9\nHopper-v5__a__1__2,1,0,9\n"
     ),
-    "backwards": (table(("a", 1, WHOLE[::-1])), {}, "a seed 1: steps go backwards at line 3"),
-    "a run with a hole": (
-        table(("a", 1, WHOLE), ("a", 2, [WHOLE[0], WHOLE[3], (450, 1.0)])),
-        {},
-        "a seed 2: unfinished: ends at step 450 of 1000, and has holes",
+    "not a number in line 3": HEAD + "a,1,100,1\na,1,200,x\n",
+    "r.csv: line 3 has no algo": HEAD + "a,1,100,1\n,1,200,2\n",
+    "seed 'one' is not a whole number": HEAD + "a,one,100,1\n",
+    "of which method is this run?": "seed,step,return\n1,2,3\n",
+    "no runs of Hopper-v5 (it holds Ant; `task:` says its name)": (
+        "env,method,seed,step,return\nAnt,a,1,2,3\n"
     ),
-    "20 and 5 seeds": (table(*UNEQUAL), {}, "b lacks 15 of 20 seeds (5, 6, 7 and 12 more); "),
-    "no seed in common": (table(("a", 1, WHOLE), ("b", 2, WHOLE)), {}, "a and b have no seed in"),
-    "two runs of a seed": (
-        "exp_name,seed,charts/episodic_return,global_step\nHopper-v5__a__1__1,1,0,9\n"
-        "Hopper-v5__a__1__2,1,0,9\n",
-        {},
-        "duplicate run: a seed 1 is also Hopper-v5__a__1__2",
-    ),
-    "no number": (
-        HEAD + "a,1,100,1\na,1,200,x\n",
-        {},
-        "not a number in line 3",
-    ),
-    "no name": (HEAD + "a,1,100,1\n,1,200,2\n", {}, "r.csv: line 3 has no algo"),
-    "no seed": (HEAD + "a,one,100,1\n", {}, "seed 'one' is not a whole number"),
-    "no method": ("seed,step,return\n1,2,3\n", {}, "of which method is this run?"),
-    "another environment": (
-        "env,method,seed,step,return\nAnt,a,1,2,3\n",
-        {},
-        "no runs of Hopper-v5 (it holds Ant; `task:` says its name)",
-    ),
-    "two returns": (
-        "method,seed,step,return,reward\na,1,2,3,4\n",
-        {},
-        "return and reward may",
-    ),
-    "no return": ("method,seed,step,loss\na,1,2,3\n", {}, "of no known kind"),
-    "a column that is not there": (HEAD, {"columns": {"return": "r"}}, "column r is missing"),
-    "no rows": (HEAD, {}, "no rows"),
-    "no step": ("algo,seed,score\na,1,2\na,1,3\n", {}, "a seed 1 has several rows, but no step"),
-    "a wildcard": (HEAD, {"files": "{algo}.csv"}, "unknown wildcard {algo}"),
-    "no such file": (HEAD, {"files": "none/{seed}.csv"}, "there is no file none/{seed}.csv"),
+    "return and reward may": "method,seed,step,return,reward\na,1,2,3,4\n",
+    "of no known kind": "method,seed,step,loss\na,1,2,3\n",
+    "column r is missing": (HEAD, {"columns": {"return": "r"}}),
+    "no rows": HEAD,
+    "a seed 1 has several rows, but no step": "algo,seed,score\na,1,2\na,1,3\n",
+    "unknown wildcard {algo}": (HEAD, {"files": "{algo}.csv"}),
+    "there is no file none/{seed}.csv": (HEAD, {"files": "none/{seed}.csv"}),
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_is_refused_is_named_with_file_line_and_remedy(case, tmp_path):
-    text, entry, said = REFUSED[case]
+@pytest.mark.parametrize("said", REFUSED)
+def test_what_is_refused_is_named_with_file_line_and_remedy(said, tmp_path):
+    given = REFUSED[said]
     with pytest.raises(InputError) as caught:
-        converted(tmp_path, text, entry)
+        converted(tmp_path, *([given] if isinstance(given, str) else given))
     message = str(caught.value)
     assert said in message and len(message.splitlines()) == 1
     assert "r.csv" in message or "study.yaml" in message

@@ -34,7 +34,7 @@ def labelled(n: int, seed: int = 0, length: int = 3):
 
 
 def test_it_learns_a_reward_of_what_is_seen_and_done():
-    ensemble = cnn(epochs=12, learning_rate=3e-3, dropout=0.1)
+    ensemble = cnn(members=1, epochs=8, learning_rate=3e-3, dropout=0.1)
     ensemble.fit(*labelled(150))
     frames, actions, answers = labelled(100, seed=9)
     assert accuracy(ensemble.preferences(frames, actions).mean(0), answers) > 0.85

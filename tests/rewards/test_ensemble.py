@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from some_models import labelled, model
 
 from active_rlhf.agents.normalise import Moments
-from active_rlhf.errors import InputError
 from active_rlhf.rewards import build
 from active_rlhf.rewards.ensemble import batches, bootstrap
 
@@ -83,11 +82,59 @@ def test_a_sample_is_visited_as_often_as_it_was_drawn(sample, pairs, batch_size,
         assert sum(weights.sum() for _, weights in epoch) == pytest.approx(len(epoch))
 
 
-def test_unknown_names_and_settings_are_named():
-    generator = np.random.default_rng(0)
-    with pytest.raises(InputError, match="unknown reward model 'mpl', did you mean 'mlp'"):
-        build("mpl", {}, 5, 2, generator)
-    with pytest.raises(InputError, match="unknown setting 'hiden', did you mean 'hidden'"):
-        build("mlp", {"hiden": [4]}, 5, 2, generator)
-    with pytest.raises(InputError, match="dropout"):
-        build("torch_mlp", {"dropout": 1}, 5, 2, generator)
+# --- actions beyond their bounds ---
+
+BOUNDS = {"actions.low": np.float32([-1, -0.5]), "actions.high": np.float32([1, 2])}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_sees_actions_within_the_bounds_in_all_it_does(name):
+    rng = np.random.default_rng(1)
+    observations = rng.normal(size=(40, 2, 5, 3)).astype(np.float32)
+    actions = (2 * rng.normal(size=(40, 2, 5, 2))).astype(np.float32)
+    answers = rng.integers(2, size=40).astype(float)
+    given = {"hidden": [8, 8], "epochs": 2}
+    clipped, plain = (
+        build(name, given, 3, 2, np.random.default_rng(2), bounds) for bounds in (BOUNDS, None)
+    )
+    within = np.clip(actions, *BOUNDS.values())
+    assert clipped.fit(observations, actions, answers) == plain.fit(observations, within, answers)
+    for method, part in (
+        ("member_rewards", slice(None)),
+        ("rewards", slice(None)),
+        ("preferences", slice(None)),
+        ("features", (slice(None), 0)),
+    ):
+        found = getattr(clipped, method)(observations[part], actions[part])
+        wanted = getattr(plain, method)(observations[part], within[part])
+        np.testing.assert_array_equal(found, wanted, err_msg=method)
+    saved = clipped.arrays()
+    assert saved.keys() == plain.arrays().keys() | BOUNDS.keys()
+
+
+# --- labels that count by the teacher's confidence ---
+
+BELIEVING = {"hidden": [8], "epochs": 40, "learning_rate": 1e-2, "bootstrap": "none", "dropout": 0}
+
+
+def test_weights_are_the_shares_of_importance():
+    [[*parts]] = bootstrap(10, 4, 1, np.random.default_rng(0), "none", np.arange(1.0, 11.0))
+    positions, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
+    np.testing.assert_allclose(weights / weights.sum(), (positions + 1) / 55)
+    assert weights.sum() == pytest.approx(len(parts))  # a minibatch's sum to 1 on average
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_label_is_believed_by_its_importance(name):
+    """Every pair has two answers: one right and one wrong, of which the important one counts."""
+    rng = np.random.default_rng(1)
+    observations = np.repeat(rng.normal(size=(40, 2, 5, 3)).astype(np.float32), 2, axis=0)
+    actions = np.zeros((80, 2, 5, 1), np.float32)
+    right = (observations[:, 0, :, 0].sum(1) > observations[:, 1, :, 0].sum(1)).astype(float)
+    answers = np.where(np.arange(80) % 2, right, 1 - right)
+    for believed in (0, 1):
+        model = build(name, BELIEVING, 3, 1, np.random.default_rng(2))
+        importance = np.where(np.arange(80) % 2, believed, 1 - believed) + 0.01
+        model.fit(observations, actions, answers, importance)
+        found = model.preferences(observations, actions).mean(0) > 0.5
+        assert ((found == right).mean() > 0.8) == bool(believed)

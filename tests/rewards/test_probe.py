@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from tiny_study import small
 
 from active_rlhf.errors import InputError
 from active_rlhf.files import sha256
@@ -16,20 +17,16 @@ from active_rlhf.run.training import Stopped, train
 from active_rlhf.study.loading import load_study, resolve_run
 from active_rlhf.study.probes import probe_for, probe_name, probe_of, probes
 
-STUDY = {
-    "study": "small",
-    "seeds": [1, 2],
-    "environments": ["Pendulum-v1"],
-    "selectors": ["random", "duo"],
-    "total_steps": 24 * 64,
-    "agent": {"rollout_steps": 64, "epochs": 1, "minibatches": 2, "hidden": [8]},
-    "reward_model": {"hidden": [8], "epochs": 1},
-    "labels": {
-        **{"total": 30, "initial": 10, "sessions": 5, "validation_fraction": 0.2},
-        **{"segment_length": 20, "oversampling": 4, "probe_pairs": 40},
-    },
-    "evaluation": {"every": 640, "episodes": 1},
-}
+STUDY = small(
+    seeds=[1, 2],
+    environments=["Pendulum-v1"],
+    selectors=["random", "duo"],
+    total_steps=24 * 64,
+    agent={"epochs": 1, "hidden": [8]},
+    labels={"total": 30, "initial": 10, "sessions": 5, "probe_pairs": 40}
+    | {"validation_fraction": 0.2},
+    evaluation={"every": 640},
+)
 
 
 def study(**changes):

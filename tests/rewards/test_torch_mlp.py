@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import torch
 from some_models import labelled, model
+from tiny_study import small
 
-from active_rlhf.rewards.measures import accuracy
 from active_rlhf.rewards.mlp import Minibatch
 from active_rlhf.rewards.torch_mlp import TorchMLP, bradley_terry
-from active_rlhf.run.checkpoint import pack, unpack
 from active_rlhf.run.saved import load_reward_model
 from active_rlhf.run.training import Stopped, train
 from active_rlhf.study.loading import load_study, resolve_run
@@ -78,31 +77,6 @@ def test_training_from_the_same_draws_ends_at_the_same_parameters():
     np.testing.assert_allclose(plain.arrays()["members.0.0.weight"], first, atol=2e-6)
 
 
-def test_it_learns_a_reward():
-    ensemble = model("torch_mlp", epochs=30, dropout=0.1)
-    observations, actions, answers = labelled(300)
-    ensemble.fit(observations, actions, answers)
-    held_out = labelled(300, seed=9)
-    members = ensemble.preferences(*held_out[:2])
-    assert accuracy(members.mean(0), held_out[2]) > 0.9
-    assert members.std(0).mean() > 1e-3  # bootstrap and initialisation keep them apart
-
-
-@pytest.mark.parametrize("name", ["mlp", "torch_mlp"])
-def test_training_goes_on_from_a_saved_state_as_if_never_stopped(name):
-    """With dropout, even if others draw from torch meanwhile."""
-    data, more = labelled(50), labelled(80, seed=4)
-    one, other = model(name, dropout=0.3), model(name, seed=7, dropout=0.3)
-    one.fit(*data)
-    other.load_state_dict(unpack(pack(one.state_dict())))
-    other.generator.bit_generator.state = one.generator.bit_generator.state
-    one.fit(*more)
-    torch.rand(3)
-    other.fit(*more)
-    np.testing.assert_array_equal(one.parameters, other.parameters)
-    assert one.rewards(*data[:2]).tobytes() == other.rewards(*data[:2]).tobytes()
-
-
 @pytest.mark.parametrize("name", ["mlp", "torch_mlp"])
 def test_saved_arrays_say_what_they_are_of(name):
     saved = model(name)
@@ -116,22 +90,9 @@ def test_saved_arrays_say_what_they_are_of(name):
 
 
 def test_a_whole_run_learns_by_it_also_killed_and_resumed(tmp_path):
-    study = load_study(
-        "small.yaml",
-        data={
-            "study": "small",
-            "seeds": [1],
-            "environments": ["Hopper-v5"],
-            "selectors": ["duo"],
-            "total_steps": 1280,
-            "agent": {"rollout_steps": 64, "epochs": 2, "minibatches": 4},
-            "labels": {"total": 24, "initial": 4, "sessions": 8, "segment_length": 20}
-            | {"oversampling": 4, "probe_pairs": 10},
-            "reward_model": {"name": "torch_mlp", "hidden": [16, 16], "epochs": 2},
-            "evaluation": {"every": 1280, "episodes": 1},
-        },
-    )
-    spec = resolve_run(study, "Hopper-v5", "duo", 1)
+    data = small(environments=["Hopper-v5"], selectors=["duo"], total_steps=1280)
+    data["reward_model"] = {"name": "torch_mlp", "hidden": [16, 16], "epochs": 2}
+    spec = resolve_run(load_study("small.yaml", data=data), "Hopper-v5", "duo", 1)
     train(spec, tmp_path / "whole")
     asked = iter(range(100))
     with pytest.raises(Stopped):

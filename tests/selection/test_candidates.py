@@ -13,7 +13,7 @@ from active_rlhf.selection.candidates import independent_pairs
 from active_rlhf.selection.candidates.motion import motion, overlaps, scaled
 from active_rlhf.selection.candidates.on_policy import on_policy_weights
 from active_rlhf.selection.candidates.pairing import pairs_across_clusters
-from active_rlhf.selection.candidates.policy_rank import policy_rank, rank_chances
+from active_rlhf.selection.candidates.policy_rank import policy_rank
 from active_rlhf.selection.candidates.recent import recent_weights
 
 LENGTH = 5
@@ -48,12 +48,6 @@ def test_on_policy_weights_are_clipped_z_scores_of_log_probabilities(lengths, lo
     expected[long_enough] = np.maximum(z, 0)
     weights = on_policy_weights(behaviour, LENGTH, log_probabilities)
     np.testing.assert_allclose(weights / weights.sum(), expected / expected.sum(), rtol=1e-6)
-
-
-def test_a_long_episode_is_not_unlikely_for_its_length():
-    behaviour = store([8, 80, 8, 80, 8])
-    weights = on_policy_weights(behaviour, LENGTH, lambda o, a: np.full(len(o), -1.0))
-    assert weights.tolist() == [1, 1, 1, 1, 1]
 
 
 def test_on_policy_takes_the_open_episode_while_none_is_finished():
@@ -110,13 +104,6 @@ def test_a_pair_is_any_ordered_pair_of_segments_with_equal_chance():
 def test_weights_without_two_segments_are_refused():
     with pytest.raises(ValueError, match=r"labels\.segment_length: .*: 1 seen"):
         independent_pairs(store([5, 9]), LENGTH, 3, np.array([1.0, 0.0]), np.random.default_rng(0))
-
-
-def test_chances_fall_with_the_rank():
-    scores = np.array([-3.0, -1.0, -3.0, 0.5])  # of ranks 3, 2, 4, 1
-    expected = np.array([3, 2, 4, 1]) ** -0.7
-    np.testing.assert_allclose(rank_chances(scores, 0.7), expected / expected.sum())
-    assert rank_chances(scores, 0).tolist() == [0.25] * 4
 
 
 def test_policy_rank_draws_segments_of_the_last_episodes_by_rank_without_replacement():
@@ -227,8 +214,3 @@ def test_pairs_across_clusters_are_drawn_uniformly_in_either_order():
     counts = [seen.count((i, j)) for i, j in permutations(range(5), 2) if label[i] != label[j]]
     assert sum(counts) == 600
     assert stats.chisquare(counts).pvalue > 1e-3
-
-
-def test_one_cluster_gives_no_pair():
-    same = np.zeros((6, 3))
-    assert pairs_across_clusters(np.arange(6), same, 4, 5, np.random.default_rng(0)).shape == (0, 2)

@@ -75,7 +75,7 @@ def test_disagreement_beats_random_where_there_is_something_to_learn(noise):
         [
             accuracy(PRESETS["disagreement"], seed, noise)
             - accuracy(PRESETS["random"], seed, noise)
-            for seed in range(SEEDS)
+            for seed in range(SEEDS // 2 if noise else SEEDS)
         ]
     )
     interval = stats.ttest_1samp(gains, 0).confidence_interval(0.99)

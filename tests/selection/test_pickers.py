@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -92,18 +92,6 @@ def test_d_optimal_takes_no_pair_whose_answer_is_foreseen_and_of_equals_the_bett
     nothing = np.empty((1, 0, 2, 3)), np.empty((1, 0)), np.empty(0)
     pool = Pool(scores, predicted=(features, sure, *nothing))
     assert pick("d_optimal", pool, 4, prior=0.1).tolist() == [6, 1, 4, 3]
-
-
-@pytest.mark.parametrize("name", PICKERS)
-@given(st.integers(1, 14), st.data())
-@settings(max_examples=30, deadline=None)
-def test_picks_are_distinct_repeatable_and_as_many_as_asked(name, m, data):
-    batch, seed = data.draw(st.integers(1, m)), data.draw(st.integers(0, 1000))
-    pool = made_up(m, seed)
-    chosen = pick(name, pool, batch, seed)
-    assert len(chosen) == len(set(chosen.tolist())) == batch
-    assert set(chosen.tolist()) <= set(range(m))
-    assert pick(name, pool, batch, seed).tolist() == chosen.tolist()
 
 
 def test_random_takes_every_subset_with_equal_chance():

@@ -73,8 +73,6 @@ def test_delta_ucb_is_the_best_upper_bound_against_the_lowest_lower_one(returns,
         expected.append(max(bounds[0][0] - bounds[1][1], bounds[1][0] - bounds[0][1]))
     found = scored("delta_ucb", returns, beta=beta)
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
-    direct = np.abs(np.diff(returns.mean(0))[:, 0]) + beta * returns.std(0).sum(-1)
-    np.testing.assert_allclose(found, direct, rtol=1e-9, atol=1e-9)
 
 
 @given(both_returns, st.floats(0, 3), st.integers(0, 99))
@@ -94,39 +92,6 @@ def test_thompson_gap_is_that_of_one_sample_against_another(returns, beta, seed)
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
-@given(st.integers(0, 99))
-def test_gaps_are_large_where_disagreement_is_small(seed):
-    """Two pairs: one whose members agree on a large gap, one where they only disagree."""
-    spread = np.random.default_rng(seed).normal(0, 0.5, (4, 2))
-    returns = np.stack([np.array([10.0, -10.0]) + 0 * spread, spread], axis=1)
-    for name in OF_RETURNS:
-        assert np.argmax(scored(name, returns)) == 0
-    assert np.argmax(scored("disagreement", returns)) == 1
-
-
-@pytest.mark.parametrize("name", SCORES)
-@given(both_returns)
-def test_score_does_not_depend_on_the_order_of_a_pair(name, returns):
-    level = returns[..., :1] == returns[..., 1:]
-    returns = np.where(level, [1e-3, 0.0], returns)  # without opinion a member votes for neither
-    ids = np.arange(2 * returns.shape[1]).reshape(-1, 2)
-    swapped = scored(name, returns[..., ::-1], ids[:, ::-1])
-    np.testing.assert_allclose(swapped, scored(name, returns, ids), atol=1e-12)
-
-
-@pytest.mark.parametrize("name", sorted(set(DOUBTS) - {"entropy"}))
-def test_agreeing_members_leave_nothing_to_learn(name):
-    members = np.tile(np.array([-40.0, -1, 0.3, 700]), (3, 1))
-    np.testing.assert_allclose(scored(name, members), 0, atol=1e-15)
-
-
 @pytest.mark.parametrize("name", SCORES)
 def test_extreme_differences_stay_finite(name):
     assert np.isfinite(scored(name, np.array([[1e4, -1e4, 800], [-1e4, -1e4, 0]]))).all()
-
-
-def test_variance_of_probabilities_orders_pairs_as_their_disagreement():
-    members = np.random.default_rng(0).normal(size=(3, 200))
-    variance = (1 / (1 + np.exp(-members))).var(axis=0, ddof=1)
-    order = np.argsort(scored("disagreement", members))
-    assert order.tolist() == np.argsort(variance).tolist()

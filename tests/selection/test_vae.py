@@ -133,14 +133,6 @@ def test_latents_tell_what_segments_differ_in(precision):
     assert (1 - rest.var(0) / truth[300:].var(0) > 0.8).all()
 
 
-def test_latents_do_not_depend_on_the_units_of_observations():
-    segments, _ = waves(256)
-    one, other = vae(2, 23), vae(2, 23)
-    one.fit(segments)
-    other.fit(4 * segments + 8)
-    np.testing.assert_allclose(other.encode(4 * segments + 8), one.encode(segments), atol=1e-3)
-
-
 def test_segments_are_standardised_over_all_minibatches():
     segments, _ = waves(100)
     model = vae(2, 23)
@@ -162,16 +154,6 @@ def test_the_last_minibatch_may_be_smaller():
     model = vae(2, 23)
     model.fit(waves(100)[0])
     assert model.step == 2 * CONFIG["epochs"]
-
-
-def test_the_same_stream_gives_the_same_vae():
-    segments, _ = waves(200)
-    codes = []
-    for seed in (1, 1, 2):
-        model = vae(2, 23, seed)
-        model.fit(segments)
-        codes.append(model.encode(segments).tobytes())
-    assert codes[0] == codes[1] != codes[2]
 
 
 def test_a_restored_vae_continues_as_if_never_stopped():

@@ -1,4 +1,4 @@
-"""What a user's part sees of a session, and how its state is kept."""
+"""What a user's part sees of a session."""
 
 from typing import Annotated
 
@@ -38,23 +38,9 @@ def declared():
         return np.arange(len(pairs)) < share * len(pairs)
 
     @picker
-    class Alternating:
-        """Best and worst in turn."""
-
-        def __init__(self, *, worst_first: bool = False):
-            self.worst = worst_first
-
-        def __call__(self, pool, batch, generator):
-            SEEN["pool"] = pool
-            order = np.argsort(pool.scores if self.worst else -pool.scores)
-            self.worst = not self.worst
-            return order[:batch]
-
-        def state_dict(self):
-            return {"worst": self.worst}
-
-        def load_state_dict(self, state):
-            self.worst = state["worst"]
+    def best(pool, batch, generator):
+        SEEN["pool"] = pool
+        return np.argsort(-pool.scores)[:batch]
 
     @candidates
     def first(context, count, generator, *, ids: int = 9):
@@ -93,7 +79,7 @@ def test_a_score_sees_the_session_and_has_settings():
 
 
 def test_a_picker_sees_the_same_of_the_pairs_that_reached_it():
-    composition = {"filter": "some", "score": "looks", "keep": 0.8, "picker": "alternating"}
+    composition = {"filter": "some", "score": "looks", "keep": 0.8, "picker": "best"}
     Selector(composition).select(made(), BATCH)
     pairs, pool = SEEN["score"], SEEN["pool"]
     assert len(pairs) == SIZE and len(pool) == 12  # of the 15 that pass, the better 0.8
@@ -142,17 +128,3 @@ def test_invalid_candidates_are_refused(pairs, said):
 
     with pytest.raises(PartError, match=rf"candidates wrong .*{said}"):
         Selector({"candidates": "wrong"}).select(made(), 1)
-
-
-def test_a_restored_selector_continues_as_before():
-    composition = {"score": "looks", "picker": "alternating"}
-    one, other = Selector(composition), Selector(composition)
-    whole = [one.select(made(), BATCH).pairs.tolist() for _ in range(3)]
-    assert whole[0] == whole[2] != whole[1]
-    other.select(made(), BATCH)
-    resumed = Selector(composition)
-    resumed.load_state_dict(other.state_dict())
-    assert other.state_dict()["picker"] == {"worst": True}
-    assert resumed.select(made(), BATCH).pairs.tolist() == whole[1]
-    fresh = Selector({"score": "looks", "picker": {"name": "alternating", "worst_first": True}})
-    assert fresh.select(made(), BATCH).pairs.tolist() == whole[1]

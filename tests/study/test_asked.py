@@ -14,13 +14,7 @@ STUDY = {
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        (
-            {},
-            {
-                "Hopper-v5": ("oracle", 500),
-                "Ant-v5": ("bpref (eps_mistake 0.1)", 1000),
-            },
-        ),
+        ({}, {"Hopper-v5": ("oracle", 500), "Ant-v5": ("bpref (eps_mistake 0.1)", 1000)}),
         ({"selectors": ["true_reward"]}, {}),
     ],
 )

@@ -199,12 +199,7 @@ def test_an_unknown_variant_of_a_run_is_named():
 
 @pytest.mark.parametrize(
     ("name", "runs", "methods"),
-    [
-        ("robustness", 1200, 28),
-        ("budgets", 1040, 24),
-        ("controls", 560, 12),
-        ("ablation", 720, 34),
-    ],
+    [("robustness", 1200, 28), ("budgets", 1040, 24), ("controls", 560, 12), ("ablation", 720, 34)],
 )
 def test_the_studies_that_come_with_the_package_load(name, runs, methods):
     study = load_study(CONFIG / f"{name}.yaml")

@@ -1,15 +1,13 @@
 """People as the teacher of a run: here a person is a thread at the run's desk."""
 
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 
 import numpy as np
 import pandas as pd
 import pytest
 from people import person, spec
-from run_files import assert_same_results
 
 from active_rlhf.behaviour.ledger import Ledger
-from active_rlhf.labelling.queue import FILE, table
 from active_rlhf.run.training import Stopped, train
 
 
@@ -27,24 +25,6 @@ def test_a_run_waits_for_people_and_learns_what_they_said(tmp_path):
     assert {"gold", "practice"} <= set(said.purpose)
     seen = pd.read_csv(tmp_path / "sessions.csv")
     assert seen[["first", "second"]].sum().sum() == 30 and (seen.pending == 0).all()
-
-
-@pytest.mark.slow
-def test_killed_and_resumed_it_asks_nothing_twice_and_ends_with_the_same_bytes(tmp_path):
-    """Each process stops at its third look, some while waiting; people answer in between."""
-    with person(tmp_path / "cut") as given:
-        for _ in range(9):
-            looks = iter([False] * 5)
-            with suppress(Stopped):
-                train(spec(), tmp_path / "cut", stopping=lambda: next(looks, True))  # noqa: B023
-        train(spec(), tmp_path / "cut")
-    asked = table(tmp_path / "cut" / FILE, "SELECT * FROM queries WHERE purpose = 'query'")
-    assert [row["ticket"] for row in asked] == list(range(30))
-    assert len({row["digest"] for row in asked}) == 30
-    assert len(table(tmp_path / "cut" / FILE, "SELECT id FROM answers")) == len(given)
-    with person(tmp_path / "whole"):
-        train(spec(), tmp_path / "whole")
-    assert_same_results(tmp_path / "cut", tmp_path / "whole")
 
 
 def test_with_none_it_goes_on_and_learns_from_late_answers_between_sessions(tmp_path):
@@ -73,7 +53,7 @@ def test_when_time_runs_out_it_goes_on_or_stops(tmp_path, on_timeout):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("combine", ["first", "majority", "weighted"])
+@pytest.mark.parametrize("combine", ["first", "weighted"])
 def test_several_people_answer_what_is_theirs_to_share(tmp_path, combine):
     """Two of three are right; the third takes the left of what they share with the others."""
     right = {"Ada", "Bo"}
@@ -95,4 +75,3 @@ def test_several_people_answer_what_is_theirs_to_share(tmp_path, combine):
         assert (confidence == 1).all()
     else:
         assert agree.all() and (confidence > 0.5).all()
-        assert set(np.round(confidence, 6)) <= {1.0, 0.666667} or combine == "weighted"

@@ -3,7 +3,6 @@ import pytest
 from answering import answer
 from scipy.stats import binomtest, norm
 
-from active_rlhf.study import known
 from active_rlhf.study.settings import Choice
 from active_rlhf.teachers import History, Question, build
 from active_rlhf.teachers.human_simulated import criteria
@@ -66,18 +65,3 @@ def test_without_noise_it_is_sure_or_indifferent():
     answers = ask([[[1.0], [0.0]], [[1.0], [1.0]]])
     np.testing.assert_array_equal(answers.preference, [1.0, 0.5])
     np.testing.assert_array_equal(answers.confidence, [1.0, 0.0])
-
-
-def test_every_teacher_has_one_line_of_description_and_can_be_built():
-    question = Question(np.ones((3, 2, 4)), np.zeros((3, 2, 4, 2)))
-    for given in known.names("teacher"):
-        if given in ("human", "recorded"):  # which need a run around them
-            continue
-        assert known.description("teacher", given) and "\n" not in known.description(
-            "teacher", given
-        )
-        name, settings = known.resolved("teacher", given)
-        answers = answer(
-            build(Choice(name=name, **settings)), question, GAPS, np.random.default_rng(0)
-        )
-        assert answers.preference.shape == answers.confidence.shape == (3,)

@@ -2,7 +2,6 @@
 
 import pandas as pd
 import pytest
-from browsing import browser
 from tuned_studies import tuned
 
 from active_rlhf.figures.style import save
@@ -29,12 +28,6 @@ def page_file(tmp_path_factory):
     site.write_assets()
     done.trials.to_csv(root / "trials.csv", index=False)
     return root / "site/tuning.html"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as launched:
-        yield launched
 
 
 def test_the_page_says_what_fresh_seeds_show_then_every_trial(chromium, page_file):

@@ -42,6 +42,18 @@ class Study:
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run(*self.command(), *arguments)
 
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Snakemake in a session of its own."""
+        return subprocess.Popen(
+            [*self.command(), *arguments],
+            cwd=self.folder,
+            env=os.environ | {"PYTHONPATH": str(self.repository / "src")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            text=True,
+        )
+
     def plan(self, *arguments: str) -> dict[str, int]:
         """Jobs of each rule that Snakemake says it would run."""
         result = self.snakemake("--dry-run", *arguments)

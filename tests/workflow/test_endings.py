@@ -1,6 +1,8 @@
 """How a study ends that ends before its end, and what is made of what is finished."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from studies import REPOSITORY, Study
-from tiny_study import IMAGES, ONE_FIGURE
+from tiny_study import ONE_FIGURE
 
 from active_rlhf.cli import main
 
@@ -29,11 +31,16 @@ def last_lines(result: subprocess.CompletedProcess[str]) -> list[str]:
     return result.stderr.rstrip().rpartition("\n\n")[2].splitlines()
 
 
-def make(study: Study, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A target of the Makefile, whose environment is the one of the tests."""
+def beside_the_workflow(study: Study) -> None:
+    """Make the study's folder one in which commands find the workflow."""
     for name in ("Makefile", "Snakefile", "profiles", "workflow"):
         if not (study.folder / name).exists():
             (study.folder / name).symlink_to(REPOSITORY / name)
+
+
+def make(study: Study, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A target of the Makefile, whose environment is the one of the tests."""
+    beside_the_workflow(study)
     command = ["make", "-o", ".venv/.ready", "CONFIG=study.yaml", "CORES=2", *arguments]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     # As from a shell, also where make runs the tests.
@@ -52,8 +59,8 @@ def test_a_wrong_imported_file_is_named_last_even_if_snakemake_is_quiet(tmp_path
     assert reason == f"error: runs.csv: {said}"
 
 
-@pytest.mark.parametrize("target", ["report", "figures"])
-def test_make_names_the_runs_that_a_study_lacks(target, study, tmp_path):
+def test_make_names_the_runs_that_a_study_lacks(study, tmp_path):
+    """`make figures` too, which is the first thing that `make report` does."""
     never = Study(tmp_path)
     never.configure()
     study.configure(seeds=[1, 2, 3])
@@ -61,7 +68,7 @@ def test_make_names_the_runs_that_a_study_lacks(target, study, tmp_path):
         (never, "none of the 4 runs is finished; `make demo CONFIG=study.yaml` trains"),
         (study, "2 of 6 runs are not finished (Hopper-v5 random 3, Hopper-v5 hybrid 3)"),
     ):
-        result = make(folder, target)
+        result = make(folder, "report")
         *_, line, makes_own = result.stderr.splitlines()
         assert result.returncode == 2 and makes_own.startswith("make: ***")
         assert line.startswith("error: results/tiny: ") and said in line
@@ -69,20 +76,12 @@ def test_make_names_the_runs_that_a_study_lacks(target, study, tmp_path):
 
 def test_ctrl_c_leaves_a_line_that_says_how_far_the_study_is(study):
     study.configure(seeds=[1, 2, 3, 4, 5])
-    process = subprocess.Popen(
-        study.command(),
-        cwd=study.folder,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")},
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-        text=True,
-    )
+    process = study.start()
     runs = study.folder / "results/tiny/runs/Hopper-v5"
     while not list(runs.glob("*/3/run.json")) and process.poll() is None:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate()
+    said, _ = process.communicate()
     done = len(list(runs.glob("*/*/run.json")))
     assert process.returncode == 1 and 5 <= done < 10
     assert said.splitlines()[-1] == (
@@ -91,18 +90,32 @@ def test_ctrl_c_leaves_a_line_that_says_how_far_the_study_is(study):
 
 
 def test_a_partial_study_is_made_of_what_is_finished_and_says_so(study, capsys, monkeypatch):
-    """Of Hopper-v5 two seeds of random and one of hybrid; none of duo, HalfCheetah, baselines."""
+    """Of Hopper-v5 two seeds of random and one of hybrid; none of duo, HalfCheetah, baselines.
+
+    First its pages, then its report.
+    """
     (study.folder / "results/tiny/runs/Hopper-v5/hybrid/2/run.json").unlink()
     study.configure(
         seeds=[1, 2, 3],
         selectors=["random", "hybrid", "duo"],
         environments=["HalfCheetah-v5", "Hopper-v5"],
         baselines=True,
-        **IMAGES,
+        **ONE_FIGURE,
     )
+    beside_the_workflow(study)
+    results = study.folder / "results/tiny"
+    result = study.run("active-rlhf", "page", "study.yaml")
+    assert (result.stdout, result.stderr) == (
+        "results/tiny/index.html\n",
+        "3 of 30 runs are finished\n",
+    )
+    for page in ("index", "site/compare", "site/runs"):
+        text = (results / f"{page}.html").read_text()
+        assert "This study is not finished: 3 of 30 runs are finished" in text
+    home = (results / "index.html").read_text()
+    assert re.search(r"<td[^>]*>1 of 3</td>", home)  # of the table of what is there
     result = make(study, "report", "PARTIAL=1")
     assert result.returncode == 0, result.stderr
-    results = study.folder / "results/tiny"
     said = "Partial study: 3 of 30 runs are finished, none on HalfCheetah-v5, too few baselines"
     names = ["summary", "overhead", "significance_auc", "Hopper-v5/ledger"]
     for text in [results / "findings.md", *(results / f"tables/{name}.md" for name in names)]:
@@ -124,6 +137,9 @@ def test_a_partial_study_is_made_of_what_is_finished_and_says_so(study, capsys, 
     assert not (results / "tables/HalfCheetah-v5").exists()
     monkeypatch.chdir(study.folder)
     assert main(["verify", "results/tiny"]) == 0, capsys.readouterr().out
+    shutil.rmtree(results / "runs")
+    assert main(["page", "study.yaml"]) == 2
+    assert "none of the 30 runs is finished" in capsys.readouterr().err
 
 
 def test_where_training_fails_the_rest_is_made_only_if_the_study_says_so(study):

@@ -1,8 +1,6 @@
 """Which runs of a study are trained, and in what order."""
 
-import os
 import signal
-import subprocess
 import time
 
 import pandas as pd
@@ -21,14 +19,7 @@ def test_a_study_that_is_stopped_has_whole_seeds_and_none_of_what_it_excludes(tm
     study, names = Study(tmp_path), ["random", "true_reward"]
     given = {"selectors": names, "methods": {"true_reward": "PPO"}, "exclude": [OUT]}
     study.configure(seeds=[7, 3, 5], **given)
-    process = subprocess.Popen(
-        [*study.command(), "--cores", "1"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(study.repository / "src")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    process = study.start("--cores", "1")
     runs = tmp_path / RUNS / "Hopper-v5"
     while len(list(runs.glob("*/*/run.json"))) < 2 and process.poll() is None:
         time.sleep(0.02)

@@ -42,16 +42,16 @@ def repository(tmp_path_factory) -> Path:
     (copy / ".venv").symlink_to(REPOSITORY / ".venv")
     for name in ("pyproject.toml", "constraints.txt"):
         os.utime(copy / name, (0, 0))  # or make would set the environment up anew, for the copy
-    for name, selectors in (("demo", ["random", "duo"]), ("thesis", ["random"])):
-        small = {"study": name, "seeds": [1], "environments": ["HalfCheetah-v5"]}
-        small |= {"selectors": selectors} | ONE_FIGURE
-        (copy / f"config/{name}.yaml").write_text(yaml.safe_dump(TINY | small))
-    space = {"reward_model.learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}}
+    space = {"agent.learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}}
     sweep = {"seeds": [101], "trials": 2, "space": space, "objective": {"endpoint": "final"}}
-    small = {"study": "hybrid_hopper", "selectors": ["random"], "sweep": sweep}
-    (copy / "config/sweeps/hybrid_hopper.yaml").write_text(
-        yaml.safe_dump(TINY | ONE_FIGURE | small)
-    )
+    # Without a reward model there is half as much to analyse.
+    for name, own in (
+        ("demo", {"selectors": ["random", "duo"]}),
+        ("thesis", {"selectors": ["true_reward"]}),
+        ("sweeps/hybrid_hopper", {"selectors": ["true_reward"], "sweep": sweep}),
+    ):
+        small = {"study": Path(name).name, "seeds": [1], "environments": ["HalfCheetah-v5"]}
+        (copy / f"config/{name}.yaml").write_text(yaml.safe_dump(TINY | ONE_FIGURE | small | own))
     return copy
 
 

@@ -1,6 +1,5 @@
 """Whole studies through Snakemake: what comes out, and what bad input looks like."""
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -58,30 +57,6 @@ def test_the_workflow_trains_the_run_that_the_package_trains(trained, tmp_path):
         assert (tmp_path / name).read_bytes() == (directory / name).read_bytes()
 
 
-def test_overhead_is_what_the_runs_measured(trained):
-    results = trained.folder / "results/tiny"
-    table = pd.read_csv(results / "exports/overhead.csv")
-    for row in table.itertuples():
-        run = results / "runs" / row.env / row.method / str(row.seed) / "run.json"
-        assert json.loads(run.read_text())["wall_s"] == row.wall_s
-    means = pd.read_csv(results / "statistics/overhead.csv").set_index(["env", "method"])
-    expected = table.groupby("method")["cpu_s"].mean()
-    assert means.loc[("Hopper-v5", "hybrid"), "cpu_s"] == pytest.approx(expected["hybrid"])
-
-
-def test_the_report_shows_every_category_and_the_config(study):
-    result = study.snakemake("--report", "report.html")
-    assert result.returncode == 0, result.stderr
-    text = (study.folder / "report.html").read_text()
-    for name in ("Results", "Figures", "Tables", "Overhead", "Config", "config.html"):
-        assert f'"{name}"' in text
-    page = (study.folder / "results/tiny/report/inspection.html").read_text()
-    assert "What did the reward model learn?" in page and page.count("data:image/png") == 2
-    assert "inspection.html" in text and "EPIC distance" in page
-    page = (study.folder / "results/tiny/report/config.html").read_text()
-    assert "rollout_steps: 1024" in page
-
-
 @pytest.mark.slow
 def test_a_study_given_on_the_command_line_replaces_the_demo(tmp_path):
     """Snakemake would merge the two, and the thesis would be trained on the demo's settings."""
@@ -89,7 +64,7 @@ def test_a_study_given_on_the_command_line_replaces_the_demo(tmp_path):
     study = Study(tmp_path)
     thesis = study.command("config/thesis.yaml")
     for command, runs in ((thesis, 160), (thesis[: thesis.index("--configfile")], 36)):
-        plan = study.run(*command, "--dry-run", "--quiet", "rules")
+        plan = study.run(*command, "--dry-run", "--quiet", "rules", "--until", "train")
         assert f"train {runs} " in " ".join(plan.stdout.split()), plan.stdout + plan.stderr
 
 

@@ -1,6 +1,7 @@
 """Text in a study that looks like markup: tables, pages and report just show it."""
 
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -36,10 +37,25 @@ class Elements(HTMLParser):
         return found
 
 
-@pytest.mark.slow
-def test_markup_in_names_and_reasons_stays_text(study):
-    study.configure(**ONE_FIGURE)
-    plain = report(study, "plain.html")
+@pytest.fixture(scope="module")
+def plain(trained, tmp_path_factory) -> Path:
+    """Snakemake's report of the study as it is."""
+    folder = shutil.copytree(trained.folder, tmp_path_factory.mktemp("plain") / "study")
+    return report(Study(folder), "plain.html")
+
+
+def test_the_report_shows_every_category_and_the_config(plain):
+    text = plain.read_text()
+    for name in ("Results", "Figures", "Tables", "Overhead", "Config", "config.html"):
+        assert f'"{name}"' in text
+    page = (plain.parent / "results/tiny/report/inspection.html").read_text()
+    assert "What did the reward model learn?" in page and page.count("data:image/png") == 2
+    assert "inspection.html" in text and "EPIC distance" in page
+    page = (plain.parent / "results/tiny/report/config.html").read_text()
+    assert "rollout_steps: 1024" in page
+
+
+def test_markup_in_names_and_reasons_stays_text(plain, study):
     exclude = [{"env": "Hopper-v5", "method": "hybrid", "seed": 2, "reason": REASON}]
     study.configure(methods=NAMES, exclude=exclude, **ONE_FIGURE)
     done = study.snakemake()
@@ -55,8 +71,8 @@ def test_markup_in_names_and_reasons_stays_text(study):
             assert_our_own(Elements(page.read_text()))
     for table in results.glob("tables/**/*.tex"):
         assert not re.search(r"\\input\{/|<script", table.read_text())
-    marked = report(study, "marked.html")
-    assert marked.active() == plain.active()
+    marked = Elements(report(study, "marked.html").read_text())
+    assert marked.active() == Elements(plain.read_text()).active()
     assert ("img", {"src": "x", "onerror": "alert(2)"}) not in marked.tags
 
 
@@ -69,7 +85,7 @@ def assert_our_own(page: Elements) -> None:
     assert all("onerror" not in attributes for _, attributes in page.tags)
 
 
-def report(study: Study, name: str) -> Elements:
+def report(study: Study, name: str) -> Path:
     done = study.snakemake("--report", name)
     assert done.returncode == 0, done.stderr
-    return Elements(Path(study.folder / name).read_text())
+    return study.folder / name
