@@ -58,17 +58,6 @@ def test_what_is_unpacked_is_what_was_packed(tree):
     assert same(tree, unpack(pack(tree)))
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_generator_goes_on_where_it_was(seed):
-    for kind in (np.random.PCG64, np.random.MT19937, np.random.SFC64):
-        generator, other = np.random.Generator(kind(seed)), np.random.Generator(kind(99))
-        generator.random(seed, np.float32)  # of an odd number, half a draw is left over
-        generator.integers(10, size=3, dtype=np.int32)
-        other.bit_generator.state = unpack(pack(generator.bit_generator.state))
-        assert (generator.integers(2**31, size=50) == other.integers(2**31, size=50)).all()
-        assert (generator.standard_normal(51) == other.standard_normal(51)).all()
-
-
 @pytest.mark.parametrize("leaf", [object(), {1, 2}, np.array([object()]), np.float32(1), b"x"])
 def test_nothing_is_pickled(leaf):
     with pytest.raises(TypeError, match="a checkpoint cannot hold"):
