@@ -70,7 +70,7 @@ check: $(READY)  ## style, types and the quick tests
 
 # Three at once also on two cores: some tests wait for SLURM.
 test: $(READY) lint  ## style, types and every test; says at the end what was left out and why
-	pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)  ## style and types of the package, style and checks of the workflow
 	ruff check .

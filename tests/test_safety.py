@@ -1,5 +1,6 @@
 """Files and names from elsewhere: nothing is run, and nothing is written outside results."""
 
+import functools
 import io
 import json
 import os
@@ -20,6 +21,7 @@ from run_files import STUDY
 
 from active_rlhf.agents.ppo.policy import Policy
 from active_rlhf.behaviour.ledger import Ledger
+from active_rlhf.cli import main
 from active_rlhf.compute import compilation
 from active_rlhf.files import folder_name, sha256
 from active_rlhf.rewards import build
@@ -38,7 +40,6 @@ from active_rlhf.study.reading import dump_yaml, parse_yaml
 from active_rlhf.tasks.gym import make
 
 ROOT = Path(__file__).parents[1]
-CLI = [sys.executable, "-m", "active_rlhf.cli"]
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
 
 
@@ -265,6 +266,26 @@ def test_compiled_code_is_not_taken_from_a_link_or_another_user(tmp_path, monkey
 
 # --- a config is data ---------------------------------------------------------------------------
 
+
+def refused(changes: dict, *settings: object) -> None:
+    """A study with these changes is refused, in one line."""
+    with pytest.raises(ConfigError) as error:
+        load_study("tiny.yaml", *settings, data=deepcopy(STUDY) | changes)
+    assert "\n" not in str(error.value)
+
+
+@functools.cache
+def a_spec() -> dict:
+    study = load_study("tiny.yaml", data=deepcopy(STUDY))
+    return resolve_run(study, "Hopper-v5", "random", 3).as_dict()
+
+
+def refused_spec(folder: Path, spec: dict) -> None:
+    (folder / "spec.json").write_text(json.dumps(spec))
+    with pytest.raises(ConfigError):
+        load_spec(folder / "spec.json")
+
+
 TAGS = [
     "!!python/object/apply:os.mkdir [mark]",
     "!!python/object/new:os.mkdir [mark]",
@@ -298,21 +319,33 @@ study: tiny
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["results", "watch", "train", "make"])
-def test_a_template_is_refused_before_snakemake_would_run_it(command, mark, tmp_path):
+def test_a_template_is_refused_before_snakemake_would_run_it(mark, tmp_path, capsys):
     study = tmp_path / "study.yaml"
     study.write_text(TEMPLATE + dump_yaml({key: STUDY[key] for key in STUDY if key != "study"}))
     run = ["--env", "Hopper-v5", "--selector", "random", "--seed", "1", "--out", "out"]
-    arguments = {
-        "results": [*CLI, "results", "study.yaml"],
-        "watch": [*CLI, "watch", "study.yaml", "--", "touch", "mark"],
-        "train": [*CLI, "train", "--study", "study.yaml", *run],
-        "make": ["make", "-C", str(ROOT), "-o", ".venv/.ready", "figures", f"CONFIG={study}"],
-    }[command]
+    for command in (
+        ["results", "study.yaml"],
+        ["watch", "study.yaml", "--", "touch", "mark"],
+        ["train", "--study", "study.yaml", *run],
+    ):
+        assert main(command) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "unknown key '__use_yte__'" in line
     here = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    done = subprocess.run(arguments, env=here, capture_output=True, text=True)
+    make = ["make", "-C", str(ROOT), "-o", ".venv/.ready", "figures", f"CONFIG={study}"]
+    done = subprocess.run(make, env=here, capture_output=True, text=True)
     assert done.returncode == 2
     assert "unknown key '__use_yte__'" in done.stderr and "Traceback" not in done.stderr
+
+
+def snakemake(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*SNAKEMAKE, "--cores", "1", "--configfile", "study.yaml", *options],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+    )
 
 
 @pytest.mark.slow
@@ -321,13 +354,7 @@ def test_a_template_is_no_study_for_the_workflow(tmp_path):
     template = "__use_yte__: true\nstudy: tiny\nseeds:\n  ?for seed in range(2):\n    - ?seed\n"
     rest = {key: STUDY[key] for key in STUDY if key not in ("study", "seeds")}
     (tmp_path / "study.yaml").write_text(template + dump_yaml(rest))
-    done = subprocess.run(
-        [*SNAKEMAKE, "--dry-run", "--configfile", "study.yaml", "--cores", "1"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
-        capture_output=True,
-        text=True,
-    )
+    done = snakemake(tmp_path, "--dry-run")
     assert done.returncode == 1
     assert "error: study.yaml: __use_yte__: a study is plain data, not a template" in done.stderr
 
@@ -338,14 +365,9 @@ MODULES = ["evil", "evil.Env", "evil/Env-v0", "m:evil:Env-v0", ":evil", "evil:",
 @pytest.mark.parametrize("name", MODULES)
 def test_an_environment_is_no_module_to_import(name, mark, tmp_path):
     for environments in ([name], {name: {}}):
-        with pytest.raises(ConfigError):
-            load_study("tiny.yaml", data=STUDY | {"environments": environments})
-    with pytest.raises(ConfigError):
-        load_study("tiny.yaml", parse_set(f"environments=['{name}']"), data=deepcopy(STUDY))
-    spec = resolve_run(load_study("tiny.yaml", data=deepcopy(STUDY)), "Hopper-v5", "random", 3)
-    (tmp_path / "spec.json").write_text(json.dumps(spec.as_dict() | {"environment": name}))
-    with pytest.raises(ConfigError):
-        load_spec(tmp_path / "spec.json")
+        refused({"environments": environments})
+    refused({}, parse_set(f"environments=['{name}']"))
+    refused_spec(tmp_path, a_spec() | {"environment": name})
     if ":" not in name:
         with pytest.raises(ValueError):
             make(name)
@@ -360,20 +382,17 @@ def test_the_module_of_an_environment_is_not_imported_to_look_at_results(mark, t
 PARTS = ["../evil", "evil", "os", "..evil", "evil:x", "__init__", "active_rlhf.cli", "/tmp/evil"]
 
 
-@pytest.mark.parametrize("name", PARTS)
 @pytest.mark.parametrize("part", ["score", "picker", "candidates", "filter", "base", "teacher"])
-def test_only_known_parts_are_accepted(part, name, mark, tmp_path):
-    named = name if part in ("score", "base") else {"name": name}
-    changes = {"teacher": named} if part == "teacher" else {"selectors": {"mine": {part: named}}}
-    with pytest.raises(ConfigError):
-        load_study("tiny.yaml", data=STUDY | changes)
-    spec = resolve_run(load_study("tiny.yaml", data=deepcopy(STUDY)), "Hopper-v5", "random", 3)
-    spec = spec.as_dict()
-    spec = spec | {"teacher": named} if part == "teacher" else spec
-    spec = spec if part == "teacher" else spec | {"selection": spec["selection"] | {part: named}}
-    (tmp_path / "spec.json").write_text(json.dumps(spec))
-    with pytest.raises(ConfigError):
-        load_spec(tmp_path / "spec.json")
+def test_only_known_parts_are_accepted(part, mark, tmp_path):
+    spec = a_spec()
+    for name in PARTS:
+        named = name if part in ("score", "base") else {"name": name}
+        changes = {"selectors": {"mine": {part: named}}}
+        edited = {"selection": spec["selection"] | {part: named}}
+        if part == "teacher":
+            changes = edited = {part: named}
+        refused(changes)
+        refused_spec(tmp_path, spec | edited)
 
 
 # --- a name stays inside ------------------------------------------------------------------------
@@ -391,11 +410,6 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: ascii(name)[:20])
 def test_a_name_that_could_lead_elsewhere_is_refused(name, tmp_path):
-    def refused(changes: dict) -> None:
-        with pytest.raises(ConfigError) as error:
-            load_study("tiny.yaml", data=deepcopy(STUDY) | changes)
-        assert "\n" not in str(error.value)
-
     refused({"study": name})
     for key in ("environments", "selectors"):
         refused({key: [name]})
@@ -415,28 +429,20 @@ def test_a_name_that_could_lead_elsewhere_is_refused(name, tmp_path):
         with pytest.raises(ConfigError):
             change = parse_set(f"{key}={text}" if key == "study" else f"{key}=[{text}]")
             load_study("tiny.yaml", change, data=deepcopy(STUDY))
-    spec = resolve_run(load_study("tiny.yaml", data=deepcopy(STUDY)), "Hopper-v5", "random", 3)
     for key in ("environment", "selector"):
-        (tmp_path / "spec.json").write_text(json.dumps(spec.as_dict() | {key: name}))
-        with pytest.raises(ConfigError):
-            load_spec(tmp_path / "spec.json")
+        refused_spec(tmp_path, a_spec() | {key: name})
 
 
 @pytest.mark.parametrize("seed", ["../1", "1", -1, 2**32, 1.5, True, None, [1], "1; id", np.nan])
 def test_a_seed_is_a_whole_number(seed, tmp_path):
-    with pytest.raises(ConfigError):
-        load_study("tiny.yaml", data=STUDY | {"seeds": [seed]})
-    spec = resolve_run(load_study("tiny.yaml", data=deepcopy(STUDY)), "Hopper-v5", "random", 3)
-    (tmp_path / "spec.json").write_text(json.dumps(spec.as_dict() | {"seed": seed}))
-    with pytest.raises(ConfigError):
-        load_spec(tmp_path / "spec.json")
+    refused({"seeds": [seed]})
+    refused_spec(tmp_path, a_spec() | {"seed": seed})
 
 
 @pytest.mark.parametrize("key", ["partition", "account", "gres"])
-@pytest.mark.parametrize("value", ["a; id", "$(id)", "`id`", "a b", "a\n", "a|b", "a'b", "a>b", ""])
-def test_cluster_settings_cannot_be_commands(key, value):
-    with pytest.raises(ConfigError):
-        load_study("tiny.yaml", data=deepcopy(STUDY) | {"resources": {key: value}})
+def test_cluster_settings_cannot_be_commands(key):
+    for value in ("a; id", "$(id)", "`id`", "a b", "a\n", "a|b", "a'b", "a>b", ""):
+        refused({"resources": {key: value}})
 
 
 NAME = st.from_regex(r"[A-Za-z0-9._:/\\-]{1,8}", fullmatch=True)  # nearly the right letters
@@ -459,18 +465,11 @@ def test_any_accepted_name_is_a_folder_inside_results(study, selector):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["../../out", "/tmp/out"])
-def test_snakemakes_own_way_to_change_a_config_leads_nowhere_else(name, tmp_path):
+def test_snakemakes_own_way_to_change_a_config_leads_nowhere_else(tmp_path):
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner/study.yaml").write_text(dump_yaml(STUDY))
-    done = subprocess.run(
-        [*SNAKEMAKE, "--cores", "1", "--configfile", "study.yaml", "--config", f"study={name}"],
-        cwd=tmp_path / "inner",
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1 and f"study: {name!r} must be made of letters" in done.stderr
+    done = snakemake(tmp_path / "inner", "--config", "study=../../out")
+    assert done.returncode == 1 and "study: '../../out' must be made of letters" in done.stderr
     found = {path.name for path in tmp_path.rglob("*") if ".snakemake" not in path.parts}
     assert found == {"inner", "study.yaml"}
 

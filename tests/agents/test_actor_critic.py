@@ -127,17 +127,9 @@ def test_moments_of_many_at_once_are_those_of_one_by_one():
         np.testing.assert_array_equal(a, c)
 
 
-@pytest.mark.parametrize(
-    ("name", "settings", "why"),
-    [
-        ("IdentityGray-v0", NetworkSettings(), r"mlp cannot see pictures \(36, 36\); use cnn"),
-        ("Identity-v0", CNN, r"cnn needs pictures .* not float32 \(1,\)"),
-        ("IdentityTiny-v0", CNN, "cnn needs at least 36 x 36 pixels, not 20 x 40"),
-    ],
-)
-def test_a_network_that_cannot_see_what_there_is_is_refused(name, settings, why):
-    with pytest.raises(ValueError, match=f"{name}: {why}"):
-        made(name, settings)
+def test_a_network_that_cannot_see_what_there_is_is_refused():
+    with pytest.raises(ValueError, match="IdentityTiny-v0: cnn needs at least 36 x 36 pixels, not"):
+        made("IdentityTiny-v0", CNN)
 
 
 @pytest.mark.parametrize(
@@ -146,17 +138,9 @@ def test_a_network_that_cannot_see_what_there_is_is_refused(name, settings, why)
         ("IdentityGray-v0", {}, r"agent.network: mlp cannot see pictures (36, 36); use cnn"),
         ("IdentityTiny-v0", {"network": "cnn"}, "agent.network: cnn needs at least 36 x 36 pixels"),
         ("Identity-v0", {"network": "cnn"}, "agent.network: cnn needs pictures (uint8, height x w"),
-        (
-            "CartPoleStandard-v0",
-            {"network": "cnn"},
-            "agent.network: cnn needs pictures, not number",
-        ),
+        ("CartPoleStandard-v0", {"network": "cnn"}, "agent.network: cnn needs pictures, not num"),
         ("CartPoleStandard-v0", {"environments": 7}, "agent.environments: 7 does not divide rollo"),
-        (
-            "CartPoleStandard-v0",
-            {},
-            "labels.segment_length: 50 must be less than the 10 steps that",
-        ),
+        ("CartPoleStandard-v0", {}, "labels.segment_length: 50 must be less than the 10 steps"),
         ("Taxi-v4", {}, "needs a Box observation space, not Discrete"),
         ("IdentityBoth-v0", {}, "needs a flat Box or a Discrete action space, not MultiDiscrete"),
     ],

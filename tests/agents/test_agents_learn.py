@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import identity
+import identity  # noqa: F401
 import numpy as np
 import pytest
 
@@ -46,7 +46,7 @@ def learned(name: str, total: int, given: dict[str, Any]) -> Agent:
         ("Identity-v0", 6400, A2C),
         ("IdentityBox-v0", 6400, A2C),
         ("Identity-v0", 6400, A2C | {"environments": 1, "hidden": [16], "gae_lambda": 0.9}),
-        *((name, 6400, A2C | CNN) for name in identity.PICTURES),
+        ("IdentityColour-v0", 6400, A2C | CNN),
     ],
 )
 def test_every_agent_learns_something_trivial(name, total, settings):
@@ -63,17 +63,12 @@ def test_every_agent_learns_something_trivial(name, total, settings):
     [
         (
             "CartPole-v1",
-            50_000,
+            32_000,
             {"rollout_steps": 512, "minibatches": 8, "learning_rate": 1e-3, "gamma": 0.98},
             475,
         ),
-        ("CartPole-v1", 200_000, {"name": "a2c", "environments": 8, "rollout_steps": 64}, 475),
-        (
-            "Pendulum-v1",
-            200_000,
-            {"learning_rate": 1e-3, "gamma": 0.9, "rollout_steps": 2048},
-            -300,
-        ),
+        ("CartPole-v1", 100_000, {"name": "a2c", "environments": 8, "rollout_steps": 64}, 475),
+        ("Pendulum-v1", 100_000, {"learning_rate": 1e-3, "gamma": 0.9}, -300),
     ],
 )
 def test_what_is_easy_is_solved_in_a_minute(name, total, settings, reached):

@@ -190,24 +190,6 @@ def test_the_path_is_chosen_and_reported(name, settings, because):
     assert one.path.startswith(f"torch: {because}" if because else "compiled")
 
 
-@pytest.mark.parametrize("name", ["Identity-v0", "Pendulum-v1"])
-def test_a_restored_torch_agent_continues_as_before(name):
-    settings = {"hidden": [8, 8, 8], "rollout_steps": 64, "epochs": 2, "minibatches": 4}
-    one, other = torch_agent(name, **settings), torch_agent(name, **settings)
-
-    def go_on(agent, task, stream):
-        rollout = agent.act(task, 64, stream)
-        agent.learn(rollout, rollout.rewards, 0.5, stream)
-        return rollout
-
-    go_on(one, GymTask(name, 2), np.random.default_rng(5))
-    other.load_state_dict(one.state_dict())
-    rollouts = [go_on(a, GymTask(name, 3), np.random.default_rng(6)) for a in (one, other)]
-    np.testing.assert_array_equal(rollouts[0].actions, rollouts[1].actions)
-    for key, values in one.arrays().items():
-        np.testing.assert_array_equal(values, other.arrays()[key])
-
-
 def test_log_probabilities_equal_torch(acted):
     one, rollout = acted
     policy = one.policy

@@ -95,19 +95,12 @@ def test_segments_are_gathered_as_they_are_sliced():
         np.testing.assert_array_equal(segments[part], kept.gather(ids, 5)[0][part])
 
 
-def test_a_store_restored_from_its_rows_and_state_is_the_same():
+def test_finished_episodes_with_what_they_ended_in_and_came_from():
     kept = store([False] * 9 + [True] + [False] * 3, [False] * 2 + [True] + [False] * 4)
-    other = SegmentStore(20, SCHEMA)
-    for rows in kept.rows(0):
-        other.extend(rows)
-    other.load_state_dict(kept.state_dict())
-    for name in ("observations", "actions", "rewards", "terminated"):
-        mine, theirs = (getattr(one, name)[:20] for one in (kept, other))
-        np.testing.assert_array_equal(mine, theirs)
-    assert kept.finished_episodes() == other.finished_episodes() == [(0, 10), (10, 6)]
+    assert kept.finished_episodes() == [(0, 10), (10, 6)]
     assert kept.finished_episodes(since=1) == [(10, 6)] and kept.finished_episodes(since=2) == []
-    np.testing.assert_array_equal(np.array(other.finals)[:, 0], [9, 15])
-    assert other.origins == [None, {"episode": 9}, {"episode": 15}]
+    np.testing.assert_array_equal(np.array(kept.finals)[:, 0], [9, 15])
+    assert kept.origins == [None, {"episode": 9}, {"episode": 15}]
 
 
 def test_frames_and_discrete_actions_are_kept_as_they_are():

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_study import small
 
 import active_rlhf
 from active_rlhf.compute import compilation
@@ -80,10 +81,15 @@ def test_without_the_compiler_kernels_run_as_written(tmp_path):
     assert python(program, **environment).stdout.startswith("10 <function twice")
 
 
-def test_editing_any_file_with_kernels_recompiles(tmp_path, monkeypatch):
-    """Wherever a kernel is: all modules are searched for kernels, and each such file is edited."""
+def test_another_copy_of_the_package_and_any_edit_of_a_kernels_file_recompile(
+    tmp_path, monkeypatch
+):
+    """numba goes by paths, so another copy compiles for itself.
+
+    Wherever a kernel is: all modules are searched for kernels, and each such file is edited.
+    """
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    copy = tmp_path / "copy"
+    copy, known = tmp_path / "copy", {compilation.cache_folder()}
     shutil.copytree(compilation._HERE, copy)
     monkeypatch.setattr(compilation, "_HERE", copy)
     files = set()
@@ -92,22 +98,13 @@ def test_editing_any_file_with_kernels_recompiles(tmp_path, monkeypatch):
             for value in vars(importlib.import_module(found.name)).values():
                 if isinstance(value, compilation.Kernel):
                     files.add(Path(inspect.getfile(value.function)))
-    assert len(files) > 5
-    known = {compilation.cache_folder()}
+    assert len(files) > 5 and compilation.cache_folder() not in known
+    known.add(compilation.cache_folder())
     for file in files:
         with (copy / file.relative_to(SOURCE / "active_rlhf")).open("a") as kernels:
             kernels.write("# edited\n")
         assert compilation.cache_folder() not in known
         known.add(compilation.cache_folder())
-
-
-def test_a_copy_of_the_package_compiles_for_itself(tmp_path, monkeypatch):
-    """numba goes by paths: code compiled for another copy would neither be found nor of use."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    folder = compilation.cache_folder()
-    shutil.copytree(compilation._HERE, tmp_path / "copy")
-    monkeypatch.setattr(compilation, "_HERE", tmp_path / "copy")
-    assert folder != compilation.cache_folder()
 
 
 def test_a_failed_compilation_is_one_warning_and_the_reference(tmp_path):
@@ -131,22 +128,15 @@ def test_a_failed_compilation_is_one_warning_and_the_reference(tmp_path):
 @pytest.mark.slow
 def test_the_reference_trains_the_same_run(tmp_path):
     """Every step in numpy and torch; only a few, as rounding soon changes the robot's path."""
-    study = load_study(
-        "config/test.yaml",
-        data={
-            "study": "test",
-            "seeds": [1],
-            "environments": ["Hopper-v5"],
-            "selectors": ["random"],
-            "total_steps": 128,
-            "agent": {"rollout_steps": 64, "minibatches": 4},
-            "labels": {"total": 20, "initial": 10, "sessions": 2, "segment_length": 10}
-            | {"probe_pairs": 20},
-            "reward_model": {"hidden": [16, 16], "epochs": 2, "dropout": 0, "precision": "float32"},
-            "evaluation": {"every": 128, "episodes": 1},
-        },
+    study = small(
+        environments=["Hopper-v5"],
+        selectors=["random"],
+        total_steps=128,
+        agent={"hidden": [8, 8]},
+        labels={"initial": 12, "sessions": 2},
+        reward_model={"dropout": 0},
     )
-    spec = resolve_run(study, "Hopper-v5", "random", 1)
+    spec = resolve_run(load_study("small.yaml", data=study), "Hopper-v5", "random", 1)
     for name, disabled in (("fast", "0"), ("reference", "1")):
         command = [sys.executable, "-m", "active_rlhf.cli", "train", "--spec", "/dev/stdin"]
         subprocess.run(

@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+Cuts = list[tuple[int, int, bytes]]  # place in thousandths, bytes lost, bytes in their place
 TIMES = int(os.environ.get("ACTIVE_RLHF_FUZZ", "1"))
 
 
@@ -24,3 +25,18 @@ def accepted(check: Callable[[Any], Any], cases: int, strategy: st.SearchStrateg
     case()
     assert tried >= cases
     return true / tried
+
+
+def cuts(*texts: bytes) -> st.SearchStrategy[Cuts]:
+    """One or two places where a file is damaged, by junk, these texts among it, or nothing."""
+    known = [b"", b",", b"\n", b'"', b"\r", b"9", b"e", b"-", b".", b"nan", b"\0", *texts]
+    junk = st.binary(max_size=6) | st.sampled_from(known)
+    lost = st.sampled_from([0, 1, 3, 40, 400, 10**6])
+    return st.lists(st.tuples(st.integers(0, 1000), lost, junk), min_size=1, max_size=2)
+
+
+def damaged(content: bytes, damage: Cuts) -> bytes:
+    for place, lost, junk in damage:
+        at = len(content) * place // 1000
+        content = content[:at] + junk + content[at + lost :]
+    return content

@@ -5,6 +5,7 @@ import tempfile
 
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
+import torch.utils.tensorboard  # noqa: F401
 from small_runs import spec
 
 from active_rlhf.run.training import train

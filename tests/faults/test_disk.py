@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -15,7 +14,6 @@ from run_files import assert_same_results, export_runs
 from tiny_study import small
 
 from active_rlhf.cli import main
-from active_rlhf.files import atomic
 from active_rlhf.run import reporting
 from active_rlhf.run.training import train
 from active_rlhf.study.loading import load_study, resolve_run
@@ -161,11 +159,3 @@ def test_exports_on_a_full_disk(reference, mount, tmp_path):
     (disk / "ballast").unlink()
     export_runs(study, ENVIRONMENT, runs, disk / "exports")
     assert {path.name: path.read_bytes() for path in (disk / "exports").iterdir()} == whole
-
-
-def test_a_file_is_written_whole_or_not_at_all(mount):
-    disk = mount("size=64k")
-    (disk / "table.csv").write_text("old")
-    with pytest.raises(OSError, match="No space left"), atomic(disk / "table.csv") as path:
-        path.write_bytes(bytes(2**20))
-    assert os.listdir(disk) == ["table.csv"] and (disk / "table.csv").read_text() == "old"

@@ -16,13 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from fuzzing import accepted
+from fuzzing import Cuts, accepted, cuts, damaged
 from hypothesis import strategies as st
 from run_files import STUDY, export_runs, write_run
 
 from active_rlhf.analysis.endpoints import last_evaluations
-from active_rlhf.analysis.files import write_table
-from active_rlhf.analysis.study import statistics
 from active_rlhf.errors import InputError
 from active_rlhf.results.export import METRIC, ExportError, read_records, read_runs
 from active_rlhf.study.endpoints import beside
@@ -105,23 +103,6 @@ def test_legal_forms_of_a_file_say_the_same(tmp_path):
         return True
 
     assert accepted(check, 40, legal_forms()) == 1
-
-
-def test_legal_forms_give_identical_tables(tmp_path):
-    """To the last byte: the columns reversed, a mark at the start, Windows line ends, quotes."""
-    clean, other = tmp_path / "clean.csv", tmp_path / "other.csv"
-    table = pd.DataFrame(ROWS, columns=NAMES)
-    table.to_csv(clean, index=False)
-    table[NAMES[::-1]].to_csv(
-        other, index=False, encoding="utf-8-sig", lineterminator="\r\n", quoting=csv.QUOTE_ALL
-    )
-    for path in (clean, other):
-        for name, frame in statistics(read_runs({ENV: path}), resamples=100).items():
-            write_table(frame, tmp_path / path.stem / f"{name}.parquet")
-    files = sorted((tmp_path / "clean").iterdir())
-    assert len(files) > 20
-    for file in files:
-        assert file.read_bytes() == (tmp_path / "other" / file.name).read_bytes(), file.name
 
 
 # --- damaged files -------------------------------------------------------------------------------
@@ -241,18 +222,8 @@ def test_damaged_exports(tmp_path):
     text = pd.DataFrame(ROWS, columns=NAMES).to_csv(index=False).encode()
     assert check(text)
 
-    @st.composite
-    def scribbled(draw: Any) -> bytes:
-        content = text
-        for _ in range(draw(st.integers(1, 3))):
-            begin = draw(st.integers(0, len(content)))
-            junk = draw(
-                st.binary(max_size=6) | st.sampled_from([b",", b"\n", b'"', b"\r", b"9", b"e"])
-            )
-            content = content[:begin] + junk + content[begin + draw(st.integers(0, 60)) :]
-        return content
-
-    cases = damaged_tables() | scribbled() | st.binary(max_size=60)
+    scribbled = cuts().map(lambda damage: damaged(text, damage))
+    cases = damaged_tables() | scribbled | st.binary(max_size=60)
     assert 0.005 < accepted(check, 100, cases) < 0.9
 
 
@@ -265,12 +236,8 @@ def test_damaged_evaluations(tmp_path):
     rows = [(*run, s, v, 10) for *run, v, _ in ROWS[::9] for s, v in ((500, "0.25"), (900, v))]
     text = pd.DataFrame(rows, columns=columns).to_csv(index=False).encode()
 
-    def check(faults: list[tuple[int, bytes, int]]) -> bool:
-        content = text
-        for place, junk, lost in faults:
-            begin = len(content) * place // 1000
-            content = content[:begin] + junk + content[begin + lost :]
-        path.write_bytes(content)
+    def check(damage: Cuts) -> bool:
+        path.write_bytes(damaged(text, damage))
         try:
             found = read_records({ENV: path}, numbers=columns[2:])
             judged = last_evaluations(runs, found)
@@ -285,27 +252,10 @@ def test_damaged_evaluations(tmp_path):
         return True
 
     assert check([])
-    junk = st.binary(max_size=4) | st.sampled_from([b",", b"\n", b"9", b"-", b".", b"e"])
-    fault = st.tuples(st.integers(0, 1000), junk, st.integers(0, 40))
-    assert 0.005 < accepted(check, 60, st.lists(fault, min_size=1, max_size=2)) < 0.9
+    assert 0.005 < accepted(check, 60, cuts()) < 0.9
 
 
 # --- run directories -----------------------------------------------------------------------------
-
-
-@st.composite
-def damage(draw: Any) -> list[tuple[str, int, bytes, int]]:
-    """Cuts and insertions in the files of a run: file, place in thousandths, bytes, bytes lost."""
-    names = ["run.json", "run.json", "episodes.csv", "evaluations.csv", "sessions.csv"]
-    texts = [*',\n"{}9', "nan", "NaN", "Infinity", "null", "1e999", "[" * 5000]
-    junk = st.binary(max_size=6) | st.sampled_from([text.encode() for text in texts])
-    return draw(
-        st.lists(
-            st.tuples(st.sampled_from(names), st.integers(0, 1000), junk, st.integers(0, 2000)),
-            min_size=1,
-            max_size=2,
-        )
-    )
 
 
 def test_damaged_runs(tmp_path):
@@ -321,13 +271,11 @@ def test_damaged_runs(tmp_path):
     shutil.copytree(victim, kept)
     exports = tmp_path / "exports"
 
-    def check(faults: list[tuple[str, int, bytes, int]]) -> bool:
+    def check(faults: dict[str, Cuts]) -> bool:
         shutil.rmtree(exports, ignore_errors=True)
         shutil.copytree(kept, victim, dirs_exist_ok=True)
-        for name, place, junk, lost in faults:
-            content = (victim / name).read_bytes()
-            begin = len(content) * place // 1000
-            (victim / name).write_bytes(content[:begin] + junk + content[begin + lost :])
+        for name, damage in faults.items():
+            (victim / name).write_bytes(damaged((victim / name).read_bytes(), damage))
         try:
             export_runs(study, ENV, runs, exports)
         except ExportError as error:
@@ -341,12 +289,13 @@ def test_damaged_runs(tmp_path):
 
     clean = tmp_path / "clean"
     export_runs(study, ENV, runs, clean)
-    assert check([])
-    assert accepted(check, 60, damage()) < 0.9
+    assert check({})
+    names = st.sampled_from(["run.json", "episodes.csv", "evaluations.csv", "sessions.csv"])
+    texts = cuts(b"{", b"}", b"NaN", b"Infinity", b"null", b"1e999", b"[" * 5000)
+    assert accepted(check, 60, st.dictionaries(names, texts, min_size=1, max_size=2)) < 0.9
 
 
-# --- unusual but valid results
-# -----------------------------------------------------------------------
+# --- unusual but valid results -------------------------------------------------------------------
 
 PARTS = ["duo", "ü 研究", "a__b", r"50%_a & b#1 $x$ ~^\{}", "x" * 80, "endpoint", "1", "nan", "<b>"]
 
@@ -388,18 +337,11 @@ def odd_studies(draw: Any) -> tuple[dict[str, str], dict[str, Any]]:
     """Exports (environment to CSV) of few or many runs with extreme numbers, and their study."""
     parts = draw(st.lists(st.sampled_from(PARTS), min_size=1, max_size=4, unique=True))
     seeds = draw(st.lists(st.integers(0, 10**17), min_size=1, max_size=6, unique=True))
-    envs = draw(
-        st.lists(st.sampled_from(["Ant-v5", "nan", "1"]), min_size=1, max_size=2, unique=True)
-    )
+    environments = st.sampled_from(["Ant-v5", "nan", "1"])
+    envs = draw(st.lists(environments, min_size=1, max_size=2, unique=True))
     episodes, length = draw(st.integers(1, 15)), draw(st.sampled_from([1, 1000, 10**14]))
-    kinds = [
-        st.floats(-1e50, 1e50),
-        st.floats(-100, 100),
-        st.just(7.0),
-        st.just(-0.0),
-        st.sampled_from([1.0, 2.0]),
-        st.sampled_from([0.0, 1e-320, 1e50, -1e50]),
-    ]
+    kinds = [st.floats(-1e50, 1e50), st.floats(-100, 100), st.just(7.0), st.just(-0.0)]
+    kinds += [st.sampled_from([1.0, 2.0]), st.sampled_from([0.0, 1e-320, 1e50, -1e50])]
     labels = draw(st.sampled_from([None, lambda k: k, lambda k: 3, lambda k: -k % 16]))
     judged = draw(st.booleans())
     files, judged_files = {}, {}
@@ -419,31 +361,24 @@ def odd_studies(draw: Any) -> tuple[dict[str, str], dict[str, Any]]:
             last = last.rename(columns={METRIC: "return_mean", "global_step": "step"})
             judged_files[env] = last.assign(episodes=10).to_csv(index=False)
     out = {"env": envs[0], "method": parts[0], "seed": seeds[0], "reason": "ü | y"}
+    endpoints = ["final", "last", "ema", "best", "last_steps", *(["evaluation"] * judged)]
+    known = {envs[0]: {parts[0]: {"mean": 1e300, "sd": 0.0, "n": 1}}}
     study = {
         "study": "odd",
         "methods": draw(st.sampled_from([None, {part: f"{part} |" for part in parts}])),
         "exclude": draw(st.sampled_from([[], [], [out]])),
         "statistics": {
-            "endpoint": draw(
-                st.sampled_from(["final", "last", "ema", "best", "last_steps"])
-                | st.just("evaluation" if judged else "final")
-            ),
+            "endpoint": draw(st.sampled_from(endpoints)),
             "further": draw(st.sampled_from([[], ["best", "last_steps"]])),
             "family": draw(st.sampled_from(["environment", "study"])),
             "alpha": draw(st.sampled_from([0.05, 1e-9, 0.999])),
-            "bootstrap": 100,
-            "rope": 0.05,
+            **{"bootstrap": 100, "rope": 0.05},
         },
-        "figures": Figures().as_dict(),
+        "figures": Figures().as_dict() | {"formats": []},  # pictures alone
         "total_steps": None,
-        "baselines": {},
         "evaluations": judged_files,
-        "references": [],
-        "asking": {},
-        "environments": [],
-        "published": draw(
-            st.sampled_from([None, {envs[0]: {parts[0]: {"mean": 1e300, "sd": 0.0, "n": 1}}}])
-        ),
+        **{"baselines": {}, "references": [], "asking": {}, "environments": []},
+        "published": draw(st.sampled_from([None, known])),
     }
     return files, study
 
@@ -453,11 +388,11 @@ def analysed(folder: Path, files: dict[str, str], study: dict[str, Any], figures
     exports = {env: folder / f"{i}.csv" for i, env in enumerate(files)}
     for env, path in exports.items():
         path.write_text(files[env])
-    evaluations = {env: folder / f"{i}.evaluations.csv" for i, env in enumerate(files)}
     judged = study["evaluations"]
     for env, text in judged.items():
-        evaluations[env].write_text(text)
-    study["evaluations"] = {env: str(evaluations[env]) for env in judged}
+        path = exports[env].with_suffix(".evaluations.csv")
+        path.write_text(text)
+        judged[env] = str(path)
     beside_it = beside(study["statistics"]["endpoint"], bool(judged))
     study["measures"] = ["endpoint", "auc", *beside_it]
     scopes = ["", *files]
@@ -478,8 +413,8 @@ def analysed(folder: Path, files: dict[str, str], study: dict[str, Any], figures
             }
         )
 
-    def pair(name: str) -> list[str]:
-        return [str(folder / f"{name}.{kind}") for kind in ("png", "pdf")]
+    def picture(name: str) -> str:
+        return str(folder / f"{name}.png")
 
     if not script("statistics", study, Files(), made, log):
         return False
@@ -491,14 +426,13 @@ def analysed(folder: Path, files: dict[str, str], study: dict[str, Any], figures
     assert script("findings", study, of("comparisons", "summary", "limits"), page, log)
     if figures:
         for name, frame in (("learning_curves", "curves"), ("effects", "comparisons")):
-            paths = [path for scope in scopes for path in pair(f"{scope}/{name}")]
-            drawn = Files(enumerate(paths))
+            drawn = Files(enumerate(picture(f"{scope}/{name}") for scope in scopes))
             assert script(f"figures/{name}", study, of(frame), drawn, log)
         whole = study | {"scopes": [""], "measures": ["endpoint"]}
-        points = Files(enumerate(pair("endpoints")))
+        points = Files({0: picture("endpoints")})
         assert script("figures/endpoints", whole, of("endpoints", "summary"), points, log)
         ranked = ("improvement", "critical_difference")
-        ranking = Files({name: pair(name) for name in ranked})
+        ranking = Files({name: [picture(name)] for name in ranked})
         inputs = of("improvement", "summary", "ranks")
         assert script("figures/rankings", whole, inputs, ranking, log)
     return True

@@ -58,11 +58,6 @@ def test_held_out_counts_add_up_and_never_stray_from_their_share(budget, share):
         assert abs(held - Fraction(round(float(share) * total), total) * asked) <= Fraction(1, 2)
 
 
-def test_the_thesis_holds_out_two_of_every_ten():
-    assert held_out_per_session([10] * 50, 0.2) == [2] * 50
-    assert held_out_per_session([1] * 4, 0.5) == [0, 1, 0, 1]
-
-
 @given(st.integers(1, 2000), st.integers(1, 2000), st.integers(0, 2000))
 def test_sessions_are_evenly_spaced_from_the_first_one_on(rollouts, sessions, first):
     if sessions > rollouts - first:

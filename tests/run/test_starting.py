@@ -115,17 +115,9 @@ def edited(path: Path, **changes) -> None:
 REFUSED = {
     "no such run": (lambda run: shutil.rmtree(run), {}, "there is no run results/before/"),
     "unfinished": (lambda run: (run / "run.json").unlink(), {}, "is not finished (it has no run"),
-    "half": (
-        lambda run: edited(run / "run.json", status="running"),
-        {},
-        "is not finished (its run.json says so)",
-    ),
+    "half": (lambda run: edited(run / "run.json", status="running"), {}, "(its run.json says so)"),
     "not a run": (lambda run: (run / "run.json").write_text("{}"), {}, "is not that of a run"),
-    "edited": (
-        lambda run: (run / "policy.safetensors").write_bytes(b""),
-        {},
-        "is not the file that the run wrote",
-    ),
+    "edited": (lambda run: (run / "policy.safetensors").write_bytes(b""), {}, "is not the file th"),
     "another environment": (
         lambda run: None,
         {"environments": ["Pendulum-v1"], "start_from": SOURCES},

@@ -26,21 +26,13 @@ NODE = Path(__file__).with_name("single_node.sh")
 UNAVAILABLE = 3  # its exit status where SLURM cannot be installed
 PATIENCE = 600  # seconds; anything that takes longer hangs
 
-STUDY: dict[str, Any] = (
-    TINY
-    | AUTO
-    | {
-        "study": "cluster",
-        "selectors": ["random", "duo"],
-        "resources": {
-            "mem_mb": 1500,
-            "runtime": 7,
-            "partition": "standard",
-            "account": "project",
-            "gres": "gpu:1",
-        },
-    }
-)
+ASKED = {"mem_mb": 1500, "runtime": 7, "partition": "standard", "account": "project"}
+STUDY: dict[str, Any] = TINY | AUTO
+STUDY |= {
+    "study": "cluster",
+    "selectors": ["random", "duo"],
+    "resources": ASKED | {"gres": "gpu:1"},
+}
 
 
 @pytest.fixture(scope="session")
@@ -234,7 +226,7 @@ class LoneRun:
 
     @classmethod
     def create(cls, folder: Path, **resources: Any) -> "LoneRun":
-        changes = {"seeds": [1], "selectors": ["duo"], "total_steps": 40 * 1024}
+        changes = {"seeds": [1], "selectors": ["duo"], "total_steps": 24 * 1024}
         changes |= {"resources": resources}
         return cls(Study.create(folder / "study", **changes))
 
@@ -267,13 +259,8 @@ class LoneRun:
         """They are those of a run that nothing disturbed."""
         of_run = "--study study.yaml --env Hopper-v5 --selector duo --seed 1"
         self.study.start(f"active-rlhf train {of_run} --out undisturbed").succeed()
-        for name in (
-            "episodes.csv",
-            "evaluations.csv",
-            "sessions.csv",
-            "labels.npz",
-            "policy.safetensors",
-        ):
+        tables = ("episodes.csv", "evaluations.csv", "sessions.csv")
+        for name in (*tables, "labels.npz", "policy.safetensors"):
             undisturbed = self.study.folder / "undisturbed" / name
             assert (self.path / name).read_bytes() == undisturbed.read_bytes(), name
 
@@ -334,20 +321,18 @@ def a_run_that_needs_more_memory(folder: Path) -> None:
 
 
 def a_sweep(folder: Path) -> None:
-    """Its trials are jobs, and it chooses what it chooses here."""
+    """Its trials are jobs, and it chooses from them."""
     space = {"reward_model.learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}}
     sweep = {"seeds": [101], "trials": 2, "per_round": 1, "space": space}
     changes = {"selectors": ["random"], "sweep": sweep, "resources": {"mem_mb": 1500}}
     changes |= {"evaluation": {"every": 4096, "episodes": 10}}
-    there, here = (Study.create(folder / name, **changes) for name in ("there", "here"))
-    command = "snakemake --configfile study.yaml --until choose --profile profiles"
-    workflow = there.start(f"{command}/slurm {SOON}")
-    here.start(f"{command}/local").succeed()
+    study = Study.create(folder / "study", **changes)
+    options = f"--configfile study.yaml --until choose --profile profiles/slurm {SOON}"
+    workflow = study.start(f"snakemake {options}")
     workflow.succeed()
     jobs = workflow.jobs()
     assert [job["JobState"] for job in jobs] == ["COMPLETED"] * 2, jobs
-    choices = "sweep/choices.json"
-    assert (there.results / choices).read_bytes() == (here.results / choices).read_bytes()
+    assert (study.results / "sweep/choices.json").exists()
 
 
 STORIES = (
@@ -405,17 +390,10 @@ def planned(study: Study, arguments: str) -> str:
     return study.start(f"snakemake --configfile study.yaml --dry-run {arguments}").succeed()
 
 
-def test_only_training_is_submitted(tmp_path):
-    study = Study.create(tmp_path / "study", baselines=True)
-    snakefile = 'include: "Snakefile"\nprint("submitted:", sorted({r.name for r in workflow.rules}'
-    (study.folder / "every.smk").write_text(f"{snakefile} - workflow._localrules))\n")
-    said = planned(study, "--profile profiles/slurm --snakefile every.smk")
-    assert "submitted: ['probe', 'train']" in said
-
-
-def test_the_studys_placement_wins_over_the_profiles(tmp_path):
-    study = Study.create(tmp_path / "study", resources=RESOURCES["resources"])
+def test_only_training_is_submitted_where_the_study_says_and_else_the_profile(tmp_path):
+    study = Study.create(tmp_path / "study", resources=RESOURCES["resources"], baselines=True)
     bare = Study.create(tmp_path / "bare", resources={})
+    snakefile = 'include: "Snakefile"\nprint("submitted:", sorted({r.name for r in workflow.rules}'
     profile = tmp_path / "profile"
     profile.mkdir()
     content = yaml.safe_load((REPOSITORY / "profiles/slurm/config.yaml").read_text())
@@ -424,7 +402,10 @@ def test_the_studys_placement_wins_over_the_profiles(tmp_path):
     (profile / "config.yaml").write_text(yaml.safe_dump(content))
 
     def asked(study: Study) -> dict[str, str]:
-        job = planned(study, f"--profile {profile}").split("rule train:")[1]
+        (study.folder / "every.smk").write_text(f"{snakefile} - workflow._localrules))\n")
+        said = planned(study, f"all --profile {profile} --snakefile every.smk")
+        assert "submitted: ['probe', 'train']" in said
+        job = said.split("rule train:")[1]
         return dict(re.findall(r"(\w+)=([^,\s]+)", job.split("resources:")[1].split("\n")[0]))
 
     own, default = asked(study), asked(bare)
@@ -437,10 +418,9 @@ def test_the_studys_placement_wins_over_the_profiles(tmp_path):
 
 def test_the_documented_commands_are_accepted(tmp_path):
     study = Study.create(tmp_path / "study")
-    for command in COMMANDS:
-        if command.startswith("snakemake --profile"):
-            dry = command if "--dry-run" in command else f"{command} --dry-run"
-            assert "train" in study.start(f"{dry} --quiet rules").succeed()
+    submit = [command for command in COMMANDS if command.startswith("snakemake --profile")]
+    (dry,) = {f"{command.removesuffix(' --dry-run')} --dry-run" for command in submit}
+    assert "train" in study.start(f"{dry} --quiet rules").succeed()
 
 
 def test_another_executor_takes_the_same_study(tmp_path):
