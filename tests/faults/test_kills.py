@@ -412,15 +412,17 @@ def test_a_study_killed_again_and_again_trains_nothing_twice(tmp_path, undisturb
     under_way = study.unfinished()
     process.kill()
     process.wait()
+    study.end(study.begin("--unlock"))
 
     # Everything is killed at once, as when a machine goes down.
-    process = study.begin("--nolock")
+    process = study.begin()
     wait_until(lambda: under_way <= study.having("run.json") and study.unfinished())
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     complete, cut = study.started(), study.unfinished()
+    study.end(study.begin("--unlock"))
 
-    study.end(study.begin("--nolock"))
+    study.end(study.begin())
     assert complete.items() <= study.started().items()
     for run, of in study.runs.items():
         assert result(run)["resumed"] == (run in cut)
