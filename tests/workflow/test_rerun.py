@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from base64 import urlsafe_b64encode
 
 import pytest
 from studies import REPOSITORY, Study
@@ -115,6 +116,18 @@ def test_forced_runs_are_trained_again(study):
     assert again("results/tiny/runs/Hopper-v5/random/2/run.json") == {"random/2"}
     study.configure(selectors=["random"])
     assert again("train") == {"random/1", "random/2"}
+
+
+def test_a_run_that_ended_after_its_snakemake_was_killed_is_not_trained_again(study):
+    """Snakemake has it down as incomplete then, and makes it again by force."""
+    file = "results/tiny/runs/Hopper-v5/random/2/run.json"
+    before = (study.folder / file).read_bytes()
+    mark = study.folder / ".snakemake/incomplete" / urlsafe_b64encode(file.encode()).decode()
+    mark.touch()
+    done = study.snakemake("--until", "train")
+    assert done.returncode == 0 and not mark.exists(), done.stderr
+    assert done.stderr.count("steps done: train") == 1
+    assert (study.folder / file).read_bytes() == before
 
 
 def test_a_probe_set_made_again_trains_nothing(study):

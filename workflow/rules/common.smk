@@ -273,10 +273,25 @@ def versions():
     return json.dumps(library_versions(), sort_keys=True)
 
 
+def asked_by_force(job):
+    """Whether the user asked for a job with `--forcerun`, `--force` or `--forceall`.
+
+    Snakemake forces what it was killed at before it could record it, too; but such a run may well be
+    complete, or on its way.
+    """
+    given = workflow.dag_settings
+    names = {job.rule.name, *map(os.path.relpath, job.output)}
+    return (
+        given.forceall
+        or (given.forcetargets and job in job.dag.targetjobs)
+        or not names.isdisjoint(map(os.path.relpath, given.forcerun))
+    )
+
+
 def forget_forced(jobs):
-    """Make runs and probe sets that were asked for by force (`--forcerun`) start afresh."""
+    """Make runs and probe sets that were asked for by force start afresh."""
     for job in jobs:
-        if job.rule.name in ("train", "probe") and job.dag.reason(job).forced:
+        if job.rule.name in ("train", "probe") and asked_by_force(job):
             from active_rlhf.run.directory import forget_run
 
             made = Path(job.output[0])
