@@ -11,18 +11,18 @@ import pytest
 from active_rlhf import parts
 from active_rlhf.run import identity
 from active_rlhf.run.identity import PACKAGE, code_fingerprint, run_files, unhashed
+from active_rlhf.selection.presets import PRESETS
 from active_rlhf.study import known
 from active_rlhf.study.loading import load_study, resolve_run
 from active_rlhf.study.settings import Choice
 
-DISAGREEING = "disagreement", "probability", "k_center_disagreement"
 STUDY = load_study(
     "study.yaml",
     data={
         "study": "s",
         "seeds": [1],
         "environments": ["HalfCheetah-v5"],
-        "selectors": ["random", "duo", "variquery", "hybrid", *DISAGREEING, "true_reward"],
+        "selectors": [*PRESETS, "true_reward"],
     },
 )
 SPECS = {name: resolve_run(STUDY, "HalfCheetah-v5", name, 1) for name in STUDY.selectors}
@@ -55,7 +55,9 @@ def changed(package):
 def test_an_edit_makes_stale_the_runs_that_use_it_and_no_others(changed):
     assert changed("selection/pickers/dpp.py") == {"hybrid"}
     assert "duo" in changed("selection/pickers/kmeans.py")
-    assert changed("selection/scores/disagreement.py") == set(DISAGREEING)
+    assert changed("selection/scores/disagreement.py") == {
+        *("disagreement", "probability", "k_center_disagreement")
+    }
     assert changed("selection/candidates/on_policy.py") == {"duo", "hybrid"}
     assert changed("selection/filters/consensual.py") == {"duo"}
     assert changed("selection/presets.py") == set()
@@ -64,13 +66,16 @@ def test_an_edit_makes_stale_the_runs_that_use_it_and_no_others(changed):
     assert changed("teachers/bpref.py") == set()
     assert changed("behaviour/ledger.py") == ASKING
     assert changed("selection/selector.py") == ASKING
+    assert changed("selection/pairs.py") == ASKING
+    assert changed("run/session.py") == ASKING
     assert changed("agents/ppo/update.py") == EVERYTHING
+    assert changed("agents/kernels.py") == EVERYTHING
     assert changed("run/loop.py") == EVERYTHING
 
 
 def test_comments_docstrings_and_layout_make_nothing_stale(package, changed):
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    for file in ("run/loop.py", "teachers/oracle.py"):
+    for file in ("run/loop.py", "selection/pairs.py", "teachers/oracle.py"):
         tree = ast.parse((package / file).read_text())
         for node in ast.walk(tree):
             if isinstance(node, documented) and ast.get_docstring(node):

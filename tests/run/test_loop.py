@@ -1,4 +1,4 @@
-"""Whole runs: what they write, and that they depend on the spec alone."""
+"""Whole runs: what they write, that they learn, and that they depend on the spec alone."""
 
 import json
 import multiprocessing
@@ -109,7 +109,7 @@ with threadpool_limits(1):
 
 
 @pytest.mark.slow
-def test_a_cold_cache_changes_nothing_and_is_filled_before_the_first_run(tmp_path, of):
+def test_a_cold_cache_changes_nothing_and_a_warm_one_compiles_nothing(tmp_path, of):
     """Runs share compiled code, which is made once per machine before the first of them starts."""
     (tmp_path / "spec.json").write_text(json.dumps(spec("hybrid").as_dict()))
     code = """
@@ -128,12 +128,13 @@ for name, module in list(sys.modules.items()):
                 hits += stats.cache_hits.total()
 assert hits > 15
 """
-    subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "spec.json"), str(tmp_path / "cold")],
-        env=os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")},
-        check=True,
-    )
-    same(tmp_path / "cold", of("hybrid"))
+    for name in ("cold", "warm"):
+        subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / "spec.json"), str(tmp_path / name)],
+            env=os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")},
+            check=True,
+        )
+        same(tmp_path / name, of("hybrid"))
 
 
 def test_a_run_writes_what_it_promises(of):
@@ -286,6 +287,24 @@ def test_a_reward_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
     with pytest.raises(FloatingPointError, match=r"step 1024: prediction: rewards not finite"):
         run(tmp_path, "random")
     assert not (tmp_path / "run" / "run.json").exists()
+
+
+@pytest.mark.slow
+def test_ppo_on_the_true_reward_learns(tmp_path):
+    change = {"rollout_steps": 2048, "gamma": 0.98, "gae_lambda": 0.9}
+    data = {
+        "study": "test",
+        "seeds": [1],
+        "environments": ["HalfCheetah-v5"],
+        "selectors": ["true_reward"],
+        "total_steps": 61440,
+        "agent": change,
+        "evaluation": {"every": 61440, "episodes": 1},
+    }
+    study = load_study("config/test.yaml", data=data)
+    train(resolve_run(study, "HalfCheetah-v5", "true_reward", 1), tmp_path)
+    returns = pd.read_csv(tmp_path / "episodes.csv")["return"]
+    assert returns[:5].mean() < -100 and returns[-5:].mean() > 200
 
 
 def test_answers_agree_with_the_true_returns_beside_them(tmp_path):

@@ -321,18 +321,20 @@ def a_run_that_needs_more_memory(folder: Path) -> None:
 
 
 def a_sweep(folder: Path) -> None:
-    """Its trials are jobs, and it chooses from them."""
+    """Its trials are jobs, and it chooses what it chooses here."""
     space = {"reward_model.learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}}
     sweep = {"seeds": [101], "trials": 2, "per_round": 1, "space": space}
     changes = {"selectors": ["random"], "sweep": sweep, "resources": {"mem_mb": 1500}}
     changes |= {"evaluation": {"every": 4096, "episodes": 10}}
-    study = Study.create(folder / "study", **changes)
-    options = f"--configfile study.yaml --until choose --profile profiles/slurm {SOON}"
-    workflow = study.start(f"snakemake {options}")
+    there, here = (Study.create(folder / name, **changes) for name in ("there", "here"))
+    command = "snakemake --configfile study.yaml --until choose --profile profiles"
+    workflow = there.start(f"{command}/slurm {SOON}")
+    here.start(f"{command}/local").succeed()
     workflow.succeed()
     jobs = workflow.jobs()
     assert [job["JobState"] for job in jobs] == ["COMPLETED"] * 2, jobs
-    assert (study.results / "sweep/choices.json").exists()
+    choices = "sweep/choices.json"
+    assert (there.results / choices).read_bytes() == (here.results / choices).read_bytes()
 
 
 STORIES = (

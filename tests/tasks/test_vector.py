@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from active_rlhf.behaviour.store import SegmentStore, schema
 from active_rlhf.run.checkpoint import pack, unpack
+from active_rlhf.tasks import NotReproducible
 from active_rlhf.tasks.gym import GymTask
 from active_rlhf.tasks.rollout import Rollout, collect, collect_in_step
 from active_rlhf.tasks.vector import TasksInStep
@@ -100,6 +101,21 @@ def test_a_store_of_several_is_restored_from_pieces_of_any_size(lanes, sizes, da
     assert other.finished_episodes() == store.finished_episodes()
     np.testing.assert_array_equal(np.array(other.finals), np.array(store.finals))
     assert other.origins == store.origins
+
+
+def test_environments_in_step_are_restored_by_replaying_each_episode():
+    parts, task = rollouts(3, [30, 11])
+    store = kept(parts, task, 3, in_step(3).origins)
+    now = [store.current(lane, elapsed) for lane, elapsed in enumerate(task.elapsed)]
+    actions, rewards = ([column[rows] for rows in now] for column in (store.actions, store.rewards))
+    other, state = in_step(3), unpack(pack(task.state_dict()))
+    other.load_state_dict(state, actions, rewards)
+    after = [collect_in_step(one, 60, lambda o, t: np.ones(3, int)) for one in (task, other)]
+    for name in NAMES:
+        np.testing.assert_array_equal(*(getattr(one, name) for one in after))
+    actions[1] = 1 - actions[1]
+    with pytest.raises(NotReproducible, match="CartPole-v1"):
+        in_step(3).load_state_dict(state, actions, rewards)
 
 
 def test_a_rollout_of_other_environments_is_refused():
