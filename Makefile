@@ -68,7 +68,7 @@ check: $(READY)  ## style, types and the quick tests
 		-m "not slow and not slurm" || tests=$$?; \
 	wait $$! || lint=$$?; cat $$TMPDIR/lint; exit $${tests:-$${lint:-0}}
 
-# Three at once also on two cores: some tests wait for SLURM.
+# Four at once also on two cores: many tests wait, for SLURM or for processes.
 test: $(READY) lint  ## style, types and every test; says at the end what was left out and why
 	pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
