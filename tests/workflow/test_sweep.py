@@ -47,7 +47,9 @@ def finished(tmp_path_factory) -> Study:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    study.runs_before = {p: p.stat().st_mtime_ns for p in folder.rglob("run.json")}
+    # Policies, since Snakemake makes run.json again if it did not see its job end.
+    trained = [path.with_name("policy.safetensors") for path in folder.rglob("finished.json")]
+    study.runs_before = {path: path.stat().st_mtime_ns for path in trained}
     study.run(*study.command(), "--unlock")
     ended = study.snakemake()
     assert ended.returncode == 0, ended.stdout + ended.stderr
