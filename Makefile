@@ -25,7 +25,7 @@ venv: $(READY)  ## create .venv with the pinned dependencies and this package
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	pip install --quiet --constraint constraints.txt --editable '.[test]'
+	pip install --quiet --no-compile --constraint constraints.txt --editable '.[test]'
 	active-rlhf warm-up
 	touch $@
 
@@ -60,17 +60,20 @@ thesis-dry: $(READY)  ## show the jobs of the thesis study, starting none
 # Caches and temporary files stay in this folder.
 check: export XDG_CACHE_HOME := $(CURDIR)/.cache
 check: export TMPDIR := $(CURDIR)/.cache/tmp
+check: PYTEST := pytest --numprocesses auto -m "not slow and not slurm"
 check: $(READY)  ## style, types and the quick tests
 	@mkdir -p $$TMPDIR
-	@echo "make lint runs beside the tests; what it says comes last"
-	@make --no-print-directory lint > $$TMPDIR/lint 2>&1 & \
-	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder \
-		-m "not slow and not slurm" || tests=$$?; \
-	wait $$! || lint=$$?; cat $$TMPDIR/lint; exit $${tests:-$${lint:-0}}
+	@$(LINT_AND_TEST)
 
 # Four at once also on two cores: many tests wait, for SLURM or for processes.
-test: $(READY) lint  ## style, types and every test; says at the end what was left out and why
-	pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+test: PYTEST := pytest --numprocesses 4
+test: $(READY)  ## style, types and every test; says at the end what was left out and why
+	@$(LINT_AND_TEST)
+
+LINT_AND_TEST = echo "make lint runs beside the tests; what it says comes last"; \
+	said=$$(mktemp); $(MAKE) --no-print-directory lint > $$said 2>&1 & lint=$$!; \
+	$(PYTEST) --dist loadfile --no-loadscope-reorder || tests=$$?; \
+	wait $$lint || style=$$?; cat $$said; rm $$said; exit $${tests:-$${style:-0}}
 
 lint: $(READY)  ## style and types of the package, style and checks of the workflow
 	ruff check .

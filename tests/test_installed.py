@@ -1,5 +1,7 @@
 """The package as a user installs it: a wheel, and nothing beside what it declares to need."""
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -13,7 +15,32 @@ import yaml
 from packaging.requirements import Requirement
 from tiny_study import AUTO, ONE_FIGURE, TINY
 
+from active_rlhf.run.training import train
+from active_rlhf.study.settings import Spec
+
 ROOT = Path(__file__).parents[1]
+# Trains the spec of a file; fails if that compiles anything.
+WARM = """
+import json, sys
+from active_rlhf.compute.compilation import Kernel
+from active_rlhf.run.training import train
+from active_rlhf.study.settings import Spec
+train(Spec(**json.load(open(sys.argv[1]))), sys.argv[2], probe=sys.argv[3])
+hits = 0
+for name, module in list(sys.modules.items()):
+    if name.startswith("active_rlhf."):
+        for kernel in vars(module).values():
+            if isinstance(kernel, Kernel):
+                stats = kernel.dispatcher.stats
+                assert not stats.cache_misses, (name, kernel.__name__, stats)
+                hits += stats.cache_hits.total()
+assert hits > 15
+"""
+# Functions of the spec alone.
+RESULTS = (
+    *("episodes.csv", "evaluations.csv", "sessions.csv", "labels.npz"),
+    *("policy.safetensors", "reward_model.safetensors"),
+)
 
 
 def closure(requirements: list[str]) -> dict[str, Distribution]:
@@ -89,7 +116,9 @@ def run(folder: Path, program: str, *arguments: str) -> str:
     done = subprocess.run(
         [folder / "env/bin" / program, *arguments],
         cwd=folder,
-        env={"HOME": str(folder), "LANG": "C.UTF-8", "PATH": f"{folder}/env/bin:/usr/bin:/bin"},
+        env={"HOME": str(folder), "LANG": "C.UTF-8", "PATH": f"{folder}/env/bin:/usr/bin:/bin"}
+        # For which processor linear algebra is done, on which its last bits depend.
+        | {name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_")},
         capture_output=True,
         text=True,
     )
@@ -98,7 +127,9 @@ def run(folder: Path, program: str, *arguments: str) -> str:
 
 
 @pytest.mark.slow
-def test_without_extras_the_package_trains_and_analyses_a_study(installed):
+def test_without_extras_the_package_trains_and_analyses_a_study(installed, tmp_path):
+    """Its runs share compiled code, which is made before the first of them: where nothing had been
+    compiled, a run has the results that it has here, and the next one compiles nothing."""
     code = (
         "import active_rlhf, importlib.util as u; print(active_rlhf.__file__); print([n for n in "
         "('imageio_ffmpeg', 'playwright', 'pytest', 'sklearn', 'wandb') if u.find_spec(n)])"
@@ -118,3 +149,13 @@ def test_without_extras_the_package_trains_and_analyses_a_study(installed):
     run(installed, "active-rlhf", "verify", "results/tiny")
     mine = "results/tiny/runs/Hopper-v5/mine/1"
     run(installed, "active-rlhf", "queries", mine, "--out", "queries.html")
+
+    cold = installed / "results/tiny/runs/Hopper-v5/hybrid/1"
+    spec = json.loads((cold / "run.json").read_text())["spec"]
+    (installed / "spec.json").write_text(json.dumps(spec))
+    probe = "results/tiny/probes/Hopper-v5.npz"
+    run(installed, "python", "-c", WARM, "spec.json", "warm", probe)
+    train(Spec(**spec), tmp_path, probe=installed / probe)
+    for again in (installed / "warm", tmp_path):
+        for name in RESULTS:
+            assert (again / name).read_bytes() == (cold / name).read_bytes(), name

@@ -108,35 +108,6 @@ with threadpool_limits(1):
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
-@pytest.mark.slow
-def test_a_cold_cache_changes_nothing_and_a_warm_one_compiles_nothing(tmp_path, of):
-    """Runs share compiled code, which is made once per machine before the first of them starts."""
-    (tmp_path / "spec.json").write_text(json.dumps(spec("hybrid").as_dict()))
-    code = """
-import json, sys
-from active_rlhf.compute.compilation import Kernel
-from active_rlhf.run.training import train
-from active_rlhf.study.settings import Spec
-train(Spec(**json.load(open(sys.argv[1]))), sys.argv[2])
-hits = 0
-for name, module in list(sys.modules.items()):
-    if name.startswith("active_rlhf."):
-        for kernel in vars(module).values():
-            if isinstance(kernel, Kernel):
-                stats = kernel.dispatcher.stats
-                assert not stats.cache_misses, (name, kernel.__name__, stats)
-                hits += stats.cache_hits.total()
-assert hits > 15
-"""
-    for name in ("cold", "warm"):
-        subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path / "spec.json"), str(tmp_path / name)],
-            env=os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")},
-            check=True,
-        )
-        same(tmp_path / name, of("hybrid"))
-
-
 def test_a_run_writes_what_it_promises(of):
     out = of("duo")
     result = json.loads((out / "run.json").read_text())

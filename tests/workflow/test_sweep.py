@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 from studies import Study
+from tiny_study import ONE_FIGURE
 
 from active_rlhf.cli import main
 from active_rlhf.results.verify import PROBLEM, verify
@@ -31,7 +32,7 @@ SWEEP = {
 CHANGES = {
     "evaluation": {"every": 4096, "episodes": 10},
     "statistics": {"bootstrap": 200},
-    "figures": {"only": ["effects"]},
+    **ONE_FIGURE,
     "sweep": SWEEP,
 }
 
