@@ -25,7 +25,7 @@ venv: $(READY)  ## create .venv with the pinned dependencies and this package
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	pip install --quiet --no-compile --constraint constraints.txt --editable '.[test]'
+	pip install --quiet --constraint constraints.txt --editable '.[test]'
 	active-rlhf warm-up
 	touch $@
 
