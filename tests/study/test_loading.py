@@ -585,6 +585,17 @@ def test_checks_apply_to_the_runs_in_question():
         load_study("small.yaml", data=vae, cells=[("HalfCheetah-v5", "hybrid")])
 
 
+@pytest.mark.parametrize("name", ["random", "true_reward", "random_policy"])
+def test_a_spec_that_is_read_is_the_one_that_was_written(name, tmp_path):
+    """Also where the agent acts in several environments, in which random policies do not count."""
+    agent = {"name": "a2c", "environments": 4, "rollout_steps": 64}
+    study = load_study("small.yaml", data=SMALL | {"agent": agent, "total_steps": 100_000})
+    spec = resolve_run(study, "HalfCheetah-v5", name, 1)
+    path = tmp_path / "spec.json"
+    path.write_text(json.dumps(spec.as_dict()))
+    assert load_spec(path) == spec
+
+
 def test_any_preset_can_be_trained_with_what_is_tuned_for_it(tmp_path):
     tuned = {"selectors": {"hybrid": {"picker": {"beta": 0.25}}}}
     write(tmp_path / "environments/HalfCheetah-v5.yaml", tuned)

@@ -76,6 +76,7 @@ from active_rlhf.study.settings import (
 )
 from active_rlhf.study.starting import is_own, source_for, started
 
+UNIFORM = "uniform"  # the agent of random_policy
 RANDOM_ROLLOUTS = 20  # it does not learn, so a few are enough to know its return
 PAIRING = ("pairing", "clusters")
 RESERVED = ("all", "overhead")  # names of results about all environments
@@ -593,14 +594,14 @@ def _spec(
 ) -> Spec:
     """The spec of a run: just the settings that it uses."""
     total_steps = settings.total_steps
-    if selector == RANDOM_POLICY:
+    if selector == RANDOM_POLICY and settings.agent.name != UNIFORM:  # else it is a spec's own
         size = rollout_steps(settings.agent) * lanes(settings.agent)
         total_steps = min(total_steps, RANDOM_ROLLOUTS * size)
     given: dict[str, Any] = {"environment": environment, "selector": selector, "seed": seed}
     given |= {"total_steps": total_steps, "options": settings.options or None}
     agent = settings.agent
     if selector == RANDOM_POLICY:
-        kept = {"name": "uniform", "rollout_steps": rollout_steps(agent)}
+        kept = {"name": UNIFORM, "rollout_steps": rollout_steps(agent)}
         agent = Choice.model_validate(kept)
     elif settings.start_from:
         given["start_from"] = StartFrom(run=settings.start_from)
