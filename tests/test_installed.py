@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from run_files import assert_same_results
 from tiny_study import AUTO, ONE_FIGURE, TINY
 
 from active_rlhf.run.training import train
@@ -25,7 +26,7 @@ import json, sys
 from active_rlhf.compute.compilation import Kernel
 from active_rlhf.run.training import train
 from active_rlhf.study.settings import Spec
-train(Spec(**json.load(open(sys.argv[1]))), sys.argv[2], probe=sys.argv[3])
+train(Spec(**json.load(open(sys.argv[1]))), sys.argv[2])
 hits = 0
 for name, module in list(sys.modules.items()):
     if name.startswith("active_rlhf."):
@@ -36,11 +37,6 @@ for name, module in list(sys.modules.items()):
                 hits += stats.cache_hits.total()
 assert hits > 15
 """
-# Functions of the spec alone.
-RESULTS = (
-    *("episodes.csv", "evaluations.csv", "sessions.csv", "labels.npz"),
-    *("policy.safetensors", "reward_model.safetensors"),
-)
 
 
 def closure(requirements: list[str]) -> dict[str, Distribution]:
@@ -153,9 +149,7 @@ def test_without_extras_the_package_trains_and_analyses_a_study(installed, tmp_p
     cold = installed / "results/tiny/runs/Hopper-v5/hybrid/1"
     spec = json.loads((cold / "run.json").read_text())["spec"]
     (installed / "spec.json").write_text(json.dumps(spec))
-    probe = "results/tiny/probes/Hopper-v5.npz"
-    run(installed, "python", "-c", WARM, "spec.json", "warm", probe)
-    train(Spec(**spec), tmp_path, probe=installed / probe)
+    run(installed, "python", "-c", WARM, "spec.json", "warm")
+    train(Spec(**spec), tmp_path)
     for again in (installed / "warm", tmp_path):
-        for name in RESULTS:
-            assert (again / name).read_bytes() == (cold / name).read_bytes(), name
+        assert_same_results(again, cold)

@@ -76,7 +76,6 @@ from active_rlhf.study.settings import (
 )
 from active_rlhf.study.starting import is_own, source_for, started
 
-UNIFORM = "uniform"  # the agent of random_policy
 RANDOM_ROLLOUTS = 20  # it does not learn, so a few are enough to know its return
 PAIRING = ("pairing", "clusters")
 RESERVED = ("all", "overhead")  # names of results about all environments
@@ -222,7 +221,7 @@ def resolve_run(study: Study, environment: str, method: str, seed: int) -> Spec:
     selector, variant = split(method)
     if variant and variant not in (study.variants or {}):
         raise ConfigError(unknown(where, "variant", variant, study.variants or ["none"]))
-    settings = settings_of(study, environment, variant, selector)
+    settings = _settings_of_cell(study, environment, variant, selector)
     composition = _selected(settings, selector)
     if composition is None and selector not in BASELINES:
         from active_rlhf.selection.presets import PRESETS
@@ -584,6 +583,17 @@ def _selected(settings: EnvironmentSettings, selector: str) -> Composition | Non
     return _composition(PRESETS[selector], Sources(selector, []), ())
 
 
+def _settings_of_cell(
+    study: Study, environment: str, variant: str, selector: str
+) -> EnvironmentSettings:
+    """What the study sets for a cell; a random policy has no more steps than tell its return."""
+    settings = settings_of(study, environment, variant, selector)
+    if selector != RANDOM_POLICY:
+        return settings
+    few = RANDOM_ROLLOUTS * rollout_steps(settings.agent) * lanes(settings.agent)
+    return settings.model_copy(update={"total_steps": min(settings.total_steps, few)})
+
+
 def _spec(
     environment: str,
     selector: str,
@@ -593,15 +603,11 @@ def _spec(
     sources: Sources,
 ) -> Spec:
     """The spec of a run: just the settings that it uses."""
-    total_steps = settings.total_steps
-    if selector == RANDOM_POLICY and settings.agent.name != UNIFORM:  # else it is a spec's own
-        size = rollout_steps(settings.agent) * lanes(settings.agent)
-        total_steps = min(total_steps, RANDOM_ROLLOUTS * size)
     given: dict[str, Any] = {"environment": environment, "selector": selector, "seed": seed}
-    given |= {"total_steps": total_steps, "options": settings.options or None}
+    given |= {"total_steps": settings.total_steps, "options": settings.options or None}
     agent = settings.agent
     if selector == RANDOM_POLICY:
-        kept = {"name": UNIFORM, "rollout_steps": rollout_steps(agent)}
+        kept = {"name": "uniform", "rollout_steps": rollout_steps(agent)}
         agent = Choice.model_validate(kept)
     elif settings.start_from:
         given["start_from"] = StartFrom(run=settings.start_from)
@@ -804,7 +810,7 @@ def _given(settings: EnvironmentSettings) -> dict[str, Any]:
 
 def _spec_under(study: Study, environment: str, selector: str, variant: str) -> Spec:
     """A cell's spec without the variant's name."""
-    settings = settings_of(study, environment, variant, selector)
+    settings = _settings_of_cell(study, environment, variant, selector)
     composition = _selected(settings, selector)
     return _spec(environment, selector, 0, settings, composition, Sources(study.study, []))
 
