@@ -9,7 +9,7 @@ nothing.
 import ast
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -133,29 +133,27 @@ class Place:
 
     def reached(self, starts: Iterable[Path]) -> dict[str, str]:
         """The files that importing `starts` imports, including themselves, by their path in the
-        folder, with their digests; outside this package, also files that strings in them name."""
+        folder, with their digests; outside this package, also files that strings in them name.
+
+        Raises FileNotFoundError if one of `starts` is missing.
+        """
         found: dict[str, str] = {}
-        met: set[str] = set()  # modules
         todo = list(starts)
+        met = {path for path in todo if read(path)}
         while todo:
             path = todo.pop()
-            name = path.relative_to(self.folder).as_posix()
-            if name in found or not self.follow(name):
-                continue
-            source = read(path)
-            found[name] = source.digest
-            todo += self._packages_around(path)
-            modules = set(source.imports(self._dotted(path), path.name == "__init__.py"))
-            for module in modules - met:
-                todo += self.files_of(module)
-            met |= modules
-            if self.package != PACKAGE.name:
-                for text in source.texts:
-                    todo += self._named_by(text, path)
+            if path.is_file() and self.follow(name := path.relative_to(self.folder).as_posix()):
+                found[name] = read(path).digest
+                used = _used_by(self.folder, self.package, path, found[name])
+                todo += used - met
+                met |= used
         return found
 
     def files_of(self, module: str) -> list[Path]:
         """The file of a module, with the packages around it; none if it is not in this place."""
+        return [path for path in self._candidates(module) if path.is_file()]
+
+    def _candidates(self, module: str) -> list[Path]:
         parts = module.split(".")
         if self.package:
             if parts[0] != self.package:
@@ -167,14 +165,17 @@ class Place:
             candidates.append(folders[-1].with_name(f"{parts[-1]}.py"))
             if self.package != PACKAGE.name:
                 candidates += _compiled(folders[-1])
-        return [path for path in candidates if path.is_file()]
+        return candidates
 
-    def _packages_around(self, path: Path) -> list[Path]:
-        if not self.package:
-            return []
-        depth = len(path.relative_to(self.folder).parts)
-        inits = (folder / "__init__.py" for folder in list(path.parents)[:depth])
-        return [p for p in inits if p.is_file()]
+    def used_by(self, path: Path) -> Iterator[Path]:
+        """The files that a file uses directly, if they are there."""
+        parents = path.relative_to(self.folder).parents if self.package else ()
+        yield from (self.folder / parent / "__init__.py" for parent in parents)
+        source = read(path)
+        for module in set(source.imports(self._dotted(path), path.name == "__init__.py")):
+            yield from self._candidates(module)
+        for text in source.texts if self.package != PACKAGE.name else ():
+            yield from self._named_by(text, path)
 
     def _dotted(self, path: Path) -> str:
         parts = path.relative_to(self.folder).with_suffix("").parts
@@ -184,12 +185,18 @@ class Place:
     def _named_by(self, text: str, path: Path) -> list[Path]:
         """Files that a string names: an entry point's module, or data beside the module."""
         if match := _ENTRY_POINT.fullmatch(text):
-            return self.files_of(match[1])
+            return self._candidates(match[1])
         if "." in text and len(text) < 200 and text.isprintable() and not text.startswith("/"):
             data = path.parent / text
-            if data.is_file() and data.is_relative_to(self.folder) and ".." not in text:
+            if data.is_relative_to(self.folder) and ".." not in text:
                 return [data]
         return []
+
+
+@cache
+def _used_by(folder: Path, package: str, path: Path, digest: str) -> frozenset[Path]:
+    """What a file of this digest uses: planning a study asks it again and again."""
+    return frozenset(Place(folder, package).used_by(path))
 
 
 def _compiled(base: Path) -> list[Path]:
@@ -218,7 +225,8 @@ def _of_parts(origin: str, used: set[str]) -> dict[str, str]:
             for file in place.files_of(module)
             if file != path
         ]
-        starts += [file for text in source.texts for file in place._named_by(text, path)]
+        named = (file for text in source.texts for file in place._named_by(text, path))
+        starts += [file for file in named if file.is_file()]
         found = place.reached(starts)
         # Under a separate name, as one of those may import the file too.
         return found | {f"{path.name}: {', '.join(sorted(used))}": source.digest}
