@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import loaded
 import yaml
 from tiny_study import TINY
 
@@ -24,13 +25,13 @@ class Study:
     def configure(self, **changes: Any) -> None:
         (self.folder / "study.yaml").write_text(yaml.safe_dump(TINY | changes))
 
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"PYTHONPATH": str(self.repository / "src")}
+
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command,
-            cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(self.repository / "src")},
-            capture_output=True,
-            text=True,
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True
         )
 
     def command(self, config: str = "study.yaml") -> list[str]:
@@ -40,14 +41,17 @@ class Study:
         return [*snakemake, *snakefile, *profile, "--configfile", config]
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run(*self.command(), *arguments)
+        command = [*self.command(), *arguments]
+        if self.repository != REPOSITORY:  # with another package than the one that is loaded
+            return self.run(*command)
+        return loaded.snakemake(command[3:], self.folder, self.environment)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Snakemake in a session of its own."""
         return subprocess.Popen(
             [*self.command(), *arguments],
             cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(self.repository / "src")},
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -30,6 +30,7 @@ SWEEP = {
     },
 }
 CHANGES = {
+    "seeds": [1],
     "evaluation": {"every": 4096, "episodes": 10},
     "statistics": {"bootstrap": 200},
     **ONE_FIGURE,

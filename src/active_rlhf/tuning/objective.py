@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import trim_mean
+import scipy
 
 from active_rlhf.analysis.endpoints import auc, final
 from active_rlhf.errors import InputError
@@ -71,7 +71,7 @@ def yardsticks(study: Study, folder: Path) -> Yardsticks | None:
 def summed_up(scores: Sequence[float], objective: Objective) -> float:
     """One value for the scores of a trial's runs; `iqm` drops the lowest and highest quarter."""
     if objective.over == "iqm":
-        return float(trim_mean(scores, 0.25))
+        return float(scipy.stats.trim_mean(scores, 0.25))
     return float(np.mean(scores))
 
 
