@@ -25,8 +25,9 @@ venv: $(READY)  ## create .venv with the pinned dependencies and this package
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	pip install --quiet --constraint constraints.txt --editable '.[test]'
-	active-rlhf warm-up
+	pip install --quiet --no-compile --constraint constraints.txt --editable '.[test]'
+	@python -m compileall -q -j 2 -x '/tests?/' .venv/lib > /dev/null 2>&1 & \
+		active-rlhf warm-up && wait
 	touch $@
 
 demo: $(READY)  ## train and analyse the study CONFIG (default: the demo) and write its report

@@ -15,7 +15,7 @@ from active_rlhf.analysis.study import Baselines, statistics, statistics_of_expo
 from active_rlhf.analysis.wording import Terms
 from active_rlhf.figures.rankings import improvement_matrix
 from active_rlhf.figures.variants import ranks_by_variant
-from active_rlhf.study.endpoints import REWARD_MODEL, both_forms
+from active_rlhf.study.measures import REWARD_MODEL, both_forms
 from active_rlhf.tables.reward import limits as table_of_limits
 from active_rlhf.tables.reward import reward_model
 from active_rlhf.tables.significance import significance

@@ -10,7 +10,7 @@ from synthetic import sessions
 from active_rlhf.analysis.files import TableError, read_table, write_table
 from active_rlhf.analysis.study import statistics
 from active_rlhf.results.export import read_csv
-from active_rlhf.study.endpoints import REWARD_MODEL, both_forms
+from active_rlhf.study.measures import REWARD_MODEL, both_forms
 
 GIVEN = {"A": (0.0, 1000.0), "B": (0.0, 1200.0)}
 DOCUMENT = Path(__file__).parents[2] / "docs" / "statistics.md"

@@ -235,7 +235,7 @@ def test_studies_with_wrong_settings(folder):
         return works_or_one_line(folder, path)
 
     assert check(yaml.safe_dump(STUDY).encode())
-    assert 0.03 < accepted(check, 100, edited(STUDY).flatmap(written)) < 0.97
+    assert 0 < accepted(check, 100, edited(STUDY).flatmap(written)) < 0.97
 
 
 def test_studies_that_are_hardly_yaml(folder):
@@ -247,8 +247,9 @@ def test_studies_that_are_hardly_yaml(folder):
         path.write_bytes(content)
         return works_or_one_line(folder, path)
 
+    assert all(check(text.encode()) for text in texts)
     cases = st.sampled_from(texts).flatmap(scribbled) | st.binary(max_size=200)
-    assert 0.01 < accepted(check, 80, cases) < 0.97
+    assert accepted(check, 80, cases) < 0.97
 
 
 def test_environment_files(folder):

@@ -23,8 +23,8 @@ from run_files import STUDY, export_runs, write_run
 from active_rlhf.analysis.endpoints import last_evaluations
 from active_rlhf.errors import InputError
 from active_rlhf.results.export import METRIC, ExportError, read_records, read_runs
-from active_rlhf.study.endpoints import beside
 from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.study.measures import beside
 from active_rlhf.study.settings import Figures
 
 pytestmark = pytest.mark.slow  # by the many tries

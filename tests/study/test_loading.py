@@ -10,9 +10,10 @@ import yaml
 from active_rlhf.agents.ppo.settings import PPOSettings
 from active_rlhf.cli import main
 from active_rlhf.study import matrix
-from active_rlhf.study.endpoints import REWARD_MODEL, both_forms, measures, reward_endpoints
+from active_rlhf.study.endpoints import measures, reward_endpoints
 from active_rlhf.study.loading import load_spec, load_study, merge, parse_set, resolve_run
 from active_rlhf.study.matrix import study_runs
+from active_rlhf.study.measures import REWARD_MODEL, both_forms
 from active_rlhf.study.messages import ConfigError
 from active_rlhf.study.reading import parse_yaml, read_yaml
 from active_rlhf.study.settings import Study

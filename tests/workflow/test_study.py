@@ -9,8 +9,8 @@ import pytest
 from studies import REPOSITORY, Study
 
 from active_rlhf.run.training import train
-from active_rlhf.study.endpoints import REWARD_MODEL, both_forms
 from active_rlhf.study.loading import load_study, resolve_run
+from active_rlhf.study.measures import REWARD_MODEL, both_forms
 
 PROMISED = """
     config.yaml provenance.json findings.md statistics/comparisons.csv statistics/summary.parquet

@@ -30,12 +30,7 @@ from active_rlhf.run.schedule import steps_of_runs
 from active_rlhf.site.titles import FIGURES
 from active_rlhf.study.asked import answered_by_people, asked_within
 from active_rlhf.study.ending import failure, stopped, was_begun
-from active_rlhf.study.endpoints import (
-    evaluated,
-    learned_rewards,
-    measures,
-    reward_endpoints,
-)
+from active_rlhf.study.endpoints import evaluated, learned_rewards, measures, reward_endpoints
 from active_rlhf.study.loading import load_study, resolve_run, stored_study
 from active_rlhf.study.matrix import BASELINES as BASELINES_TRAINED
 from active_rlhf.study.matrix import (

@@ -3,7 +3,8 @@ from pathlib import Path
 
 from active_rlhf.compute.threads import single_threaded
 from active_rlhf.errors import logged
-from active_rlhf.results.inspection import inspect_runs, write_inspections
+from active_rlhf.results.inspection import inspect_runs
+from active_rlhf.results.inspections import write_inspections
 
 with logged(snakemake.log[0]), single_threaded():
     out = Path(snakemake.output[0])

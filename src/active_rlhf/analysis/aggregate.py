@@ -20,7 +20,7 @@ from active_rlhf.analysis.curves import smoothed
 from active_rlhf.analysis.endpoints import common_range, methods_of
 from active_rlhf.analysis.frames import RUNS, needs
 from active_rlhf.analysis.intervals import percentile_interval, resample_counts
-from active_rlhf.study.endpoints import lower_is_better
+from active_rlhf.study.measures import lower_is_better
 
 Scale = Mapping[str, tuple[np.ndarray, np.ndarray]]  # environment -> values that count as 0 and 1
 Scales = Mapping[str, Scale]  # by metric_type

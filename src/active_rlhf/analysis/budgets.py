@@ -12,7 +12,7 @@ import pandas as pd
 from active_rlhf.analysis.curves import band
 from active_rlhf.analysis.endpoints import methods_of
 from active_rlhf.analysis.frames import needs
-from active_rlhf.study.endpoints import lower_is_better
+from active_rlhf.study.measures import lower_is_better
 
 SHARES = (0.5, 0.75, 0.9)
 

@@ -28,12 +28,7 @@ from active_rlhf.analysis.intervals import (
 from active_rlhf.analysis.power import EFFECT, power, seeds_needed
 from active_rlhf.errors import InputError
 from active_rlhf.results.export import METRIC
-from active_rlhf.study.endpoints import (
-    OVER_LABELS,
-    REWARD_MODEL,
-    lower_is_better,
-    of_reward_model,
-)
+from active_rlhf.study.measures import OVER_LABELS, REWARD_MODEL, lower_is_better, of_reward_model
 
 FAMILIES = ("environment", "study")
 PAIRED, UNPAIRED = "paired", "unpaired"

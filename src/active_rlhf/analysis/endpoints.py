@@ -13,7 +13,7 @@ import pandas as pd
 from active_rlhf.analysis.frames import EVALUATIONS, RUNS, FrameError, needs, require
 from active_rlhf.errors import InputError
 from active_rlhf.results.export import ExportError
-from active_rlhf.study.endpoints import EVALUATION, FEWEST, beside
+from active_rlhf.study.measures import EVALUATION, FEWEST, beside
 
 WINDOW = 10  # episodes in `final`, in the running mean of curves, and the span of `ema`
 

@@ -37,7 +37,7 @@ from active_rlhf.analysis.wording import (
     seeds,
     teacher_and_budget,
 )
-from active_rlhf.study.endpoints import EVALUATION, lower_is_better, of_reward_model
+from active_rlhf.study.measures import EVALUATION, lower_is_better, of_reward_model
 
 REWARD_ACCURACY = "reward_accuracy"
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from active_rlhf.analysis.variants import excluded_within
 from active_rlhf.results.export import Exclusions, read_records
-from active_rlhf.study.endpoints import REWARD_MODEL
+from active_rlhf.study.measures import REWARD_MODEL
 
 ACCURACIES = ("train_accuracy", "validation_accuracy", "probe_accuracy")
 MEASURED = tuple(dict.fromkeys([*ACCURACIES, *REWARD_MODEL.values()]))

@@ -8,7 +8,7 @@ import scipy
 
 from active_rlhf.analysis.endpoints import by_seed, methods_of
 from active_rlhf.analysis.frames import needs
-from active_rlhf.study.endpoints import lower_is_better
+from active_rlhf.study.measures import lower_is_better
 
 
 def mean_ranks(values: np.ndarray) -> np.ndarray:

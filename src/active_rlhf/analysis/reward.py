@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from active_rlhf.analysis.frames import needs
-from active_rlhf.study.endpoints import OVER_LABELS, REWARD_MODEL, both_forms
+from active_rlhf.study.measures import OVER_LABELS, REWARD_MODEL, both_forms
 
 
 @needs(sessions="env method seed session labels")

@@ -30,7 +30,7 @@ from active_rlhf.analysis.reward import reward_endpoints
 from active_rlhf.analysis.rows import spread
 from active_rlhf.analysis.variants import across, excluded_within, joined
 from active_rlhf.results.export import METRIC, read_records, read_runs
-from active_rlhf.study.endpoints import REWARD_MODEL
+from active_rlhf.study.measures import REWARD_MODEL
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from active_rlhf.analysis.comparisons import STUDY_REWARD
 from active_rlhf.analysis.endpoints import methods_of
 from active_rlhf.analysis.power import EFFECT, families, family_warning, is_unpaired, sizes
 from active_rlhf.study.ending import UNFINISHED
-from active_rlhf.study.endpoints import (
+from active_rlhf.study.measures import (
     EVALUATION,
     OVER_LABELS,
     beside,

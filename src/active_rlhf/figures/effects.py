@@ -16,7 +16,7 @@ from active_rlhf.analysis.wording import (
     teacher_and_budget,
 )
 from active_rlhf.figures.style import blank, fitting, note, panels, points, styled, title, wrap
-from active_rlhf.study.endpoints import of_reward_model
+from active_rlhf.study.measures import of_reward_model
 
 NEEDED = (
     "env metric_type method_a method_b n hodges_lehmann ci_hl_low ci_hl_high dz reject_null "

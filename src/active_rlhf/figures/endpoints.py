@@ -22,7 +22,7 @@ from active_rlhf.figures.style import (
     styled,
     title,
 )
-from active_rlhf.study.endpoints import OVER_LABELS, of_reward_model
+from active_rlhf.study.measures import OVER_LABELS, of_reward_model
 
 
 @needs(

@@ -17,7 +17,7 @@ from active_rlhf.analysis.wording import (
 )
 from active_rlhf.figures.curves import band, band_note, by_method, line
 from active_rlhf.figures.style import blank, figure_width, legend, method_styles, note, styled, wrap
-from active_rlhf.study.endpoints import REWARD_MODEL
+from active_rlhf.study.measures import REWARD_MODEL
 
 PAIRS = dict(zip(ACCURACIES, ("training pairs", "held-out pairs", "probe pairs"), strict=True))
 

@@ -15,7 +15,7 @@ from active_rlhf.figures.style import (
     styled,
     wrap,
 )
-from active_rlhf.study.endpoints import lower_is_better
+from active_rlhf.study.measures import lower_is_better
 
 
 @needs(

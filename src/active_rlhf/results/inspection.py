@@ -7,7 +7,7 @@ some seconds and serves all runs. `look` measures one model in it. Both give pla
 
 import json
 import zipfile
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -22,7 +22,7 @@ from active_rlhf.analysis.inspection import plain, reliability
 from active_rlhf.behaviour.replays import Replays
 from active_rlhf.behaviour.stacks import from_file
 from active_rlhf.errors import InputError, line
-from active_rlhf.files import atomic, environment_of, sha256
+from active_rlhf.files import environment_of, sha256
 from active_rlhf.rewards import RewardModel, measures
 from active_rlhf.run.saved import SavedError, load_policy, load_reward_model
 from active_rlhf.study.messages import Sources, validated
@@ -525,23 +525,3 @@ def inspect_runs(
         found["runs"].append(run)
     data: dict[str, Any] = plain(found)
     return data
-
-
-def write_inspections(found: Mapping[str, Any], path: Path) -> None:
-    """Write what `inspect_runs` found as JSON."""
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(found) + "\n", encoding="utf-8")
-
-
-def read_inspections(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
-    """What was written, of each environment. Raises InputError."""
-    found = []
-    for path in map(Path, paths):
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            data["environment"], data["states"], data["action"], data["runs"]
-        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-            said = "delete it, and snakemake makes it again"
-            raise InputError(f"{path}: holds no inspections ({line(error)}); {said}") from error
-        found.append(data)
-    return found

@@ -19,7 +19,7 @@ from active_rlhf.site.listing import (
     numbers,
     texts,
 )
-from active_rlhf.study.endpoints import lower_is_better
+from active_rlhf.study.measures import lower_is_better
 
 
 def write_compare(site: Site, tables: Mapping[str, pd.DataFrame]) -> None:

@@ -26,7 +26,7 @@ from active_rlhf.site.listing import (
     numbers,
     pairs,
 )
-from active_rlhf.study.endpoints import REWARD_MODEL
+from active_rlhf.study.measures import REWARD_MODEL
 
 TENTHS = 10  # of training, at which a curve's numbers are listed
 

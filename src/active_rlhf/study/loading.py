@@ -21,13 +21,7 @@ from active_rlhf.files import folder_name, method_name, split
 from active_rlhf.run.schedule import lanes, rollout_steps, steps_of_runs
 from active_rlhf.study import known
 from active_rlhf.study.checks import check_run, uses_latents
-from active_rlhf.study.endpoints import (
-    EVALUATION,
-    FEWEST,
-    evaluated,
-    learned_rewards,
-    unevaluated,
-)
+from active_rlhf.study.endpoints import evaluated, learned_rewards, unevaluated
 from active_rlhf.study.matrix import (
     BASELINES,
     RANDOM_POLICY,
@@ -43,6 +37,7 @@ from active_rlhf.study.matrix import (
     settings_within,
     study_runs,
 )
+from active_rlhf.study.measures import EVALUATION, FEWEST
 from active_rlhf.study.messages import (
     ConfigError,
     Layer,

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
-from active_rlhf.study.endpoints import EVALUATION, FEWEST, unevaluated
+from active_rlhf.study.endpoints import unevaluated
 from active_rlhf.study.loading import load_study, merge, resolve_run
+from active_rlhf.study.measures import EVALUATION, FEWEST
 from active_rlhf.study.messages import ConfigError, Place, Sources, show, validated
 from active_rlhf.study.settings import Spec, Study
 from active_rlhf.study.sweep import Dimension, Sweep, tree

@@ -17,7 +17,7 @@ from active_rlhf.analysis.wording import (
     of_seeds,
     teacher_and_budget,
 )
-from active_rlhf.study.endpoints import OVER_LABELS, lower_is_better
+from active_rlhf.study.measures import OVER_LABELS, lower_is_better
 from active_rlhf.tables.cells import Cell, Table, best_bold, intervals, mean_sd, plain, table
 
 VERDICTS = {

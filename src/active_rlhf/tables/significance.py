@@ -15,7 +15,7 @@ from active_rlhf.analysis.wording import (
     seeds,
     teacher_and_budget,
 )
-from active_rlhf.study.endpoints import lower_is_better
+from active_rlhf.study.measures import lower_is_better
 from active_rlhf.tables.cells import Cell, Table, emphasised, intervals, numbers, plain, table
 
 

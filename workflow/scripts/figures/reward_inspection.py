@@ -5,7 +5,7 @@ from active_rlhf.analysis.wording import Terms
 from active_rlhf.errors import logged
 from active_rlhf.figures.inspection import maps, reliability
 from active_rlhf.figures.style import by_figure, look_of, save
-from active_rlhf.results.inspection import read_inspections
+from active_rlhf.results.inspections import read_inspections
 from active_rlhf.results.marks import mark
 
 with logged(snakemake.log[0]):

@@ -3,7 +3,7 @@ import json
 from active_rlhf.analysis.inspection import frame, missing, summary
 from active_rlhf.analysis.wording import Terms
 from active_rlhf.errors import logged
-from active_rlhf.results.inspection import read_inspections
+from active_rlhf.results.inspections import read_inspections
 from active_rlhf.results.marks import mark
 from active_rlhf.tables.format import write
 from active_rlhf.tables.inspection import inspection, states
