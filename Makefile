@@ -26,7 +26,7 @@ venv: $(READY)  ## create .venv with the pinned dependencies and this package
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	pip install --quiet --no-compile --constraint constraints.txt --editable '.[test]'
-	@python -m compileall -q -j 2 -x '/tests?/' .venv/lib > /dev/null 2>&1 & \
+	@python -m compileall -q -j 2 -x '/tests?/' .venv/lib src > /dev/null 2>&1 & \
 		active-rlhf warm-up && wait
 	touch $@
 

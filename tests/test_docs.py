@@ -187,6 +187,7 @@ def test_the_commands_of_the_textbook_run(tmp_path, monkeypatch, capsys):
         study |= {"total_steps": small["total_steps"], "evaluation": {"every": 8000, "episodes": 1}}
         if name != "cartpole":
             study["environments"]["ALE/Seaquest-v5"]["options"]["max_episode_steps"] = 40
+            study["agent"]["environments"] = 4
         Path(f"config/{name}.yaml").write_text(yaml.safe_dump(study))
     lines = blocks(REPOSITORY / "docs/textbook.md").splitlines()
     commands = [shlex.split(line)[1:] for line in lines if line.startswith("active-rlhf")]
