@@ -26,6 +26,7 @@ venv: $(READY)  ## create .venv with the pinned dependencies and this package
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	pip install --quiet --no-compile --constraint constraints.txt --editable '.[test]'
+	@# Where pip would compile the libraries on one core, and their tests too.
 	@python -m compileall -q -j 2 -x '/tests?/' .venv/lib src > /dev/null 2>&1 & \
 		active-rlhf warm-up && wait
 	touch $@
