@@ -29,8 +29,8 @@ def test_everything_imported_is_declared():
     declared = {re.sub(r"[-_.]+", "-", name).lower() for name in names}
     brought = packages_distributions()
     scripts = ROOT / "workflow/scripts"
-    own = {"active_rlhf", *(path.stem for path in scripts.glob("*.py"))}
-    files = [*(ROOT / "src").rglob("*.py"), *scripts.glob("*.py")]
+    own = {"active_rlhf", *(path.stem for path in scripts.rglob("*.py"))}
+    files = [*(ROOT / "src").rglob("*.py"), *scripts.rglob("*.py")]
     assert len(files) > 100
     undeclared = {}
     for file in files:

@@ -4,6 +4,7 @@ The profiles ask for it (`logger: brief`). Everything that Snakemake says is in 
 `.snakemake/log/`. It is a separate package, as Snakemake finds such plugins by their names.
 """
 
+import os
 import sys
 from logging import INFO, LogRecord
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+# Set in the environment after Ctrl-C. Not imported: every Snakemake loads this module.
+STOPPING = "ACTIVE_RLHF_STOPPING"
 UNSEEN = {
     *(LogEvent.JOB_STARTED, LogEvent.RESOURCES_INFO, LogEvent.SHELLCMD),
     *(LogEvent.GROUP_INFO, LogEvent.GROUP_ERROR, LogEvent.WORKFLOW_STARTED, LogEvent.RULEGRAPH),
@@ -59,9 +62,11 @@ class LogHandler(LogHandlerBase):
         elif event == LogEvent.PROGRESS:
             ended, self.ended = ", ".join(filter(None, self.ended)), []
             return f"{of['done']} of {of['total']} steps done: {ended}"
+        elif event in (LogEvent.JOB_ERROR, LogEvent.ERROR) and STOPPING in os.environ:
+            return ""  # jobs end because they were told to
         elif event == LogEvent.JOB_ERROR:
             return self.failed(of)
-        elif of.get("exception") == "CalledProcessError":
+        elif "CalledProcessError" in (of.get("exception"), *record.getMessage().split()[:2]):
             return ""  # a whole shell command; why it failed is said with its job
         elif event not in UNSEEN and (
             record.levelno > INFO or not record.getMessage().startswith(CHATTER)
@@ -71,7 +76,7 @@ class LogHandler(LogHandlerBase):
 
     def failed(self, of: dict[str, Any]) -> str:
         """Which job failed and why; of the jobs of a group, only the one that did."""
-        from active_rlhf.study.ending import reason, was_begun  # every Snakemake loads this module
+        from active_rlhf.study.ending import reason, was_begun
 
         if of["indent"] and not was_begun(of["output"], of["log"]):
             return ""

@@ -102,3 +102,5 @@ def test_a_damaged_table_is_refused(make_runs, tmp_path):
     path.unlink()
     with pytest.raises(TableError, match="no such file"):
         read_table(path)
+    with pytest.raises(TableError, match=r"summary\.csv: not Parquet, .*; pandas\.read_csv reads"):
+        read_table(path.with_suffix(".csv"))

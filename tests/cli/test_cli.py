@@ -144,7 +144,7 @@ def test_a_single_run_makes_its_own_probe_set_or_takes_one(capsys, tmp_path):
 def test_another_half_trained_run_is_refused_before_a_probe_set_is_made(tmp_path):
     Checkpoints(tmp_path / "checkpoint", {"spec": "other"}, np.dtype("u1"), print).save({}, [])
     done = command("train", *RUN, *TINY, "--out", tmp_path)
-    assert done.returncode == 1 and "half-trained run of other spec and code" in done.stderr
+    assert done.returncode == 1 and "half-trained run with other settings and code" in done.stderr
     assert not list(tmp_path.glob("probe*")) and "is made first" not in done.stdout
 
 

@@ -13,9 +13,12 @@ from synthetic import names, sessions, study
 from test_figures import ENVS, draw_all, faults
 
 from active_rlhf.analysis.files import write_table
+from active_rlhf.analysis.findings import findings
 from active_rlhf.analysis.frames import FrameError
+from active_rlhf.analysis.wording import Terms
 from active_rlhf.cli import main
 from active_rlhf.cli.figure import NAMES
+from active_rlhf.errors import InputError
 from active_rlhf.figures.curves import learning_curves
 from active_rlhf.figures.effects import forest
 from active_rlhf.figures.endpoints import endpoint_distributions
@@ -92,6 +95,36 @@ def test_a_missing_column_is_named_and_no_other_is_needed(draw: Callable[..., Fi
         needed = str(refused.value).partition("needed: ")[2].partition(";")[0].split(", ")
         chosen[i] = frame[needed]
     draw(*chosen, terms)  # none but these
+
+
+@pytest.mark.parametrize(
+    ("draw", "given"),
+    [
+        (learning_curves, "curves"),
+        (endpoint_distributions, "endpoints summary"),
+        (performance_profiles, "profiles aggregates"),
+        (findings, "comparisons summary"),
+    ],
+)
+def test_methods_of_another_table_are_named(draw: Callable[..., object], given: str):
+    tables, _ = study(["Mine", "Random"], ENVS[:1], 3)
+    chosen = [tables[name] for name in given.split()]
+    for wrong in (("Duo", "DUO"), ("Random", "Duo", "DUO")):
+        with pytest.raises(FrameError) as refused:
+            draw(*chosen, Terms(methods=wrong))
+        said = "no method Duo, DUO in the table, which has Mine, Random; leave `methods` empty"
+        assert said in str(refused.value)
+    for fine in ((), ("Mine",), ("DUO", "Random", "Mine")):
+        draw(*chosen, Terms(methods=fine))
+
+
+def test_an_endpoint_that_the_table_lacks():
+    tables, terms = study(names(2), ENVS[:1], 3)
+    frames = tables["endpoints"], tables["summary"]
+    (text,) = endpoint_distributions(*frames, terms, "best").axes[0].texts
+    assert "no run has this endpoint: best return" in text.get_text().lower().replace("\n", " ")
+    with pytest.raises(InputError, match="unknown endpoint 'finale'; known: final, last"):
+        endpoint_distributions(*frames, terms, "finale")
 
 
 @pytest.mark.parametrize(

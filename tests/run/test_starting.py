@@ -76,7 +76,7 @@ def test_a_run_goes_on_from_the_policy_of_another_and_says_so(before):
 
     Path("results/after/config.yaml").write_text("")
     runs = ["Trivial-v0/random/1"]
-    write_record("after", runs, {}, {}, Path("results/after"), Path("results"))
+    write_record("after", runs, {}, {}, {}, {}, Path("results/after"), Path("results"))
     record = json.loads(Path("results/after/provenance.json").read_text())
     assert record["runs"][runs[0]]["start_from"] == start
 

@@ -30,7 +30,8 @@ RUN = resolve_run(load_study("study.yaml", data=yaml.safe_load(STUDY)), "Pendulu
 
 
 @pytest.fixture
-def offline(monkeypatch):
+def offline(monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))  # for logs of its own
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
     pytest.importorskip("wandb")

@@ -240,7 +240,13 @@ def test_b_prefs_selectors_draw_from_the_last_hundred_episodes():
 
 
 def test_what_a_composition_leaves_out_is_as_in_random():
-    assert validate_composition({}) == PRESETS["random"]
+    assert validate_composition({}) == {
+        "candidates": {"name": "uniform", "pairing": "independent"},
+        "filter": None,
+        "score": {"name": "none"},
+        "keep": None,
+        "picker": {"name": "random"},
+    }
     assert validate_composition({"picker": "dpp"})["picker"] == {
         "name": "dpp",
         "beta": 0.5,

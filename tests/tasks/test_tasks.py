@@ -1,6 +1,7 @@
 """Tasks and compiled rollouts against gymnasium itself."""
 
 import gymnasium
+import mujoco
 import numpy as np
 import pytest
 from gymnasium.envs.mujoco.hopper_v5 import HopperEnv
@@ -251,3 +252,16 @@ def test_a_package_beside_the_study_brings_its_environments(tmp_path, monkeypatc
     )
     monkeypatch.chdir(tmp_path)
     assert GymTask("mass_package:Mass-v0", 0).horizon == 30
+
+
+def test_mujoco_leaves_no_log_of_warnings_about_a_users_robot(tmp_path, monkeypatch):
+    (tmp_path / "robots.py").write_text(
+        "import gymnasium\n"
+        "from gymnasium.envs.mujoco.half_cheetah_v5 import HalfCheetahEnv\n"
+        "class Mine(HalfCheetahEnv): pass\n"
+        "gymnasium.register('Mine-v0', Mine, max_episode_steps=30)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    mujoco.set_mju_user_warning(None)  # as in a process that has made no robot before
+    GymTask("robots:Mine-v0", 0)
+    assert [path.name for path in tmp_path.glob("*.*")] == ["robots.py"]

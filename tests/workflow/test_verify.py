@@ -361,6 +361,25 @@ def test_other_code_and_other_versions_are_warnings(results, capsys):
     assert main(["verify", "--strict", str(results)]) == 1
 
 
+def test_files_made_by_other_code_are_a_warning(results, capsys):
+    """A script's own code, or a module that it uses."""
+    record = results / "provenance.json"
+    found = json.loads(record.read_text())
+    assert found["artefacts"]["tables/summary.md"]["script"] == "tables/summary.py"
+    found["code"]["tables/summary.py"]["script"] = "0" * 64
+    found["code"]["findings.py"]["modules"] = "0" * 64
+    record.write_text(json.dumps(found))
+    rehash(results)
+    assert main(["verify", str(results)]) == 0
+    out = capsys.readouterr().out
+    made = [n for n, entry in found["artefacts"].items() if entry.get("script") == "findings.py"]
+    tables = [n for n in found["artefacts"] if n.endswith(("/summary.md", "/summary.tex"))]
+    count = len(made) + len(tables)
+    assert f"{count} of {len(found['artefacts'])} files were made by other code than is" in out
+    assert out.endswith("sound, 1 warning\n")
+    assert main(["verify", "--strict", str(results)]) == 1
+
+
 LEFTOVERS = {
     f"{RUN}/.lock": "lock of a run",
     f"{RUN}/checkpoint/latest": "checkpoint of a run",

@@ -58,6 +58,7 @@ from active_rlhf.study.starting import seeded, source_record
 from active_rlhf.study.sweep import stages
 from active_rlhf.study.tuning import trial_specs
 from active_rlhf.tuning.records import read_stage
+from snakemake_logger_plugin_brief import STOPPING
 
 # With ACTIVE_RLHF_TRAINING=no, what is finished is analysed and nothing is trained.
 TRAINING = os.environ.get("ACTIVE_RLHF_TRAINING") != "no"
@@ -453,7 +454,11 @@ def heed_ctrl_c():
     """Remember Ctrl-C, of which Snakemake tells a handler nothing."""
 
     def stop(*_):
-        scheduler._user_kill = "Ctrl-C"
+        if STOPPING not in os.environ:
+            print(
+                "\nstopping: each run ends after its current rollout", file=sys.stderr, flush=True
+            )
+        os.environ[STOPPING] = scheduler._user_kill = "Ctrl-C"
         raise KeyboardInterrupt
 
     scheduler = workflow.scheduler

@@ -72,7 +72,7 @@ rule behaviour:
     conda:
         "../envs/active-rlhf.yaml"
     params:
-        study=settings("study", filmed=FILMED, called=CALLED),
+        study=settings(*FRAME, filmed=FILMED, called=CALLED),
         code=script_code("site/behaviour.py"),
     script:
         "../scripts/site/behaviour.py"

@@ -12,7 +12,7 @@ import pandas as pd
 import scipy
 
 from active_rlhf.analysis.endpoints import by_seed
-from active_rlhf.analysis.frames import needs
+from active_rlhf.analysis.frames import needs, require_rows
 from active_rlhf.analysis.intervals import (
     bootstrap_intervals,
     bootstrap_intervals_unpaired,
@@ -160,7 +160,14 @@ def compare(
     unpaired: all values of both methods, for the measures that need no pairs; a and b without it.
     Differences, and dz with them, are a minus b; `rank_biserial` and `prob_improvement` say how far
     a is the better one, which is the smaller one if `lower_is_better`. scale: see `differences`.
+    Raises InputError unless a and b are of one length and without NaN, and level a probability.
     """
+    if len(a) != len(b) or not len(a):
+        raise InputError(
+            f"compare: a has {len(a)} values and b {len(b)}; both must have one for each seed"
+        )
+    _require_values(a, b)
+    _require_level(level)
     of_a, of_b = unpaired or (a, b)
     of_a, of_b = without_rounding(of_a, of_b, scale)
     better = -1 if lower_is_better else 1
@@ -223,8 +230,15 @@ def compare_unpaired(
     `p_value` is that of the Mann-Whitney test and `w_statistic` its U of a; `hodges_lehmann` is the
     median of all n_a n_b differences, with the interval that is the test's dual; `ci_t` is Welch's;
     `ci_boot` and `ci_bca` draw the runs of each method independently; `sd_delta` is the sd within
-    methods, `dz` then Cohen's d and `gz` Hedges' g; `n` is the smaller of the two numbers.
+    methods, `dz` then Cohen's d and `gz` Hedges' g; `n` is the smaller of the two numbers. Raises
+    InputError unless both have values, without NaN, and level is a probability.
     """
+    if not (len(a) and len(b)):
+        raise InputError(
+            f"compare_unpaired: a has {len(a)} values and b {len(b)}; both must have some"
+        )
+    _require_values(a, b)
+    _require_level(level)
     a, b = without_rounding(a, b, scale)
     better = -1 if lower_is_better else 1
     bca, percentile = bootstrap_intervals_unpaired(a, b, level, resamples)
@@ -260,6 +274,17 @@ def compare_unpaired(
     }
 
 
+def _require_values(a: np.ndarray, b: np.ndarray) -> None:
+    for name, values in (("a", a), ("b", b)):
+        if np.isnan(values).any():
+            raise InputError(f"{name} holds NaN; leave out such seeds, of a pair in both")
+
+
+def _require_level(level: float) -> None:
+    if not 0 < level <= 1:  # 1 - alpha is 1 for the smallest of alphas
+        raise InputError(f"level must lie between 0 and 1, such as 0.95, not {level!r}")
+
+
 @needs(endpoints="env method seed metric_type value")
 def comparisons(
     endpoints: pd.DataFrame,
@@ -281,10 +306,12 @@ def comparisons(
     all returns in the table, and those of all endpoints of the reward model. Intervals have level
     1 - alpha, so the Hodges-Lehmann interval excludes zero exactly where p <= alpha (unless
     differences tie). `power` and `n_for_80` are for the declared effect, at level alpha / tests in
-    the family.
+    the family. Raises InputError for an unknown family or design.
     """
     if family not in FAMILIES:
         raise InputError(f"unknown family {family!r}; known: {', '.join(FAMILIES)}")
+    if design not in (PAIRED, UNPAIRED):
+        raise InputError(f"unknown design {design!r}; known: {PAIRED}, {UNPAIRED}")
     rows = []
     for (env, metric_type), group in endpoints.groupby(["env", "metric_type"], sort=False):
         wide, lower = by_seed(group), lower_is_better(str(metric_type))
@@ -359,8 +386,9 @@ def summary(endpoints: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
 
     `iqr` is the 75th minus the 25th percentile (linear interpolation), `sd` has n - 1 in the
     denominator, `sem` = sd / sqrt(n), `ci_*` is the t interval of the mean, `cv` = sd / |mean|,
-    `iqm` the interquartile mean.
+    `iqm` the interquartile mean. Raises FrameError if there are no rows.
     """
+    require_rows(endpoints, "summary: endpoints")
     rows = []
     keys = ["env", "metric_type", "method"]
     for (env, metric_type, method), group in endpoints.groupby(keys, sort=False, observed=True):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from active_rlhf.analysis.frames import EVALUATIONS, RUNS, FrameError, needs, require
+from active_rlhf.analysis.frames import EVALUATIONS, RUNS, FrameError, needs, require, with_numbers
 from active_rlhf.errors import InputError
 from active_rlhf.results.export import ExportError
 from active_rlhf.study.measures import EVALUATION, FEWEST, beside
@@ -145,9 +145,10 @@ def last_evaluations(runs: pd.DataFrame, evaluations: pd.DataFrame) -> dict[tupl
     """Mean return of each run's last evaluation, by environment, method and seed.
 
     Raises FrameError naming the run whose last evaluation is missing, came before its last episode,
-    is not finite or has fewer than 10 episodes.
+    is not finite or has fewer than 10 episodes, or the column that is missing or holds no numbers.
     """
     require(evaluations, EVALUATIONS, "evaluations")
+    evaluations = with_numbers(evaluations, EVALUATIONS, "evaluations")
     keys = ["env", "method", "seed"]
     found = {tuple(row[:3]): row[3:] for row in evaluations[EVALUATIONS.split()].to_numpy(object)}
     judged = {}

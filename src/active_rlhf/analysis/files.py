@@ -24,13 +24,16 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
 def read_table(path: str | Path) -> pd.DataFrame:
     """The frame that `write_table` wrote to `path`, including types and the order of categories.
 
-    Raises TableError if it is missing or damaged.
+    Raises TableError if it is missing, damaged or not Parquet.
     """
     try:
         return pd.read_parquet(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise TableError(f"{path}: no such file") from None
     except Exception as error:  # pyarrow may raise anything for damaged bytes
+        if (suffix := Path(path).suffix) != ".parquet":
+            hint = "; pandas.read_csv reads this one" * (suffix.lower() == ".csv")
+            raise TableError(f"{path}: not Parquet, which read_table reads{hint}") from None
         raise TableError(
             f"{path}: damaged ({line(error)}); delete it, and snakemake makes it again"
         ) from None

@@ -11,7 +11,7 @@ import pandas as pd
 
 from active_rlhf.analysis.comparisons import differences
 from active_rlhf.analysis.endpoints import by_seed
-from active_rlhf.analysis.frames import needs
+from active_rlhf.analysis.frames import SESSIONS, needs
 from active_rlhf.analysis.intervals import (
     hodges_lehmann,
     hodges_lehmann_interval,
@@ -36,7 +36,7 @@ LIMITS = (
 _ENDPOINTS = ("endpoint", "final", "evaluation")
 
 
-@needs(returns="env method seed metric_type value", sessions="env method seed session labels")
+@needs(returns="env method seed metric_type value", sessions=SESSIONS)
 def quality(returns: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
     """Each run's return, `value`, beside the `quality` of its reward model after the last session.
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from active_rlhf.analysis.frames import needs
+from active_rlhf.analysis.frames import SESSIONS, needs, require
 from active_rlhf.study.measures import OVER_LABELS, REWARD_MODEL, both_forms
 
 
-@needs(sessions="env method seed session labels")
+@needs(sessions=SESSIONS)
 def reward_endpoints(sessions: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Endpoints of the reward models, in both forms: `env, method, seed, metric_type, value`.
 
@@ -17,7 +17,9 @@ def reward_endpoints(sessions: pd.DataFrame, names: Sequence[str]) -> pd.DataFra
     last session; `<name>_auc` is its mean over labels: the area under the measure against the
     labels asked by then, by trapezoids, divided by their range (the value itself, if there is one
     session). A run where a measure is undefined, at the end or in any session, has no such value.
+    Raises FrameError if the column of a measure is missing.
     """
+    require(sessions, " ".join(REWARD_MODEL[name] for name in names), "reward_endpoints: sessions")
     rows = []
     keys = ["env", "method", "seed"]
     for key, run in sessions.groupby(keys, sort=False, observed=True):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from active_rlhf.analysis.endpoints import WINDOW, methods_of
-from active_rlhf.analysis.frames import RUNS, needs
+from active_rlhf.analysis.frames import RUNS, needs, require_rows
 from active_rlhf.analysis.wording import Terms, listed
 from active_rlhf.results.comparable import Spacing
 
@@ -23,7 +23,9 @@ def spread(runs: pd.DataFrame) -> pd.DataFrame:
     `longest` (that a run ends with). `span` is the median, over runs, of the steps that the last
     ten rows cover. `holes` counts distances between rows that are longer than any ordinary one, and
     `where` names some, as `seed 3: 100 to 400`.
+    Raises FrameError if there are no rows.
     """
+    require_rows(runs, "spread: runs")
     found = []
     for env, own in runs.groupby("env", sort=False):
         run = own.groupby(["method", "seed"], sort=False, observed=True).ngroup().to_numpy()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,15 @@ from active_rlhf.analysis.budgets import budgets, labels_needed
 from active_rlhf.analysis.comparisons import PAIRED, UNPAIRED, comparisons, summary
 from active_rlhf.analysis.curves import curves, label_curves
 from active_rlhf.analysis.endpoints import common_range, endpoints, methods_of
-from active_rlhf.analysis.frames import FrameError, require_runs
+from active_rlhf.analysis.frames import (
+    RUNS,
+    SESSIONS,
+    FrameError,
+    require,
+    require_alpha,
+    require_runs,
+    with_numbers,
+)
 from active_rlhf.analysis.labels import read_sessions
 from active_rlhf.analysis.limits import LIMITS, limits, quality
 from active_rlhf.analysis.limits import RUNS as MEASURED_RUNS
@@ -29,6 +38,7 @@ from active_rlhf.analysis.ranks import ranks
 from active_rlhf.analysis.reward import reward_endpoints
 from active_rlhf.analysis.rows import spread
 from active_rlhf.analysis.variants import across, excluded_within, joined
+from active_rlhf.errors import InputError
 from active_rlhf.results.export import METRIC, read_records, read_runs
 from active_rlhf.study.measures import REWARD_MODEL
 
@@ -75,15 +85,26 @@ def statistics(
     the endpoint `last_steps`. baselines: runs that are measured by the endpoint that they
     normalise, and resampled in the bootstrap; or environment -> the two numbers, by the main
     endpoint, which then is all that is normalised.
-    Raises FrameError for runs that cannot be used.
+    Raises FrameError for runs or baselines that cannot be used, InputError for impossible choices.
     """
     require_runs(runs)
+    runs = with_numbers(runs, f"{RUNS} labels", "runs")
+    require_alpha(alpha)
+    if resamples < 1:
+        raise InputError(f"resamples must be at least 1, not {resamples!r}")
+    if rope < 0:
+        raise InputError(f"rope must not be negative, as {rope!r} is")
+    if unknown := [name for name in measures if name not in REWARD_MODEL]:
+        raise InputError(f"unknown measure {unknown[0]!r}; known: {', '.join(REWARD_MODEL)}")
+    _require_baselines(baselines, runs)
     if against is not None and against not in (names := methods_of(runs)):
         known = ", ".join(map(str, names))
         raise FrameError(f"statistics.contrasts.against: no method {against!r}; there are {known}")
     returns = values = endpoints(runs, endpoint, further, evaluations, window=window)
     ends = _ends(baselines, runs, endpoint, further, window)
     measured, limited = pd.DataFrame(columns=MEASURED_RUNS), pd.DataFrame(columns=LIMITS)
+    if sessions is not None:
+        require(sessions, SESSIONS, "sessions")
     if sessions is not None and len(own := _of_runs(sessions, runs)):
         values = pd.concat([returns, reward_endpoints(own, measures)], ignore_index=True)
         measured = quality(returns, own)
@@ -108,6 +129,33 @@ def statistics(
         "quality": measured,
         "limits": limited,
     }
+
+
+def _require_baselines(
+    baselines: Baselines | Mapping[str, tuple[float, float]] | None, runs: pd.DataFrame
+) -> None:
+    """Raise FrameError for baselines of other environments, or ends that are not low and high.
+
+    Those given as runs may be of more environments than the methods' runs, not of others only.
+    """
+    envs = list(map(str, runs["env"].unique()))
+    if isinstance(baselines, Baselines):
+        require(baselines.runs, RUNS, "baselines: runs")
+        given = list(map(str, baselines.runs["env"].unique()))
+        others = [] if set(given) & set(envs) else given
+    else:
+        others = [env for env in baselines or () if env not in envs]
+        for env, ends in (baselines or {}).items():
+            numbers = np.shape(ends) == (2,) and all(isinstance(end, Real) for end in ends)
+            if not (numbers and ends[0] < ends[1]):
+                raise FrameError(
+                    f"baselines: {env}: must be two numbers, the lower one first, not {ends!r}"
+                )
+    if others:
+        raise FrameError(
+            f"baselines: the runs have no environment {', '.join(others)}; they have "
+            f"{', '.join(envs)}"
+        )
 
 
 def _largest(runs: pd.DataFrame) -> pd.Series:
@@ -140,7 +188,8 @@ def _ends(
     if not isinstance(baselines, Baselines):
         return None
     ranges = {str(env): common_range(own) for env, own in runs.groupby("env", sort=False)}
-    there = baselines.runs[baselines.runs["env"].isin(list(ranges))]
+    there = with_numbers(baselines.runs, RUNS, "baselines: runs")
+    there = there[there["env"].isin(list(ranges))]
     return endpoints(there, endpoint, further, baselines.evaluations, ranges, window)
 
 
@@ -202,7 +251,7 @@ def statistics_of_exports(study: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
             rope=choices["rope"],
             design=_design(study) or PAIRED,
             window=choices.get("window"),
-            baselines=baselines,
+            baselines=_within(baselines, runs),
         )
         if study.get("imported"):
             tables[variant]["rows"] = spread(runs)
@@ -256,6 +305,16 @@ def _baselines(
         runs = episodes.rename(columns={"global_step": "step", METRIC: "return"})
     low, high = study["references"]
     return Baselines(low, high, runs, evaluations)
+
+
+def _within(
+    baselines: Baselines | Mapping[str, tuple[float, float]] | None, runs: pd.DataFrame
+) -> Baselines | Mapping[str, tuple[float, float]] | None:
+    """The baselines, without those of environments that these runs do not have (yet)."""
+    envs = set(runs["env"])
+    if isinstance(baselines, Baselines):
+        return baselines if envs & set(baselines.runs["env"]) else None
+    return baselines and {env: ends for env, ends in baselines.items() if env in envs}
 
 
 def _runs(study: Mapping[str, Any], methods: Mapping[str, str]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from active_rlhf.analysis.comparisons import comparisons
 from active_rlhf.analysis.endpoints import methods_of
-from active_rlhf.analysis.frames import needs
+from active_rlhf.analysis.frames import needs, require_rows
 from active_rlhf.analysis.wording import Terms
 from active_rlhf.files import split
 
@@ -34,8 +34,9 @@ def across(endpoints: pd.DataFrame, alpha: float = 0.05, resamples: int = 10_000
 
     The columns are `selector` and those of `comparisons`, whose methods are variants here: each
     minus the first that the selector has, on common seeds. Holm corrects the variants of one
-    selector, environment and endpoint together.
+    selector, environment and endpoint together. Raises FrameError if there are no rows.
     """
+    require_rows(endpoints, "across: endpoints")
     parts = []
     for selector in methods_of(endpoints):
         own = endpoints[endpoints["method"] == selector]

@@ -10,7 +10,9 @@ import pandas as pd
 
 from active_rlhf.analysis.comparisons import STUDY_REWARD
 from active_rlhf.analysis.endpoints import methods_of
+from active_rlhf.analysis.frames import FrameError, require_alpha
 from active_rlhf.analysis.power import EFFECT, families, family_warning, is_unpaired, sizes
+from active_rlhf.errors import InputError
 from active_rlhf.study.ending import UNFINISHED
 from active_rlhf.study.measures import (
     EVALUATION,
@@ -87,7 +89,7 @@ class Terms:
     partial: how much of an unfinished study is finished; rows: what the rows of imported runs are,
     a key of ROWS; ends: what counts as 0 and 1 where returns are normalised; common: methods are
     compared on the seeds that they share, which need not be all. The other fields are the study's
-    settings of that name.
+    settings of that name. Raises InputError for an alpha that is not between 0 and 1.
     """
 
     methods: tuple[str, ...] = ()
@@ -104,6 +106,9 @@ class Terms:
     window: int | None = None
     rows: str = ""
     ends: str = NORMALISED
+
+    def __post_init__(self) -> None:
+        require_alpha(self.alpha)
 
     @classmethod
     def of(cls, study: Mapping[str, Any], variant: str = "") -> "Terms":
@@ -175,9 +180,21 @@ class Terms:
         return f"{100 * (1 - self.alpha):.4g}%"
 
     def order(self, frame: pd.DataFrame) -> list[str]:
-        """The methods that occur in the frame, in table order."""
+        """The methods that occur in the frame, in table order.
+
+        It need not have all of `methods`, nor need these be all that it has. Raises FrameError if
+        neither is the case for others: then `methods` are those of another table.
+        """
         present = methods_of(frame)
-        return [m for m in self.methods if m in present] if self.methods else present
+        if not self.methods:
+            return present
+        missing = [method for method in self.methods if method not in present]
+        if missing and not set(present) <= set(self.methods):
+            raise FrameError(
+                f"terms.methods: no method {', '.join(missing)} in the table, which has "
+                f"{', '.join(map(str, present))}; leave `methods` empty to take these"
+            )
+        return [method for method in self.methods if method in present]
 
     def beside(self, frame: pd.DataFrame) -> list[str]:
         """Those of `final` and `evaluation` that the frame has beside the main endpoint."""
@@ -189,9 +206,11 @@ class Terms:
         return capital(self.metric(metric_type).removeprefix("reward-model "))
 
     def metric(self, metric_type: str, definition: bool = False) -> str:
-        """'final return', or with its definition in brackets."""
+        """'final return', or with its definition in brackets. Raises InputError if unknown."""
         if not of_reward_model(metric_type):
             key = self.endpoint if metric_type == "endpoint" else metric_type
+            if key not in METRICS:
+                raise InputError(f"unknown endpoint {key!r}; known: {', '.join(METRICS)}")
             name, meaning = METRICS[key]
             if self.rows == "scores" and key == "final":  # there is one, of no known step
                 name, meaning = "score", "the one result that is known of a run"

@@ -36,7 +36,7 @@ def run(args: Namespace) -> int:
             more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
             raise InputError(
                 f"{results}: {len(missing)} of {total} runs are not finished ({shown}{more}); "
-                f"{train}, and PARTIAL=1 makes do with the others"
+                f"{train}, and PARTIAL=1 uses only those that are"
             )
     print(results)
     return 0

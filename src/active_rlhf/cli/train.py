@@ -173,10 +173,11 @@ def _refuse_foreign(spec: Spec, out: Path) -> None:
         **arithmetic(),
     }
     found = Checkpoints(out / CHECKPOINT, identity, np.dtype("u1"), print).foreign()
+    found = ["settings" if name == "spec" else name for name in found]
     if found:
         raise InputError(
-            f"{out}: holds a half-trained run of other {' and '.join(found)}; "
-            "give another --out, or --force to replace it"
+            f"{out}: holds a half-trained run with other {' and '.join(found)}; "
+            "choose another --out, or add --force to replace it"
         )
 
 

@@ -3,13 +3,16 @@
 `python -m active_rlhf.compute.products` measures it and prints it as JSON.
 """
 
+import hashlib
 import json
+import os
 import platform
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +25,8 @@ from active_rlhf.files import atomic
 
 FILE = "precision.json"
 ROWS, UNITS = 3200, 256  # a minibatch of 32 pairs of 50 steps, through a layer of the thesis's
+# How variables begin that choose the instructions of numpy's and torch's linear algebra.
+TOLD = ("OPENBLAS_CORETYPE", "ONEDNN_", "DNNL_", "MKL_ENABLE_INSTRUCTIONS")
 ATTEMPTS, PATIENCE = 10, 0.2  # of each precision; seconds
 INSTRUCTIONS = {
     "amx-bf16": "AMX",
@@ -52,9 +57,15 @@ class Products:
 
 
 def measured() -> Products:
-    """This machine's speeds, measured once in a separate process and kept with the kernels."""
+    """This machine's speeds, measured once in a separate process and kept with the kernels.
+
+    Once for each version of the libraries that multiply, and for what the environment tells them.
+    """
+    told = {key: value for key, value in os.environ.items() if key.startswith(TOLD)}
+    used = {name: version(name) for name in ("numpy", "torch")} | told
+    known_by = hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()[:16]
     try:
-        kept = cache_folder() / FILE
+        kept = cache_folder() / f"{known_by}-{FILE}"
     except OSError:  # nowhere to keep them
         return _measured_apart()
     try:

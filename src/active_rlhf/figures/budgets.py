@@ -6,7 +6,16 @@ from matplotlib.ticker import NullLocator
 
 from active_rlhf.analysis.frames import needs
 from active_rlhf.analysis.wording import Terms, excluded_runs
-from active_rlhf.figures.style import across, legend, method_styles, note, panels, styled, title
+from active_rlhf.figures.style import (
+    across,
+    blank,
+    legend,
+    method_styles,
+    note,
+    panels,
+    styled,
+    title,
+)
 
 
 @needs(budgets="env metric_type method labels n mean ci_low ci_high")
@@ -17,6 +26,8 @@ def budgets(budgets: pd.DataFrame, terms: Terms, metric_type: str = "endpoint") 
     Takes the statistic `budgets`.
     """
     rows = budgets[budgets["metric_type"] == metric_type]
+    if rows.empty:
+        return blank(f"No run has this endpoint: {terms.metric(metric_type)}.")
     envs = list(rows["env"].unique())
     styles = method_styles(rows, terms)
     figure, grid = panels(len(envs))

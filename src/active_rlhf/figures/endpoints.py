@@ -38,6 +38,8 @@ def endpoint_distributions(
     Takes the statistics `endpoints` and `summary`. A seed is at the same place in each method.
     """
     rows = endpoints[endpoints["metric_type"] == metric_type]
+    if rows.empty:
+        return blank(f"No run has this endpoint: {terms.metric(metric_type)}.")
     shown = [(str(env), str(env), metric_type) for env in rows["env"].unique()]
     return _panels(endpoints, summary, terms, shown, f"Shown: {terms.metric(metric_type, True)}.")
 

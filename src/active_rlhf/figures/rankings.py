@@ -165,7 +165,7 @@ def critical_difference_diagram(
     where = "over all environments" if env == "all" else f"on {env}"
     tests = "one block allows no test"
     if first["n_blocks"] > 1:
-        p, p_f = _p(first["p_friedman"]), _p(first["p_iman_davenport"])
+        p, p_f = (_p(first[name], terms.alpha) for name in ("p_friedman", "p_iman_davenport"))
         tests = f"tests: Friedman p {p}, Iman-Davenport p {p_f}"
     note(
         figure,
@@ -186,6 +186,6 @@ def indistinguishable(ranks: np.ndarray, distance: float) -> list[tuple[int, int
     return [g for j, g in enumerate(groups) if j == 0 or g[1] > groups[j - 1][1]]
 
 
-def _p(p: float) -> str:
-    text = p_value(p)
+def _p(p: float, alpha: float) -> str:
+    text = p_value(p, alpha)
     return text.replace("<", "< ") if text.startswith("<") else f"= {text}"

@@ -34,6 +34,8 @@ def heat_map(
     the selector's first variant that the statistic `variants` rejects.
     """
     rows = summary[summary["metric_type"] == metric_type]
+    if rows.empty:
+        return blank(f"No run has this endpoint: {terms.metric(metric_type)}.")
     tests = variants[variants["metric_type"] == metric_type]
     envs, methods = list(rows["env"].unique()), terms.order(rows)
     names = _variants(rows)

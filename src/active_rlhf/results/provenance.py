@@ -48,6 +48,8 @@ def write_record(
     runs: Iterable[str],
     imported: Mapping[str, Mapping[str, Any]],
     made: Mapping[str, Sequence[str]],
+    scripts: Mapping[str, str],
+    code: Mapping[str, Mapping[str, Any]],
     results: Path,
     workflow: Path,
 ) -> None:
@@ -55,8 +57,9 @@ def write_record(
 
     runs: `<environment>/<selector>/<seed>` of each; imported: environment -> what the study says of
     files made elsewhere; made: every file of the study, relative to `results`, and what it was made
-    from: other such files, `runs/<environment>` or `imported/<environment>`. workflow: the folder
-    of the rules.
+    from: other such files, `runs/<environment>` or `imported/<environment>`. scripts: what made
+    each of them, if a script did; code: the code of each script, as `sources.code_used` gives it.
+    workflow: the folder of the rules.
     """
     recorded, versions = {}, []
     for name in runs:
@@ -81,8 +84,10 @@ def write_record(
             name: {"path": shown(source), "sha256": digest_of_files(name, source)}
             for name, source in imported.items()
         },
+        "code": code,
         "artefacts": {
             name: {"sha256": sha256(results / name), "inputs": list(inputs)}
+            | ({"script": scripts[name]} if name in scripts else {})
             for name, inputs in made.items()
         },
     }

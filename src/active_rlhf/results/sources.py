@@ -5,7 +5,9 @@ does not change with other modules, comments, docstrings or layout.
 """
 
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -23,15 +25,43 @@ def code_of(script: str | Path, package: Path = PACKAGE) -> str:
     return digest.hexdigest()
 
 
-def modules_of(script: str | Path, package: Path = PACKAGE) -> dict[str, str]:
-    """The files of the package that a script uses: path in the package -> digest.
+@dataclass(frozen=True)
+class CodeUsed:
+    """What a record keeps of the code of a script: its hash, the modules of the package that it
+    imports, and one hash of all that these use."""
 
-    These are the modules that it imports, directly or indirectly, including imports inside
-    functions; the packages around these modules; and the files beside them that are not code, such
-    as templates.
+    script: str
+    imports: tuple[str, ...]
+    modules: str
+
+
+def code_used(script: Path) -> CodeUsed:
+    """The code of a script of the workflow as it is now."""
+    source = read(script)
+    own = (name for name in source.imports("", is_package=False) if name.startswith(PACKAGE.name))
+    imports = tuple(sorted(set(own)))
+    return CodeUsed(source.digest, imports, hash_of(imports))
+
+
+def hash_of(imports: Iterable[str]) -> str:
+    """One hash of the files of the installed package that importing these modules uses."""
+    used = json.dumps(files_used(imports), sort_keys=True)
+    return hashlib.sha256(used.encode()).hexdigest()
+
+
+def modules_of(script: str | Path, package: Path = PACKAGE) -> dict[str, str]:
+    """The files of the package that a script uses: path in the package -> digest."""
+    return files_used(read(Path(script)).imports("", is_package=False), package)
+
+
+def files_used(modules: Iterable[str], package: Path = PACKAGE) -> dict[str, str]:
+    """The files of the package that importing modules uses: path in the package -> digest.
+
+    These are the modules themselves and those that they import, directly or indirectly, including
+    imports inside functions; the packages around these modules; and the files beside them that are
+    not code, such as templates.
     """
     place = Place(package, package.name)
-    modules = read(Path(script)).imports("", is_package=False)
     found = place.reached(file for module in modules for file in place.files_of(module))
     for folder in {(package / name).parent for name in found}:
         found |= {path.relative_to(package).as_posix(): read(path).digest for path in _data(folder)}

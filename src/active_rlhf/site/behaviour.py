@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from active_rlhf.files import folder_name
 from active_rlhf.films.page import Clip, write_films, write_queries
@@ -28,12 +27,13 @@ class Shown:
         return f"{folder_name(environment)}/{method}/{self.seed}.html"
 
 
-def write_environment(root: Path, environment: str, methods: Mapping[str, Shown]) -> None:
+def write_environment(site: Site, environment: str, methods: Mapping[str, Shown]) -> None:
     """Write the films of one environment: site/behaviour/<environment>.html, and a page of queries
     for each method that asks, <method>/<seed>.html in a folder of that name.
 
     Where a task cannot be filmed, the page says why, and there are no queries.
     """
+    root = site.root
     place = root / "site" / "behaviour"
     page = place / f"{folder_name(environment)}.html"
 
@@ -56,7 +56,7 @@ def write_environment(root: Path, environment: str, methods: Mapping[str, Shown]
         title = f"Final policies on {environment}" + (
             f" ({more} more methods are not shown)" if more else ""
         )
-        write_films(clips, title, page)
+        write_films(clips, " · ".join(filter(None, (title, site.banner))), page)
         for method, run in methods.items():
             if run.asks:
                 write_queries(recorded(method), place / run.queries(environment, method))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ERROR, STOPPED = "error: ", "stopped by the user: "
+STOPPED_RUN = ": stopped at step "  # what a run says that was told to stop
 UNFINISHED = "not finished"  # why a partial study leaves a run out
 SHOWN = 5  # different reasons
 LOG_END = 65_536  # bytes in which to look for a reason
@@ -23,6 +24,8 @@ def reason(log: str | Path) -> str:
     clear = [line.removeprefix(ERROR) for line in said if line.startswith(ERROR)]
     if clear:
         return clear[-1]
+    if said and STOPPED_RUN in said[-1]:
+        return said[-1]
     if said:
         return f"{said[-1]} (an unexpected error; the whole of it is in {log})"
     if _full(Path(log).parent):
@@ -53,9 +56,7 @@ def failure(jobs: Iterable[tuple[str, str | Path]], done: int, total: int) -> st
     for name, log in jobs:
         names.setdefault(reason(log), []).append(name)
     if not names:
-        return (
-            f"{ERROR}Snakemake ended for the reason above; mend it and run the same command again"
-        )
+        return f"{ERROR}Snakemake ended for the reason above; fix it and run the same command again"
     count = sum(map(len, names.values()))
     shown = [
         f"{ERROR}{text}" + (f" (in {len(of)} jobs)" if len(of) > 1 else "")
@@ -63,7 +64,7 @@ def failure(jobs: Iterable[tuple[str, str | Path]], done: int, total: int) -> st
     ]
     which = f"{count} jobs" if count > 1 else f"The job {next(iter(names.values()))[0]}"
     more = f"; {len(names) - SHOWN} further reasons are in the logs" * (len(names) > SHOWN)
-    todo = "Mend this, then run the same command again:"
+    todo = "Fix this, then run the same command again:"
     first = f"{which} failed{more}. {_progress(done, total)}{todo}"
     return "\n".join([first, *shown])
 

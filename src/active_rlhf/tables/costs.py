@@ -12,6 +12,7 @@ from active_rlhf.analysis.wording import (
     listed,
     number,
     seeds,
+    teacher_and_budget,
 )
 from active_rlhf.tables.cells import Cell, Table, numbers, plain, table
 
@@ -55,5 +56,8 @@ def costs(means: pd.DataFrame, terms: Terms, env: str = "") -> Table:
         f"Cost of a run, means {where}, and the change from {means['reference'].iloc[0]}. "
         f"No interval, no test. {hosts}",
         columns,
-        [excluded_runs(terms, None if env == cost.COMBINED else [env])],
+        [
+            teacher_and_budget(terms, *([] if env == cost.COMBINED else [env])),
+            excluded_runs(terms, None if env == cost.COMBINED else [env]),
+        ],
     )

@@ -131,5 +131,9 @@ def states(
         "Learned rewards have mean 0 and sd 1 over a run's behaviour, so it is their order that "
         "should be that of the true ones.",
         columns,
-        ["" if true else "Observations are no flat list of numbers, so no state has a name."],
+        [
+            "" if true else "Observations are no flat list of numbers, so no state has a name.",
+            teacher_and_budget(terms, env),
+            excluded_runs(terms, [env]),
+        ],
     )

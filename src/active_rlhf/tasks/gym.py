@@ -85,7 +85,8 @@ def make(name: str, options: Mapping[str, Any] | None = None) -> tuple[Any, int]
 
     cartpole.register()
     arguments = default_options(name) | dict(options or {})
-    if "mujoco" in str(getattr(gymnasium.registry.get(name), "entry_point", "")):
+    entry = str(getattr(gymnasium.registry.get(name), "entry_point", ""))
+    if "mujoco" in entry or not entry.startswith("gymnasium."):  # or may be, as one of the user's
         _quiet_mujoco()
     try:
         with _working_directory_importable():

@@ -5,6 +5,7 @@ from active_rlhf.cli.threads import one_thread
 from active_rlhf.errors import logged
 from active_rlhf.files import environment_of
 from active_rlhf.site.behaviour import Shown, write_environment
+from active_rlhf.site.frame import Site
 
 with logged(snakemake.log[0]):
     one_thread()
@@ -14,5 +15,5 @@ with logged(snakemake.log[0]):
         method: Shown(study["called"][method], seed, asks)
         for method, (seed, asks) in study["filmed"][environment].items()
     }
-    root = Path(snakemake.output[0]).parents[2]
-    write_environment(root, environment, methods)
+    site = Site(Path(snakemake.output[0]).parents[2], study)
+    write_environment(site, environment, methods)

@@ -22,7 +22,7 @@ from active_rlhf.results.verify.folder import (
     guarded,
     leftovers,
 )
-from active_rlhf.results.verify.manifests import marks, probe_sets, record, runs
+from active_rlhf.results.verify.manifests import analysis, marks, probe_sets, record, runs
 from active_rlhf.results.verify.recomputed import exports, statistics
 from active_rlhf.results.verify.sweep import sweep
 
@@ -40,7 +40,8 @@ def verify(root: Path) -> list[Finding]:
         raise InputError(f"{root}: holds no study (none of {CONFIG}, {RECORD}, runs/)")
     folder = Folder(root)
     for place, check in (
-        *(("", files), (CONFIG, config), (RECORD, record), (RECORD, marks)),
+        *(("", files), (CONFIG, config), (RECORD, record)),
+        *((RECORD, analysis), (RECORD, marks)),
         *(("probes", probe_sets), ("runs", runs)),
         ("sweep", sweep),
         *(("exports", exports), ("statistics", statistics), ("", leftovers)),

@@ -12,6 +12,7 @@ from active_rlhf.results.collect import REMEDY, read_result, require_probe
 from active_rlhf.results.imports import digest, shown
 from active_rlhf.results.marks import MARKED, combined, marked_inputs
 from active_rlhf.results.provenance import CONFIG, RECORD, read_record
+from active_rlhf.results.sources import hash_of
 from active_rlhf.results.verify.consistency import faults
 from active_rlhf.results.verify.folder import (
     MISSING,
@@ -25,8 +26,9 @@ from active_rlhf.results.verify.folder import (
     listed,
     run_folders,
 )
-from active_rlhf.run.identity import code_fingerprint, probe_fingerprint, unhashed
+from active_rlhf.run.identity import PACKAGE, code_fingerprint, probe_fingerprint, unhashed
 from active_rlhf.run.machine import other_versions
+from active_rlhf.run.syntax import read
 from active_rlhf.study.loading import resolve_run
 from active_rlhf.study.matrix import study_runs
 from active_rlhf.study.probes import asks, probe_name, probes
@@ -65,6 +67,29 @@ def record(folder: Folder) -> Findings:
     names = set(run_folders(study_runs(folder.study)))
     if record["study"] != folder.study.study or record["runs"].keys() != names:
         yield Finding(RECORD, f"is not of the runs in {CONFIG}; {STALE}")
+
+
+def analysis(folder: Folder) -> Findings:
+    """Files that were made by other code than is installed, by the hashes in the record.
+
+    Scripts of the workflow are compared where it lies beside the package, as in its repository.
+    """
+    record = folder.record or {"code": {}, "artefacts": {}}
+    scripts = PACKAGE.parents[1] / "workflow" / "scripts"
+    other = set()
+    for name, known in record.get("code", {}).items():
+        script = scripts / name
+        edited = script.is_file() and read(script).digest != known["script"]
+        if edited or hash_of(known["imports"]) != known["modules"]:
+            other.add(name)
+    made = [name for name, entry in record["artefacts"].items() if entry.get("script") in other]
+    if made:
+        yield Finding(
+            RECORD,
+            f"{len(made)} of {len(record['artefacts'])} files were made by other code than is "
+            f"installed ({listed(made)}); snakemake can make them again",
+            WARNING,
+        )
 
 
 def marks(folder: Folder) -> Findings:
