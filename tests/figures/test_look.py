@@ -109,13 +109,21 @@ def test_a_missing_column_is_named_and_no_other_is_needed(draw: Callable[..., Fi
 def test_methods_of_another_table_are_named(draw: Callable[..., object], given: str):
     tables, _ = study(["Mine", "Random"], ENVS[:1], 3)
     chosen = [tables[name] for name in given.split()]
-    for wrong in (("Duo", "DUO"), ("Random", "Duo", "DUO")):
-        with pytest.raises(FrameError) as refused:
-            draw(*chosen, Terms(methods=wrong))
-        said = "no method Duo, DUO in the table, which has Mine, Random; leave `methods` empty"
-        assert said in str(refused.value)
-    for fine in ((), ("Mine",), ("DUO", "Random", "Mine")):
+    with pytest.raises(FrameError) as refused:
+        draw(*chosen, Terms(methods=("Duo", "DUO")))
+    said = "no method Duo, DUO in the table, which has Mine, Random; leave `methods` empty"
+    assert said in str(refused.value)
+    for fine in ((), ("Mine",), ("DUO", "Random"), ("DUO", "Random", "Mine")):
         draw(*chosen, Terms(methods=fine))
+
+
+def test_a_part_of_the_methods_is_compared_but_not_ranked():
+    tables, _ = study(names(3), ENVS[:1], 3)
+    two = Terms(methods=tuple(names(3)[:2]))
+    axes = improvement_matrix(tables["improvement"], tables["summary"], two, ENVS[0]).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == names(3)[:2]
+    with pytest.raises(FrameError, match=f"without {names(3)[2]}, which was ranked too"):
+        critical_difference_diagram(tables["ranks"], two)
 
 
 def test_an_endpoint_that_the_table_lacks():

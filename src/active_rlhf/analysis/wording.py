@@ -183,18 +183,16 @@ class Terms:
         """The methods that occur in the frame, in table order.
 
         It need not have all of `methods`, nor need these be all that it has. Raises FrameError if
-        neither is the case for others: then `methods` are those of another table.
+        it has others alone: then `methods` are those of another table.
         """
         present = methods_of(frame)
-        if not self.methods:
-            return present
-        missing = [method for method in self.methods if method not in present]
-        if missing and not set(present) <= set(self.methods):
+        known = [method for method in self.methods or present if method in present]
+        if present and not known:
             raise FrameError(
-                f"terms.methods: no method {', '.join(missing)} in the table, which has "
+                f"terms.methods: no method {', '.join(self.methods)} in the table, which has "
                 f"{', '.join(map(str, present))}; leave `methods` empty to take these"
             )
-        return [method for method in self.methods if method in present]
+        return known
 
     def beside(self, frame: pd.DataFrame) -> list[str]:
         """Those of `final` and `evaluation` that the frame has beside the main endpoint."""

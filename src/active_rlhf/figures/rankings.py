@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from active_rlhf.analysis.frames import needs
+from active_rlhf.analysis.frames import FrameError, needs
 from active_rlhf.analysis.wording import Terms, excluded_runs, of_seeds, p_value, teacher_and_budget
 from active_rlhf.figures.style import (
     blank,
@@ -42,6 +42,9 @@ def improvement_matrix(
     if env != "all":
         runs = runs[runs["env"] == env]
     methods = terms.order(runs)
+    rows = rows[rows["method_a"].isin(methods) & rows["method_b"].isin(methods)]
+    if rows.empty:
+        return blank("Fewer than two methods.")
     values = rows.pivot(index="method_a", columns="method_b", values="value")
     values = values.reindex(index=methods, columns=methods)
 
@@ -100,7 +103,8 @@ def critical_difference_diagram(
 ) -> Figure:
     """Mean ranks; bars join methods that Nemenyi's test cannot tell apart.
 
-    Takes the statistic `ranks`. In a study of one environment the blocks are its seeds.
+    Takes the statistic `ranks`. In a study of one environment the blocks are its seeds. Raises
+    FrameError if the terms leave out a method that was ranked: all ranks depend on it.
     """
     rows = ranks[ranks["metric_type"] == metric_type]
     if rows["env"].nunique() == 1:
@@ -114,6 +118,11 @@ def critical_difference_diagram(
     distance, k = float(first["critical_difference"]), len(rows)
     styles = method_styles(rows, terms)
     names, values = rows["method"].tolist(), rows["mean_rank"].to_numpy()
+    if left_out := [name for name in names if name not in styles]:
+        raise FrameError(
+            f"terms.methods: without {', '.join(left_out)}, which was ranked too; leave it out of "
+            "the endpoints that ranks are computed from"
+        )
     cliques = indistinguishable(values, distance)
 
     # Depths below the axis at rank 0: bars first, then one line of names each for the left (best)
