@@ -39,7 +39,10 @@ def draw(done: Tuned) -> dict:
     }
 
 
-@pytest.fixture(scope="module", params=CASES)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[pytest.mark.slow][: name == "most"]) for name in CASES],
+)
 def done(request):
     names, settings, trials, changes = CASES[request.param]
     return tuned(names, settings, trials, **changes)

@@ -58,7 +58,7 @@ def study_of(kind):
     )
 
 
-@pytest.fixture(scope="module", params=["pixels", "ram"])
+@pytest.fixture(scope="module", params=[pytest.param("pixels", marks=pytest.mark.slow), "ram"])
 def kind(request):
     return {"pixels": PIXELS, "ram": RAM}[request.param]
 
