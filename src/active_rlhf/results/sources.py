@@ -19,10 +19,8 @@ CODE = (".py", ".pyc")
 
 def code_of(script: str | Path, package: Path = PACKAGE) -> str:
     """The hash of a script and of everything in the package that it uses (see `modules_of`)."""
-    digest = hashlib.sha256(read(Path(script)).digest.encode())
-    for name, content in sorted(modules_of(script, package).items()):
-        digest.update(f"{name}\0{content}\0".encode())
-    return digest.hexdigest()
+    used = code_used(Path(script), package)
+    return hashlib.sha256(f"{used.script} {used.modules}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -35,17 +33,17 @@ class CodeUsed:
     modules: str
 
 
-def code_used(script: Path) -> CodeUsed:
+def code_used(script: Path, package: Path = PACKAGE) -> CodeUsed:
     """The code of a script of the workflow as it is now."""
     source = read(script)
-    own = (name for name in source.imports("", is_package=False) if name.startswith(PACKAGE.name))
+    own = (name for name in source.imports("", is_package=False) if name.startswith(package.name))
     imports = tuple(sorted(set(own)))
-    return CodeUsed(source.digest, imports, hash_of(imports))
+    return CodeUsed(source.digest, imports, hash_of(imports, package))
 
 
-def hash_of(imports: Iterable[str]) -> str:
-    """One hash of the files of the installed package that importing these modules uses."""
-    used = json.dumps(files_used(imports), sort_keys=True)
+def hash_of(imports: Iterable[str], package: Path = PACKAGE) -> str:
+    """One hash of the files of the package that importing these modules uses."""
+    used = json.dumps(files_used(imports, package), sort_keys=True)
     return hashlib.sha256(used.encode()).hexdigest()
 
 
